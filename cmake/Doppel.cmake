@@ -1,6 +1,10 @@
 # doppel_library(NAME [LIBS...]): a static library of every .cpp in the current folder.
 function(doppel_library name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  endif()
   add_library(${name} STATIC ${sources})
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(${name} PUBLIC ${ARGN})

@@ -1,7 +1,7 @@
 # Finds MLIR/LLVM 22 and offers:
 #   doppel_tablegen(OUT TD FLAGS...)      one generated file beside the build of the current folder
 #   doppel_mlir_library(NAME [LIBS...])   like doppel_library, compiled against MLIR with the shared precompiled header
-find_package(MLIR 22 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
+find_package(MLIR 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
 include(TableGen)
 include(AddLLVM)

@@ -1,0 +1,63 @@
+# The lit suite: every .mlir, .dpl and .test under test/ that holds a RUN line. RUN lines are run by bash with `pipefail`, with the
+# build's tools and LLVM's (FileCheck, not, split-file) first in PATH, in a folder of the build; `%t` is theirs alone, the sources are
+# only read. Files that a test reads but that are no tests stand in folders named Inputs.
+#
+# Substitutions: %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
+# Features, for REQUIRES: avx512 (of this processor), torch (PyTorch can be imported), cifar10 and clothing (DOPPEL_CIFAR10 and
+# DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind).
+import os
+import subprocess
+
+import lit.formats
+
+config.name = "doppel"
+config.test_format = lit.formats.ShTest(execute_external=True)
+config.suffixes = [".mlir", ".dpl", ".test"]
+config.excludes = ["Inputs", "unit", "lit.cfg.py", "lit.site.cfg.py.in"]
+config.test_source_root = os.path.dirname(os.path.abspath(__file__))
+
+source = config.doppel_source_dir
+python = "/usr/bin/python3"
+
+config.environment["PATH"] = os.pathsep.join(
+    [config.doppel_tools_dir, config.llvm_tools_dir, config.environment["PATH"]]
+)
+config.environment["LC_ALL"] = "C.UTF-8"
+config.environment["FILECHECK_OPTS"] = "--dump-input-filter=annotation-full"
+# Tests run side by side: a thread that waits must not spin on the core of its neighbour.
+config.environment["OMP_WAIT_POLICY"] = "passive"
+config.environment.pop("NO_COLOR", None)
+if config.sanitized:
+    config.available_features.add("sanitizer")
+    # MLIR's libraries are not built with the sanitizers; containers shared with them would be reported for nothing.
+    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+
+config.substitutions += [
+    ("%examples", os.path.join(source, "examples")),
+    ("%std", os.path.join(source, "frontends", "spec", "std")),
+    ("%golden", os.path.join(source, "test", "golden")),
+    ("%root", source),
+    ("%python", python),
+]
+
+for feature, variable in [("cifar10", "DOPPEL_CIFAR10"), ("clothing", "DOPPEL_CLOTHING")]:
+    folder = os.environ.get(variable, "")
+    if os.path.isdir(folder):
+        config.available_features.add(feature)
+        config.substitutions.append(("%" + feature, os.path.abspath(folder)))
+
+with open("/proc/cpuinfo") as cpuinfo:
+    if "avx512f" in cpuinfo.read():
+        config.available_features.add("avx512")
+if os.geteuid() == 0:
+    config.available_features.add("root")
+if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0:
+    config.available_features.add("torch")
+
+try:
+    import psutil  # noqa: F401  (lit needs it to stop a test that hangs)
+
+    lit_config.maxIndividualTestTime = 900
+except ImportError:
+    pass
