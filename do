@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# Everything that a person does with this project from a clean clone on Debian 12: install what is missing, build, test, show, measure.
+# Each command does first what it needs done before it, says in short lines what it does, and never is silent for a minute.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'TEXT'
+usage: ./do COMMAND [ARGUMENT...]
+
+  build [PRESET]    install what is missing and build (release, debug, asan or runtime; see CMakePresets.json)
+  test  [PRESET]    build, then run every test; the last line counts them
+  demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
+  bench [PART...]   build, then compare with PyTorch in one run (step views compile memory recipe; all but recipe by default)
+  format            format the C++ sources in place
+  lint              check formatting, and the rules of the house that a script can check
+  help              print this
+TEXT
+}
+
+# What builds and tests need; all of it from Debian 12's own archives.
+packages=(g++ cmake ninja-build
+  libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools liblld-22-dev lld-22
+  libdnnl-dev libflatbuffers-dev flatbuffers-compiler libjpeg-dev libpng-dev libxxhash-dev
+  libcli11-dev libfmt-dev nlohmann-json3-dev libgtest-dev python3 python3-psutil)
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "do: $*" >&2; exit 1; }
+seconds() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# pulse LOG COMMAND...: runs COMMAND with its output in LOG; every 20 seconds says how far it is.
+pulse() {
+  local log=$1 begin=$SECONDS said=$SECONDS status=0 progress
+  shift
+  mkdir -p "$(dirname "$log")"
+  "$@" >"$log" 2>&1 &
+  local pid=$!
+  trap 'kill '"$pid"' 2>/dev/null || true; exit 130' INT TERM
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.5
+    if ((SECONDS - said >= 20)); then
+      said=$SECONDS
+      progress=$(grep -aoE '^\[[0-9]+/[0-9]+\]|(PASS|FAIL|UNSUPPORTED|TIMEOUT): .*\([0-9]+ of [0-9]+\)$' "$log" | tail -n 1 || true)
+      say "  $(seconds $((SECONDS - begin)))  ${progress:-working}"
+    fi
+  done
+  wait "$pid" || status=$?
+  trap - INT TERM
+  return "$status"
+}
+
+# run_quietly LOG COMMAND...: the same; where it fails, shows the end of LOG.
+run_quietly() {
+  pulse "$@" && return
+  tail -n 60 "$1" >&2
+  say "  failed; all of it: $1" >&2
+  return 1
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "missing packages and neither root nor sudo; install by hand: $*"
+  fi
+}
+
+# install_missing PACKAGE...: through apt-get, only those that are not there.
+install_missing() {
+  local package missing=()
+  if ! command -v apt-get >/dev/null; then
+    say "No apt-get here: going on with what is installed (the list for Debian 12 is in ./do)."
+    return 0
+  fi
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  say "Installing ${#missing[@]} packages: ${missing[*]}"
+  run_quietly build/log/apt-update.log as_root apt-get -q update ||
+    fail "apt-get update failed; is the network there?"
+  run_quietly build/log/apt-install.log as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q install -y --no-install-recommends "${missing[@]}" ||
+    fail "apt-get could not install them; Debian 12 has LLVM 22 in bookworm-security, which must be among the sources of apt"
+}
+
+# One compile job a core, fewer where memory is short: a file that includes MLIR takes up to 1.5 GB.
+job_count() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/MemAvailable/ { print int($2 / 1572864) }' /proc/meminfo)
+  ((memory < 1)) && memory=1
+  echo $((cores < memory ? cores : memory))
+}
+
+build() {
+  local preset=${1:-release} begin=$SECONDS
+  [[ $preset =~ ^(release|debug|asan|runtime)$ ]] || fail "no preset '$preset' (release, debug, asan, runtime)"
+  install_missing "${packages[@]}"
+  say "Building $preset"
+  run_quietly "build/log/configure-$preset.log" cmake --preset "$preset" || exit 1
+  run_quietly "build/log/build-$preset.log" cmake --build --preset "$preset" -j "$(job_count)" || exit 1
+  say "Built in $(seconds $((SECONDS - begin))): build/$preset/bin"
+}
+
+run_tests() {
+  local preset=${1:-release} status=0
+  build "$preset"
+  rm -f "build/$preset"/results-*.json
+  say "Testing"
+  pulse "build/log/test-$preset.log" ctest --preset "$preset" -V || status=$?
+  /usr/bin/python3 test/tools/count.py "build/$preset" "$status" || status=1
+  return "$status"
+}
+
+demo() {
+  build release
+  bash test/tools/demo.sh build/release/bin
+}
+
+bench() {
+  build release
+  /usr/bin/python3 bench/bench.py --bin build/release/bin "$@"
+}
+
+sources() { git ls-files '*.cpp' '*.h'; }
+
+format() {
+  install_missing clang-format
+  sources | xargs -r clang-format -i
+}
+
+lint() {
+  local status=0
+  install_missing clang-format python3
+  sources | xargs -r clang-format --dry-run --Werror --ferror-limit=1 || status=1
+  /usr/bin/python3 test/tools/house.py . || status=1
+  ((status == 0)) && say "Nothing to mend."
+  return "$status"
+}
+
+command=${1:-help}
+(($#)) && shift
+case $command in
+build) build "$@" ;;
+test) run_tests "$@" ;;
+demo) demo ;;
+bench) bench "$@" ;;
+format) format ;;
+lint) lint ;;
+help | -h | --help) usage ;;
+*)
+  usage >&2
+  fail "no command '$command'"
+  ;;
+esac
