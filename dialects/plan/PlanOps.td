@@ -1,0 +1,103 @@
+// The plan dialect: the program, one to one with the artifact. README.md tells the operands of each library call.
+#ifndef DOPPEL_PLAN_OPS
+#define DOPPEL_PLAN_OPS
+
+include "dialects/nn/NnBase.td"
+include "dialects/plan/PlanEnums.td"
+
+def Plan_Dialect : Dialect {
+  let name = "plan";
+  let cppNamespace = "::doppel::plan";
+  let summary = "The compiled program: arenas, buffers, launches, library calls, collectives";
+  let description = [{
+    What a device executes, in order. Nothing is a value here but buffers: typed ranges of arenas at fixed offsets. The artifact's
+    schema has one table an operation; codegen/artifact writes them one to one.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
+
+def Plan_ArenaKindAttr : EnumAttr<Plan_Dialect, Plan_ArenaKind, "arena_kind">;
+
+def Plan_LibraryOpAttr : EnumAttr<Plan_Dialect, Plan_LibraryOp, "library_op">;
+
+def Plan_CollectiveKindAttr : EnumAttr<Plan_Dialect, Plan_CollectiveKind, "collective_kind">;
+
+def Plan_BufferType : TypeDef<Plan_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "a dense row-major tensor, !nn.images or the run's scalars in an arena";
+  let parameters = (ins "::mlir::Type":$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+def Plan_RunType : TypeDef<Plan_Dialect, "Run"> {
+  let mnemonic = "run";
+  let summary = "abi::RunScalars";
+}
+
+def Plan_ArenaOp : Plan_Op<"arena", [Symbol]> {
+  let summary = "memory of `bytes` bytes, aligned to 64";
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_ArenaKindAttr:$kind, I64Attr:$bytes);
+  let assemblyFormat = "$sym_name $kind $bytes attr-dict";
+}
+def Plan_StateOp : Plan_Op<"state", [Symbol]> {
+  let summary = "a named state at a fixed place of the state arena";
+  let arguments = (ins SymbolNameAttr:$sym_name, Nn_StateKindAttr:$kind, I64Attr:$offset, TypeAttrOf<AnyRankedTensor>:$type);
+  let assemblyFormat = "$sym_name $kind `at` $offset attr-dict `:` $type";
+}
+// The body is the fused region of nn; a target's code generation makes a function abi::KernelFunction of it. The block arguments are the
+// launch's inputs, the yielded values its outputs. A kernel that reads the run's scalars has the `run` buffer as its last input in the launch.
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
+  let summary = "a kernel of `grid` workgroups";
+  let arguments = (ins SymbolNameAttr:$sym_name, Nn_KernelKindAttr:$kind, I64Attr:$grid, I64Attr:$scratch_bytes,
+                       UnitAttr:$uses_run);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name $kind `grid` $grid `scratch` $scratch_bytes attr-dict-with-keyword $body";
+}
+def Plan_BufferOp : Plan_Op<"buffer", [Pure]> {
+  let summary = "the range of `arena` from byte `offset` on";
+  let arguments = (ins FlatSymbolRefAttr:$arena, I64Attr:$offset);
+  let results = (outs Plan_BufferType:$result);
+  let assemblyFormat = "$arena `[` $offset `]` attr-dict `:` type($result)";
+}
+def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+  let summary = "runs a kernel's workgroups";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs);
+  let assemblyFormat = "$kernel `(` $inputs `)` `->` `(` $outputs `)` attr-dict `:` type($inputs) `->` type($outputs)";
+}
+def Plan_CallOp : Plan_Op<"call", [AttrSizedOperandSegments]> {
+  let summary = "a library operation";
+  let arguments = (ins Plan_LibraryOpAttr:$callee, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs,
+                       DenseI64ArrayAttr:$ints);
+  let assemblyFormat = "$callee `(` $inputs `)` `->` `(` $outputs `)` $ints attr-dict `:` type($inputs) `->` type($outputs)";
+}
+def Plan_CopyOp : Plan_Op<"copy"> {
+  let summary = "target <- source";
+  let arguments = (ins Plan_BufferType:$source, Plan_BufferType:$target);
+  let assemblyFormat = "$source `->` $target attr-dict `:` type($source) `->` type($target)";
+}
+def Plan_CollectiveOp : Plan_Op<"collective"> {
+  let summary = "an operation of all ranks; `order` numbers them";
+  let arguments = (ins Plan_CollectiveKindAttr:$kind, Plan_BufferType:$input, Plan_BufferType:$output, I64Attr:$order);
+  let assemblyFormat = "$kind $input `->` $output `order` $order attr-dict `:` type($input) `->` type($output)";
+}
+def Plan_CheckOp : Plan_Op<"check"> {
+  let summary = "stops the run where a value of the buffer is not finite";
+  let arguments = (ins Plan_BufferType:$buffer, StrAttr:$what);
+  let assemblyFormat = "$buffer $what attr-dict `:` type($buffer)";
+}
+// Inputs and outputs are named: step gives "loss" and metrics, represent "features", preview the views.
+def Plan_FuncOp : Plan_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
+  let summary = "a function of the program: init, step, represent or preview";
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+}
+def Plan_OutputOp : Plan_Op<"output"> {
+  let summary = "names a buffer as an output of the function";
+  let arguments = (ins StrAttr:$name, Plan_BufferType:$buffer);
+  let assemblyFormat = "$name $buffer attr-dict `:` type($buffer)";
+}
+
+#endif

@@ -1,0 +1,95 @@
+// The ssl dialect: the method, declarative: what the user said. README.md tells how each statement of the language maps to it.
+#ifndef DOPPEL_SSL_OPS
+#define DOPPEL_SSL_OPS
+
+include "dialects/nn/NnBase.td"
+include "dialects/ssl/SslEnums.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+def Ssl_Dialect : Dialect {
+  let name = "ssl";
+  let cppNamespace = "::doppel::ssl";
+  let summary = "A self-supervised method as written";
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Ssl_Op<string mnemonic, list<Trait> traits = []> : Op<Ssl_Dialect, mnemonic, traits>;
+
+def Ssl_WhenAttr : EnumAttr<Ssl_Dialect, Ssl_When, "when">;
+
+def Ssl_MethodOp : Ssl_Op<"method", [Symbol, SymbolTable, SingleBlock, NoTerminator, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "a method: its states, networks and the step";
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$epochs, DictionaryAttr:$params);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `batch` $batch `epochs` $epochs $params attr-dict-with-keyword $body";
+}
+// The region computes the initial value from nothing (random draws, constants) or from other states' initial values (nn.read).
+def Ssl_StateOp : Ssl_Op<"state", [Symbol, SingleBlock]> {
+  let summary = "a tensor that persists, and its initial value";
+  let arguments = (ins SymbolNameAttr:$sym_name, Nn_StateKindAttr:$kind, TypeAttrOf<AnyRankedTensor>:$type);
+  let regions = (region SizedRegion<1>:$init);
+  let assemblyFormat = "$sym_name $kind `:` $type attr-dict-with-keyword $init";
+}
+// A network at one set of input types; its states are found by name below `path` of the apply that calls it: nn.read @".conv1.weight" is
+// relative (leading dot).
+def Ssl_NetOp : Ssl_Op<"net", [Symbol, IsolatedFromAbove, SingleBlock]> {
+  let summary = "a network's forward function";
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, UnitAttr:$training);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `:` $function_type attr-dict-with-keyword $body";
+}
+def Ssl_ApplyOp : Ssl_Op<"apply"> {
+  let summary = "a network applied with the states below `path`: apply @net as \"online\" (%x)";
+  let arguments = (ins FlatSymbolRefAttr:$net, StrAttr:$path, Variadic<Nn_Tensor>:$inputs);
+  let results = (outs Variadic<Nn_Tensor>:$outputs);
+  let assemblyFormat = "$net `as` $path `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
+}
+// The region yields the momentum (a scalar). Each parameter below `target` follows the one of the same relative name below `source`.
+def Ssl_EmaOp : Ssl_Op<"ema", [SingleBlock]> {
+  let summary = "the exponential moving average of a network's parameters, and when it moves";
+  let arguments = (ins StrAttr:$target, StrAttr:$source, Ssl_WhenAttr:$when);
+  let regions = (region SizedRegion<1>:$momentum);
+  let assemblyFormat = "$target `of` $source $when attr-dict-with-keyword $momentum";
+}
+// Argument: the images. Holds nn ops, ssl.apply, ssl.update, ssl.loss, ssl.metric.
+def Ssl_StepOp : Ssl_Op<"step", [SingleBlock, NoTerminator]> {
+  let summary = "the forward computation of one step";
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "attr-dict-with-keyword $body";
+}
+def Ssl_ViewOp : Ssl_Op<"view", [Pure]> {
+  let summary = "names a view";
+  let arguments = (ins StrAttr:$name, Nn_Tensor:$value);
+  let assemblyFormat = "$name $value attr-dict `:` type($value)";
+}
+def Ssl_LossOp : Ssl_Op<"loss"> {
+  let summary = "a term of the loss";
+  let arguments = (ins Nn_Scalar:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+def Ssl_MetricOp : Ssl_Op<"metric"> {
+  let summary = "a scalar to report each step";
+  let arguments = (ins StrAttr:$name, Nn_Scalar:$value);
+  let assemblyFormat = "$name $value attr-dict `:` type($value)";
+}
+def Ssl_UpdateOp : Ssl_Op<"update"> {
+  let summary = "a state's new value and when it is written";
+  let arguments = (ins StrAttr:$state, Nn_Tensor:$value, Ssl_WhenAttr:$when);
+  let assemblyFormat = "$state `,` $value $when attr-dict `:` type($value)";
+}
+// The region yields (learning rate, weight decay). decay and adapt: one for each parameter, as in nn.optimize.
+def Ssl_OptimizeOp : Ssl_Op<"optimize", [SingleBlock]> {
+  let summary = "an optimizer and the parameters that it steps";
+  let arguments = (ins Nn_OptimizerRuleAttr:$rule, StrArrayAttr:$parameters, DenseBoolArrayAttr:$decay,
+                       DenseBoolArrayAttr:$adapt, DictionaryAttr:$options);
+  let regions = (region SizedRegion<1>:$schedule);
+  let assemblyFormat = "$rule $parameters `decay` $decay `adapt` $adapt $options attr-dict-with-keyword $schedule";
+}
+// Argument: the images; yields features [batch, D].
+def Ssl_RepresentOp : Ssl_Op<"represent", [SingleBlock]> {
+  let summary = "what the method is for: features of a batch of images in inference mode";
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "attr-dict-with-keyword $body";
+}
+
+#endif
