@@ -1,9 +1,83 @@
-// Every pass, with its rewrite as an equation.
+// Every pass, with its rewrite as an equation. In the order in which the pipelines run them.
 #ifndef DOPPEL_PASSES
 #define DOPPEL_PASSES
 
 include "mlir/Pass/PassBase.td"
 
+//===-- To the step phase ---------------------------------------------------------------------------===//
 
+def SslToStep : Pass<"ssl-to-step", "::mlir::ModuleOp"> {
+  let summary = "ssl.method => nn.state..., @init, @step, @represent, @preview";
+  let description = [{
+    ```
+    state(s, init)                 => nn.state s;  @init: write s, init
+    y = apply net as p (x)         => the body of net, read @".w" => read @"p.w"
+    ema t of s before_forward      => ema_update m, t from s     first of all
+    update s, v after_loss         => write s, v                 after the loss, before the optimizers
+    optimize r parameters          => optimize r (sum of losses), learning rate, weight decay
+    update s, v after_step         => write s, v                 after the optimizers
+    ```
+    A read of a state in the forward computation gives its value from before the `after_loss` updates.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect", "::mlir::func::FuncDialect"];
+}
+
+//===-- To the train phase --------------------------------------------------------------------------===//
+
+def Differentiate : Pass<"nn-differentiate", "::mlir::func::FuncOp"> {
+  let summary = "optimize(loss, w...) => update_parameters(d loss / d w...)";
+  let description = [{
+    Reverse mode over the function's one block. Each operation has a rule (DerivativeRules.cpp), a derivative that is exactly
+    zero, or none, which is an error that lists every such operation on a path from a parameter to the loss. Nothing is made
+    for a branch without such a path. `stop_gradient(x) => x` at the end.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def DecomposeBatchNorm : Pass<"nn-decompose-batch-norm", "::mlir::func::FuncOp"> {
+  let summary = "batch_norm(x) => a * x + b with statistics by reduce; its derivative by sum(dy), sum(dy * xhat)";
+  let description = [{
+    ```
+    mean = sum(x) / M;  var = sum((x - mean)^2) / M;  rstd = 1 / sqrt(var + epsilon)
+    batch_norm(x, scale, bias)  => x * a + b                 a = scale * rstd, b = bias - mean * a
+    batch_norm_backward         => dbias = sum(dy), dscale = sum(dy * xhat),
+                                   dx = a * (dy - dbias / M - xhat * dscale / M)    xhat = (x - mean) * rstd
+    ```
+    Sums are over all but the last dimension, so that one column kernel makes those of one x in one sweep.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def PackStates : Pass<"nn-pack-states", "::mlir::ModuleOp"> {
+  let summary = "update_parameters(g...) => write @group, w - lr * f(pack(g...)); ema_update likewise";
+  let description = [{
+    Parameters of one network, optimizer and class (under decay or not, under adaptation or not) become one vector, and so do
+    their gradients, moments and EMA copies, in the same order. An optimizer is then a few element-wise operations over vectors.
+    ```
+    read @w                        => reshape(slice(read @group))
+    update_parameters sgd          => v' = m v + (1 - dampening) (g + wd w);  w' = w - lr v'
+    update_parameters lars, adamw  => see README.md
+    ema_update m, t from s         => t' = m t + (1 - m) s
+    ```
+    With `world` > 1 each packed gradient becomes its mean over ranks by one all_reduce.
+  }];
+  let options = [Option<"world", "world", "int64_t", "1", "number of ranks">];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def StatesToSsa : Pass<"nn-states-to-ssa", "::mlir::func::FuncOp"> {
+  let summary = "write s, v; ...; read s => v: each state is read once, at the top, and written once, at the end";
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def Simplify : Pass<"nn-simplify", "::mlir::func::FuncOp"> {
+  let summary = "matmul(transpose(a), b) => matmul(a, b) transpose_lhs; x * 1 => x; x + 0 => x; and their like";
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def VerifyPhase : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
+  let summary = "checks a phase's postcondition; an error names the phase";
+  let options = [Option<"phase", "phase", "std::string", "", "step, train, fused or plan">];
+}
 
 #endif
