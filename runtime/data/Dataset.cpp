@@ -1,0 +1,248 @@
+// Measures all samples, then decodes them into one block if that fits. Invariant: samples, extents and offsets run in parallel, by
+// index; an index once given out never changes its meaning.
+
+#include "runtime/data/Dataset.h"
+#include "runtime/data/Parallel.h"
+#include "runtime/data/Source.h"
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+namespace doppel::runtime {
+namespace {
+
+/// "1,234,567".
+std::string grouped(uint64_t number) {
+  std::string digits = fmt::format("{}", number);
+  for (int at = int(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(size_t(at), 1, ',');
+  return digits;
+}
+
+std::string mebibytes(uint64_t bytes) {
+  return bytes < (uint64_t(1) << 34) ? fmt::format("{} MiB", grouped((bytes + (1 << 19)) >> 20))
+                                     : fmt::format("{} GiB", grouped(bytes >> 30));
+}
+
+/// The number in a file of the control group; none where there is no file or it says "max".
+std::optional<uint64_t> readNumber(const char *path) {
+  uint64_t number;
+  if (std::ifstream file(path); file >> number)
+    return number;
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<Source>> openSource(const std::string &specification, Split split,
+                                           std::vector<BrokenFile> &ignored) {
+  if (specification == "shapes" || specification.starts_with("shapes:"))
+    return openShapes(specification.substr(6), split);
+  std::error_code code;
+  std::filesystem::file_status status = std::filesystem::status(specification, code);
+  if (!std::filesystem::exists(status))
+    return fail("no data at {}: {}; give a folder of images, a folder with CIFAR-10 binaries, or "
+                "`shapes` for the built-in data",
+                specification, code ? code.message() : "there is nothing");
+  if (!std::filesystem::is_directory(status))
+    return fail("{} is a file; give the folder that holds the images", specification);
+  if (std::string cifar = findCifar(specification); !cifar.empty())
+    return openCifar(cifar, split);
+  return openFolder(specification, split, ignored);
+}
+
+std::function<void(int64_t, int64_t)> progressOf(const DataOptions &options,
+                                                 std::string_view activity) {
+  if (!options.progress)
+    return {};
+  return [&options, activity](int64_t done, int64_t total) {
+    options.progress(activity, done, total);
+  };
+}
+
+} // namespace
+
+Dataset::~Dataset() = default;
+int64_t Dataset::size() const { return int64_t(samples.size()); }
+const std::vector<std::string> &Dataset::classNames() const { return source->classNames(); }
+int32_t Dataset::label(int64_t index) const { return source->label(samples[index]); }
+std::string Dataset::describe(int64_t index) const { return source->describe(samples[index]); }
+
+bool Dataset::uniformExtent() const {
+  return std::adjacent_find(extents.begin(), extents.end(), std::not_equal_to()) == extents.end();
+}
+
+std::vector<BrokenFile> Dataset::broken() const {
+  std::lock_guard lock(brokenMutex);
+  return brokenFiles;
+}
+
+std::string Dataset::summary() const {
+  std::string text = grouped(uint64_t(size())) + (size() == 1 ? " image" : " images");
+  if (!classNames().empty())
+    text += fmt::format(" of {} classes", classNames().size());
+  if (uniformExtent())
+    text += fmt::format(", {} x {}", extents[0].width, extents[0].height);
+  else
+    text += ", of several sizes";
+  text += fmt::format(", {} {}", mebibytes(totalBytes),
+                      inMemory() ? "in memory" : "decoded as needed");
+  if (size_t count = broken().size())
+    text += fmt::format("; {} broken {} skipped", count, count == 1 ? "file" : "files");
+  return text;
+}
+
+void Dataset::keepOnly(const std::vector<uint8_t> &good) {
+  size_t kept = 0;
+  for (size_t index = 0; index < samples.size(); ++index) {
+    if (!good[index])
+      continue;
+    samples[kept] = samples[index];
+    extents[kept] = extents[index];
+    if (!offsets.empty())
+      offsets[kept] = offsets[index];
+    ++kept;
+  }
+  samples.resize(kept);
+  extents.resize(kept);
+  if (!offsets.empty())
+    offsets.resize(kept);
+}
+
+void Dataset::measure(const DataOptions &options) {
+  samples.resize(size_t(source->size()));
+  extents.resize(samples.size());
+  std::vector<uint8_t> good(samples.size());
+  std::vector<std::string> reasons(samples.size());
+  for (size_t index = 0; index < samples.size(); ++index)
+    samples[index] = int64_t(index);
+  parallelFor(
+      size(), threads,
+      [&](int64_t index) {
+        Result<Extent> extent = source->probe(index);
+        good[index] = extent.has_value();
+        if (extent)
+          extents[index] = *extent;
+        else
+          reasons[index] = std::move(extent.error().message);
+      },
+      progressOf(options, "measuring"));
+  for (size_t index = 0; index < samples.size(); ++index)
+    if (!good[index])
+      brokenFiles.push_back({source->describe(int64_t(index)), std::move(reasons[index])});
+  keepOnly(good);
+  for (Extent extent : extents)
+    totalBytes += extent.bytes();
+}
+
+void Dataset::decodeAll(const DataOptions &options) {
+  offsets.resize(samples.size());
+  uint64_t offset = 0;
+  for (size_t index = 0; index < samples.size(); ++index) {
+    offsets[index] = offset;
+    offset += extents[index].bytes();
+  }
+  pixels = std::make_unique_for_overwrite<uint8_t[]>(offset);
+  std::vector<uint8_t> good(samples.size());
+  std::vector<std::string> reasons(samples.size());
+  parallelFor(
+      size(), threads,
+      [&](int64_t index) {
+        Result<void> decoded =
+            source->decode(samples[index], extents[index], pixels.get() + offsets[index]);
+        good[index] = decoded.has_value();
+        if (!decoded)
+          reasons[index] = std::move(decoded.error().message);
+      },
+      progressOf(options, "decoding"));
+  for (size_t index = 0; index < samples.size(); ++index)
+    if (!good[index])
+      brokenFiles.push_back({source->describe(samples[index]), std::move(reasons[index])});
+  keepOnly(good);
+}
+
+Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storage) const {
+  if (index < 0 || index >= size())
+    return failInternal("sample {} of a data set of {}", index, size());
+  if (inMemory())
+    return abi::ImageRef{pixelsOf(index), extents[index].height, extents[index].width, index};
+  for (int64_t tried = 0; tried < size(); ++tried, index = (index + 1) % size()) {
+    {
+      std::lock_guard lock(brokenMutex);
+      if (knownBroken[index])
+        continue;
+    }
+    storage.resize(extents[index].bytes());
+    Result<void> decoded = source->decode(samples[index], extents[index], storage.data());
+    if (decoded)
+      return abi::ImageRef{storage.data(), extents[index].height, extents[index].width, index};
+    std::lock_guard lock(brokenMutex);
+    if (!std::exchange(knownBroken[index], 1))
+      brokenFiles.push_back({describe(index), std::move(decoded.error().message)});
+  }
+  return fail("all {} images are broken; the first: {}: {}", size(), brokenFiles[0].path,
+              brokenFiles[0].reason);
+}
+
+Result<Batch> Dataset::gather(std::span<const int64_t> indices) const {
+  Batch batch;
+  batch.refs.resize(indices.size());
+  if (!inMemory())
+    batch.owned.resize(indices.size());
+  std::vector<std::optional<Error>> errors(indices.size());
+  auto fetchOne = [&](int64_t position) {
+    std::vector<uint8_t> none;
+    Result<abi::ImageRef> image =
+        fetch(indices[position], inMemory() ? none : batch.owned[position]);
+    if (image)
+      batch.refs[position] = *image;
+    else
+      errors[position] = std::move(image.error());
+  };
+  parallelFor(int64_t(indices.size()), inMemory() ? 1 : threads, fetchOne);
+  for (std::optional<Error> &error : errors)
+    if (error)
+      return std::unexpected(*std::move(error));
+  return batch;
+}
+
+Result<Batch> Dataset::range(int64_t first, int64_t count) const {
+  std::vector<int64_t> indices(static_cast<size_t>(count));
+  for (int64_t position = 0; position < count; ++position)
+    indices[position] = first + position;
+  return gather(indices);
+}
+
+Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
+                                             const DataOptions &options) {
+  std::unique_ptr<Dataset> dataset(new Dataset);
+  DOPPEL_TRY(dataset->source, openSource(specification, split, dataset->brokenFiles));
+  dataset->threads = threadCount(options.threads);
+  dataset->measure(options);
+  uint64_t budget = options.memoryBytes ? options.memoryBytes : availableMemory() / 2;
+  if (dataset->size() > 0 && dataset->totalBytes <= budget)
+    dataset->decodeAll(options);
+  if (dataset->size() == 0) {
+    const std::vector<BrokenFile> &broken = dataset->brokenFiles;
+    return fail("{}: none of its {} files is an image that can be read; the first: {}: {}",
+                specification, broken.size(), broken[0].path, broken[0].reason);
+  }
+  dataset->knownBroken.resize(dataset->samples.size());
+  return dataset;
+}
+
+uint64_t availableMemory() {
+  uint64_t available = uint64_t(1) << 32;
+  std::ifstream machine("/proc/meminfo");
+  for (std::string line; std::getline(machine, line);)
+    if (line.starts_with("MemAvailable:"))
+      available = std::stoull(line.substr(13)) << 10;
+  std::optional<uint64_t> limit = readNumber("/sys/fs/cgroup/memory.max");
+  std::optional<uint64_t> used = readNumber("/sys/fs/cgroup/memory.current");
+  if (limit && used)
+    available = std::min(available, *limit - std::min(*limit, *used));
+  return available;
+}
+
+} // namespace doppel::runtime

@@ -1,0 +1,101 @@
+// Decodes batches ahead. Invariant: the slots are consecutive steps from firstStep on, at most `ahead` of them, and a slot's images are
+// written each by the one thread that claimed it.
+
+#include "runtime/data/Loader.h"
+#include "runtime/data/Parallel.h"
+#include <algorithm>
+
+namespace doppel::runtime {
+
+Result<std::unique_ptr<Loader>> Loader::create(const Dataset &dataset,
+                                               const LoaderOptions &options) {
+  if (options.batch < 1 || options.world < 1 || options.rank < 0 || options.rank >= options.world)
+    return failInternal("a loader of batch {}, rank {} of {}", options.batch, options.rank,
+                        options.world);
+  if (options.batch % options.world != 0)
+    return fail("a batch of {} samples does not divide among {} ranks", options.batch,
+                options.world);
+  if (options.batch > dataset.size())
+    return fail("the batch is {} samples, but the data set has {}: compile with a smaller batch "
+                "(--set batch={}) or give more data",
+                options.batch, dataset.size(), dataset.size() / options.world * options.world);
+  std::unique_ptr<Loader> loader(new Loader(dataset, options));
+  if (!dataset.inMemory())
+    for (int thread = 0; thread < threadCount(options.threads); ++thread)
+      loader->workers.emplace_back(
+          [raw = loader.get()](std::stop_token stop) { raw->decodeAhead(stop); });
+  return loader;
+}
+
+Loader::Loader(const Dataset &dataset, const LoaderOptions &options)
+    : dataset(dataset),
+      sampler(options.seed, dataset.size(), options.batch, options.world, options.rank),
+      ahead(size_t(std::max(1, options.ahead))) {}
+
+Loader::~Loader() {
+  for (std::jthread &worker : workers)
+    worker.request_stop();
+  workAvailable.notify_all();
+  workers.clear();
+}
+
+void Loader::decodeAhead(std::stop_token stop) {
+  std::unique_lock lock(mutex);
+  auto open = [&] {
+    return std::find_if(slots.begin(), slots.end(), [](const std::shared_ptr<Slot> &slot) {
+      return slot->claimed < slot->batch.size();
+    });
+  };
+  while (workAvailable.wait(lock, stop, [&] { return open() != slots.end(); })) {
+    auto found = open();
+    int64_t step = firstStep + (found - slots.begin());
+    std::shared_ptr<Slot> slot = *found; // keeps it alive if the window moves away
+    int64_t position = slot->claimed++;
+    lock.unlock();
+
+    Result<abi::ImageRef> image =
+        dataset.fetch(sampler.indexAt(step, position), slot->batch.owned[position]);
+
+    lock.lock();
+    if (image)
+      slot->batch.refs[position] = *image;
+    else if (!slot->error)
+      slot->error = std::move(image.error());
+    if (++slot->finished == slot->batch.size())
+      slotFinished.notify_all();
+  }
+}
+
+Result<Batch> Loader::batchAt(int64_t step) {
+  if (workers.empty()) {
+    std::vector<int64_t> indices(size_t(sampler.localBatch()));
+    for (size_t position = 0; position < indices.size(); ++position)
+      indices[position] = sampler.indexAt(step, int64_t(position));
+    return dataset.gather(indices);
+  }
+
+  std::unique_lock lock(mutex);
+  if (step != firstStep)
+    slots.clear();
+  firstStep = step;
+  auto refill = [&] {
+    while (slots.size() < ahead) {
+      auto slot = std::make_shared<Slot>();
+      slot->batch.refs.resize(size_t(sampler.localBatch()));
+      slot->batch.owned.resize(size_t(sampler.localBatch()));
+      slots.push_back(std::move(slot));
+    }
+    workAvailable.notify_all();
+  };
+  refill();
+  std::shared_ptr<Slot> slot = slots.front();
+  slotFinished.wait(lock, [&] { return slot->finished == slot->batch.size(); });
+  slots.pop_front();
+  ++firstStep;
+  refill();
+  if (slot->error)
+    return std::unexpected(std::move(*slot->error));
+  return std::move(slot->batch);
+}
+
+} // namespace doppel::runtime
