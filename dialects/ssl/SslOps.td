@@ -51,7 +51,7 @@ def Ssl_EmaOp : Ssl_Op<"ema", [SingleBlock]> {
   let regions = (region SizedRegion<1>:$momentum);
   let assemblyFormat = "$target `of` $source $when attr-dict-with-keyword $momentum";
 }
-// Argument: the images. Holds nn ops, ssl.apply, ssl.update, ssl.loss, ssl.metric.
+// Argument: the images. Holds nn ops, ssl.apply, ssl.view, ssl.loss, ssl.metric, and in the order of the text ssl.update and ssl.ema.
 def Ssl_StepOp : Ssl_Op<"step", [SingleBlock, NoTerminator]> {
   let summary = "the forward computation of one step";
   let regions = (region SizedRegion<1>:$body);
@@ -72,10 +72,13 @@ def Ssl_MetricOp : Ssl_Op<"metric"> {
   let arguments = (ins StrAttr:$name, Nn_Scalar:$value);
   let assemblyFormat = "$name $value attr-dict `:` type($value)";
 }
-def Ssl_UpdateOp : Ssl_Op<"update"> {
+// The region yields the new value. It is evaluated at its moment: what it reads are the states as they are then; values of the step above
+// that it uses are those of the forward computation (none before forward).
+def Ssl_UpdateOp : Ssl_Op<"update", [SingleBlock, HasParent<"StepOp">]> {
   let summary = "a state's new value and when it is written";
-  let arguments = (ins StrAttr:$state, Nn_Tensor:$value, Ssl_WhenAttr:$when);
-  let assemblyFormat = "$state `,` $value $when attr-dict `:` type($value)";
+  let arguments = (ins StrAttr:$state, Ssl_WhenAttr:$when);
+  let regions = (region SizedRegion<1>:$value);
+  let assemblyFormat = "$state $when attr-dict-with-keyword $value";
 }
 // The region yields (learning rate, weight decay). decay and adapt: one for each parameter, as in nn.optimize.
 def Ssl_OptimizeOp : Ssl_Op<"optimize", [SingleBlock]> {
