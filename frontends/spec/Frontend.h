@@ -1,0 +1,45 @@
+// The one entry to the language: a file and its --set values in, a verified module of the `ssl` dialect out.
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mlir {
+class MLIRContext;
+} // namespace mlir
+namespace llvm {
+class raw_ostream;
+} // namespace llvm
+
+namespace doppel::spec {
+
+struct SpecOptions {
+  /// `--set name=value`, in the order of the command line; the last of equal names wins.
+  std::vector<std::pair<std::string, std::string>> sets;
+  /// Where `use "path" as name` is looked for after the folder of the file that says it.
+  std::vector<std::string> importPaths;
+  /// Colours in the messages, for terminals.
+  bool colour = false;
+};
+
+/// Parses and elaborates the spec at `path`. The module holds one ssl.method, whose name, batch, epochs and resolved params (text by name) are its
+/// attributes; it has been verified. Every error and warning goes to `diagnostics`; with an error the result is null. Loads the dialects that it needs.
+mlir::OwningOpRef<mlir::ModuleOp> loadSpec(mlir::MLIRContext &context, llvm::StringRef path,
+                                           const SpecOptions &options,
+                                           llvm::raw_ostream &diagnostics);
+
+/// The same for a text that is in memory; messages and locations call it `name`.
+mlir::OwningOpRef<mlir::ModuleOp> loadSpecText(mlir::MLIRContext &context, llvm::StringRef name,
+                                               std::string text, const SpecOptions &options,
+                                               llvm::raw_ostream &diagnostics);
+
+/// Parses the file alone and prints its syntax tree to `out`: `--emit ast`. False if there were errors.
+bool printSpecAst(llvm::StringRef path, llvm::raw_ostream &out, llvm::raw_ostream &diagnostics,
+                  bool colour);
+
+} // namespace doppel::spec
