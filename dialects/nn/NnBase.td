@@ -55,6 +55,13 @@ def Nn_TransformAttr : AttrDef<Nn_Dialect, "Stage"> {
   let parameters = (ins EnumParameter<Nn_Transform>:$transform, "::mlir::DictionaryAttr":$arguments);
   let assemblyFormat = "`<` $transform `,` $arguments `>`";
   let genVerifyDecl = 1;
+  // Arguments by name; the verifier holds that each one of the README's table is there, and has this type.
+  let extraClassDeclaration = [{
+    double getNumber(::llvm::StringRef name) const;
+    ::llvm::ArrayRef<double> getNumbers(::llvm::StringRef name) const;
+    int64_t getInteger(::llvm::StringRef name) const;
+    ::llvm::StringRef getString(::llvm::StringRef name) const;
+  }];
 }
 def Nn_PipelineAttr : TypedArrayAttrBase<Nn_TransformAttr, "augmentation pipeline">;
 

@@ -56,6 +56,7 @@ def Nn_CompareOp : Nn_Op<"compare", [Pure, Elementwise, SameTypeOperands, SameOp
   let arguments = (ins Nn_ComparePredicateAttr:$predicate, Nn_NumberTensor:$lhs, Nn_NumberTensor:$rhs);
   let results = (outs Nn_BoolTensor:$result);
   let assemblyFormat = "$predicate $lhs `,` $rhs attr-dict `:` type($lhs) `->` type($result)";
+  let hasFolder = 1;
 }
 
 def Nn_SelectOp : Nn_Op<"select", [Pure, Elementwise, SameOperandsAndResultShape, AllTypesMatch<["on_true", "on_false", "result"]>]> {
@@ -63,6 +64,7 @@ def Nn_SelectOp : Nn_Op<"select", [Pure, Elementwise, SameOperandsAndResultShape
   let arguments = (ins Nn_BoolTensor:$condition, Nn_Tensor:$on_true, Nn_Tensor:$on_false);
   let results = (outs Nn_Tensor:$result);
   let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict `:` type($condition) `,` type($result)";
+  let hasFolder = 1;
 }
 
 def Nn_ConvertOp : Nn_Op<"convert", [Pure, Elementwise, SameOperandsAndResultShape]> {
@@ -70,6 +72,7 @@ def Nn_ConvertOp : Nn_Op<"convert", [Pure, Elementwise, SameOperandsAndResultSha
   let arguments = (ins Nn_Tensor:$input);
   let results = (outs Nn_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasFolder = 1;
 }
 
 //===-- Constants and what a run provides -----------------------------------------------------------===//
@@ -340,7 +343,7 @@ def Nn_StateOp : Nn_Op<"state", [Symbol, HasParent<"::mlir::ModuleOp">]> {
   let arguments = (ins SymbolNameAttr:$sym_name, Nn_StateKindAttr:$kind, TypeAttrOf<AnyRankedTensor>:$type);
   let assemblyFormat = "$sym_name $kind attr-dict `:` $type";
 }
-def Nn_StateGroupOp : Nn_Op<"state_group", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+def Nn_StateGroupOp : Nn_Op<"state_group", [Symbol, HasParent<"::mlir::ModuleOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "states that lie one after another in one vector [P]: member i from element offsets[i] on, gaps are zero";
   let arguments = (ins SymbolNameAttr:$sym_name, Nn_StateKindAttr:$kind, SymbolRefArrayAttr:$members,
                        DenseI64ArrayAttr:$offsets, TypeAttrOf<AnyRankedTensor>:$type);
@@ -358,7 +361,8 @@ def Nn_WriteOp : Nn_Op<"write", [MemoryEffects<[MemWrite]>, DeclareOpInterfaceMe
   let arguments = (ins FlatSymbolRefAttr:$state, Nn_Tensor:$value);
   let assemblyFormat = "$state `,` $value attr-dict `:` type($value)";
 }
-def Nn_EmaUpdateOp : Nn_Op<"ema_update", [MemoryEffects<[MemRead, MemWrite]>]> {
+def Nn_EmaUpdateOp : Nn_Op<"ema_update", [MemoryEffects<[MemRead, MemWrite]>,
+                                           DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "target <- momentum * target + (1 - momentum) * source, for each pair, with the values at this point";
   let arguments = (ins Nn_Scalar:$momentum, SymbolRefArrayAttr:$targets, SymbolRefArrayAttr:$sources);
   let assemblyFormat = "$momentum $targets `from` $sources attr-dict `:` type($momentum)";
@@ -372,6 +376,7 @@ def Nn_EmaUpdateOp : Nn_Op<"ema_update", [MemoryEffects<[MemRead, MemWrite]>]> {
 //   lars   momentum, nesterov, trust, epsilon, form: "tf" (lr inside the momentum), "byol" (lr outside) or "larc" (methods.md P20)
 //   adamw  beta1, beta2, epsilon
 def Nn_OptimizeOp : Nn_Op<"optimize", [MemoryEffects<[MemRead, MemWrite]>,
+                                       DeclareOpInterfaceMethods<SymbolUserOpInterface>,
                                        AllTypesMatch<["loss", "learning_rate", "weight_decay"]>]> {
   let summary = "steps `parameters` down the gradient of `loss`; autodiff makes it an update_parameters";
   let arguments = (ins Nn_Scalar:$loss, Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Nn_OptimizerRuleAttr:$rule,
@@ -381,6 +386,7 @@ def Nn_OptimizeOp : Nn_Op<"optimize", [MemoryEffects<[MemRead, MemWrite]>,
   let hasVerifier = 1;
 }
 def Nn_UpdateParametersOp : Nn_Op<"update_parameters", [MemoryEffects<[MemRead, MemWrite]>,
+                                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>,
                                                         AllTypesMatch<["learning_rate", "weight_decay"]>]> {
   let summary = "steps `parameters` by their gradients";
   let arguments = (ins Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Variadic<Nn_FloatTensor>:$gradients,
