@@ -13,3 +13,23 @@
 #include "dialects/plan/PlanTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/plan/PlanOps.h.inc"
+
+namespace doppel::plan {
+
+/// Arenas, states and all buffers that a kernel, a library or another rank sees begin at multiples of this many bytes.
+inline constexpr int64_t alignment = 64;
+
+/// `bytes` rounded up to the alignment.
+inline int64_t alignUp(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+/// Bytes of one element of a tensor in memory: i1 and i8 take one byte.
+int64_t elementBytes(mlir::Type elementType);
+
+/// Bytes of a tensor, of !nn.images or of !plan.run in memory; of a buffer type, those of its value. -1 for other types.
+int64_t bytesOf(mlir::Type type);
+
+/// The names of the arenas.
+inline constexpr llvm::StringLiteral stateArena = "state", transientArena = "transient",
+                                     ioArena = "io";
+
+} // namespace doppel::plan

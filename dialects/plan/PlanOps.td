@@ -19,6 +19,10 @@ def Plan_Dialect : Dialect {
 
 class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
 
+// An operation that names symbols of the module and is checked against them.
+class Plan_SymbolUserOp<string mnemonic, list<Trait> traits = []>
+    : Plan_Op<mnemonic, [DeclareOpInterfaceMethods<SymbolUserOpInterface>] # traits>;
+
 def Plan_ArenaKindAttr : EnumAttr<Plan_Dialect, Plan_ArenaKind, "arena_kind">;
 
 def Plan_LibraryOpAttr : EnumAttr<Plan_Dialect, Plan_LibraryOp, "library_op">;
@@ -40,6 +44,7 @@ def Plan_ArenaOp : Plan_Op<"arena", [Symbol]> {
   let summary = "memory of `bytes` bytes, aligned to 64";
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_ArenaKindAttr:$kind, I64Attr:$bytes);
   let assemblyFormat = "$sym_name $kind $bytes attr-dict";
+  let hasVerifier = 1;
 }
 def Plan_StateOp : Plan_Op<"state", [Symbol]> {
   let summary = "a named state at a fixed place of the state arena";
@@ -54,14 +59,30 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> 
                        UnitAttr:$uses_run);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name $kind `grid` $grid `scratch` $scratch_bytes attr-dict-with-keyword $body";
+  let hasVerifier = 1;
 }
-def Plan_BufferOp : Plan_Op<"buffer", [Pure]> {
-  let summary = "the range of `arena` from byte `offset` on";
-  let arguments = (ins FlatSymbolRefAttr:$arena, I64Attr:$offset);
+def Plan_BufferOp : Plan_SymbolUserOp<"buffer", [Pure]> {
+  let summary = "the range of `arena` from byte `offset` on; ranges of one `storage` hold parts of one value";
+  let arguments = (ins FlatSymbolRefAttr:$arena, I64Attr:$offset, OptionalAttr<I64Attr>:$storage);
   let results = (outs Plan_BufferType:$result);
-  let assemblyFormat = "$arena `[` $offset `]` attr-dict `:` type($result)";
+  let assemblyFormat = "$arena `[` $offset `]` (`storage` $storage^)? attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
-def Plan_LaunchOp : Plan_Op<"launch", [AttrSizedOperandSegments]> {
+// Before the pass plan-memory only: memory of the transient arena that has no offset yet.
+def Plan_AllocOp : Plan_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "transient memory without a place yet; its bytes are unknown until they are written";
+  let results = (outs Plan_BufferType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+def Plan_ViewOp : Plan_Op<"view", [Pure]> {
+  let summary = "the bytes of `source` from byte `offset` on, under another type";
+  let arguments = (ins Plan_BufferType:$source, I64Attr:$offset);
+  let results = (outs Plan_BufferType:$result);
+  let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+def Plan_LaunchOp : Plan_SymbolUserOp<"launch", [AttrSizedOperandSegments]> {
   let summary = "runs a kernel's workgroups";
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs);
   let assemblyFormat = "$kernel `(` $inputs `)` `->` `(` $outputs `)` attr-dict `:` type($inputs) `->` type($outputs)";
@@ -71,21 +92,25 @@ def Plan_CallOp : Plan_Op<"call", [AttrSizedOperandSegments]> {
   let arguments = (ins Plan_LibraryOpAttr:$callee, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs,
                        DenseI64ArrayAttr:$ints);
   let assemblyFormat = "$callee `(` $inputs `)` `->` `(` $outputs `)` $ints attr-dict `:` type($inputs) `->` type($outputs)";
+  let hasVerifier = 1;
 }
 def Plan_CopyOp : Plan_Op<"copy"> {
   let summary = "target <- source";
   let arguments = (ins Plan_BufferType:$source, Plan_BufferType:$target);
   let assemblyFormat = "$source `->` $target attr-dict `:` type($source) `->` type($target)";
+  let hasVerifier = 1;
 }
 def Plan_CollectiveOp : Plan_Op<"collective"> {
   let summary = "an operation of all ranks; `order` numbers them";
   let arguments = (ins Plan_CollectiveKindAttr:$kind, Plan_BufferType:$input, Plan_BufferType:$output, I64Attr:$order);
   let assemblyFormat = "$kind $input `->` $output `order` $order attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
 }
 def Plan_CheckOp : Plan_Op<"check"> {
   let summary = "stops the run where a value of the buffer is not finite";
   let arguments = (ins Plan_BufferType:$buffer, StrAttr:$what);
   let assemblyFormat = "$buffer $what attr-dict `:` type($buffer)";
+  let hasVerifier = 1;
 }
 // Inputs and outputs are named: step gives "loss" and metrics, represent "features", preview the views.
 def Plan_FuncOp : Plan_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock, NoTerminator]> {
@@ -93,6 +118,11 @@ def Plan_FuncOp : Plan_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock, NoTer
   let arguments = (ins SymbolNameAttr:$sym_name);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+}
+def Plan_InputOp : Plan_Op<"input"> {
+  let summary = "names a buffer that the host writes before the function runs";
+  let arguments = (ins StrAttr:$name, Plan_BufferType:$buffer);
+  let assemblyFormat = "$name $buffer attr-dict `:` type($buffer)";
 }
 def Plan_OutputOp : Plan_Op<"output"> {
   let summary = "names a buffer as an output of the function";

@@ -34,15 +34,15 @@ public:
   static Result<Artifact> parse(std::span<const std::byte> bytes, std::string_view name,
                                 Machine machine = Machine::Required);
 
-  const schema::Program &program() const { return *Program; }
+  const schema::Program &program() const { return *root; }
   /// The shared object that holds the kernels' symbols; aligned to 64 bytes.
-  std::span<const std::byte> elf() const { return Elf; }
+  std::span<const std::byte> elf() const { return code; }
   /// The text of the spec that was compiled; empty where there was none.
-  std::string_view specSource() const { return Spec; }
+  std::string_view specSource() const { return spec; }
   /// The whole file's size in bytes.
-  uint64_t fileBytes() const { return Bytes; }
+  uint64_t fileBytes() const { return size; }
   /// Identifies program and code: checkpoints belong to the artifact of one fingerprint.
-  uint64_t fingerprint() const { return Fingerprint; }
+  uint64_t fingerprint() const { return identity; }
 
   /// The function of that name, or null.
   const schema::Function *function(std::string_view name) const;
@@ -52,12 +52,12 @@ private:
   struct Free {
     void operator()(std::byte *bytes) const;
   };
-  std::unique_ptr<std::byte[], Free> Storage; ///< the whole file, aligned to 64
-  const schema::Program *Program = nullptr;
-  std::span<const std::byte> Elf;
-  std::string_view Spec;
-  uint64_t Bytes = 0;
-  uint64_t Fingerprint = 0;
+  std::unique_ptr<std::byte[], Free> storage; ///< the whole file, aligned to 64
+  const schema::Program *root = nullptr;
+  std::span<const std::byte> code;
+  std::string_view spec;
+  uint64_t size = 0;
+  uint64_t identity = 0;
 
   static Result<Artifact> verify(std::unique_ptr<std::byte[], Free> storage, uint64_t size,
                                  Machine machine);

@@ -1,0 +1,183 @@
+// Verifiers of the plan dialect: sizes, places and the operands that kernels, library calls and collectives take.
+#include "dialects/plan/PlanDialect.h"
+
+#include "mlir/IR/SymbolTable.h"
+
+using namespace mlir;
+using namespace doppel;
+using namespace doppel::plan;
+
+int64_t plan::elementBytes(Type type) {
+  if (auto integer = dyn_cast<IntegerType>(type))
+    return (integer.getWidth() + 7) / 8;
+  return isa<FloatType>(type) ? type.getIntOrFloatBitWidth() / 8 : 0;
+}
+
+int64_t plan::bytesOf(Type type) {
+  if (auto buffer = dyn_cast<BufferType>(type))
+    return bytesOf(buffer.getValue());
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    return tensor.hasStaticShape() ? tensor.getNumElements() * elementBytes(tensor.getElementType())
+                                   : -1;
+  if (auto images = dyn_cast<nn::ImagesType>(type))
+    return images.getBatch() * 24; // abi::ImageRef
+  return isa<RunType>(type) ? 40 : -1; // abi::RunScalars
+}
+
+/// Bytes of one element of a buffer, whatever it holds.
+static int64_t elementOf(Type buffer) {
+  auto tensor = dyn_cast<RankedTensorType>(cast<BufferType>(buffer).getValue());
+  return tensor ? elementBytes(tensor.getElementType()) : 8;
+}
+
+LogicalResult ArenaOp::verify() {
+  int64_t bytes = getBytes();
+  if (bytes < 0 || bytes % alignment)
+    return emitOpError() << "has " << bytes << " bytes, which is no multiple of " << alignment;
+  return success();
+}
+
+LogicalResult KernelOp::verify() {
+  int64_t grid = getGrid(), scratch = getScratchBytes();
+  if (grid < 1 || scratch < 0)
+    return emitOpError() << "has a grid of " << grid << " and " << scratch
+                         << " bytes of scratch memory";
+  if (!isa<nn::YieldOp>(getBody().front().back()))
+    return emitOpError() << "must end in nn.yield";
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  if (bytesOf(getType()) < 0)
+    return emitOpError() << "holds " << getType().getValue() << ", whose size is not known";
+  int64_t offset = getOffset();
+  if (offset < 0 || offset % elementOf(getType()))
+    return emitOpError() << "offset " << offset << " is no multiple of the element's "
+                         << elementOf(getType()) << " bytes";
+  return success();
+}
+
+LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &tables) {
+  auto arena = tables.lookupNearestSymbolFrom<ArenaOp>(*this, getArenaAttr());
+  if (!arena)
+    return emitOpError() << "lies in @" << getArena() << ", which is no arena";
+  int64_t bytes = bytesOf(getType()), offset = getOffset(), size = arena.getBytes();
+  if (offset > size || bytes > size - offset) {
+    auto diagnostic = emitOpError() << "offset " << offset << " + " << bytes
+                                    << " bytes exceeds arena '" << getArena() << "' of "
+                                    << size;
+    diagnostic.attachNote(arena.getLoc()) << "the arena";
+    return diagnostic;
+  }
+  return success();
+}
+
+LogicalResult AllocOp::verify() {
+  if (bytesOf(getType()) < 0)
+    return emitOpError() << "holds " << getType().getValue() << ", whose size is not known";
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  int64_t source = bytesOf(getSource().getType()), bytes = bytesOf(getType());
+  int64_t offset = getOffset();
+  if (offset < 0 || offset > source || bytes > source - offset)
+    return emitOpError() << "offset " << offset << " + " << bytes
+                         << " bytes exceeds the source's " << source;
+  if (offset % elementOf(getType()))
+    return emitOpError() << "offset " << offset << " is no multiple of the element's "
+                         << elementOf(getType()) << " bytes";
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
+  auto kernel = tables.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "launches @" << getKernel() << ", which is no kernel";
+  Block &body = kernel.getBody().front();
+  auto given = llvm::to_vector(getInputs());
+  if (kernel.getUsesRun()) {
+    if (given.empty() || !isa<RunType>(cast<BufferType>(given.back().getType()).getValue()))
+      return emitOpError() << "of @" << getKernel() << " lacks the run buffer as its last input";
+    given.pop_back();
+  }
+  auto check = [&](StringRef what, auto expected, auto actual) -> LogicalResult {
+    if (expected.size() != actual.size())
+      return emitOpError() << "of @" << getKernel() << " has " << actual.size() << " " << what
+                           << "s, the kernel " << expected.size();
+    for (auto [index, pair] : llvm::enumerate(llvm::zip(expected, actual))) {
+      Type wanted = std::get<0>(pair).getType();
+      Type got = cast<BufferType>(std::get<1>(pair).getType()).getValue();
+      if (wanted != got)
+        return emitOpError() << what << " " << index << " is " << got << ", the kernel's is "
+                             << wanted;
+    }
+    return success();
+  };
+  if (failed(check("input", body.getArguments(), given)))
+    return failure();
+  return check("output", body.getTerminator()->getOperands(), getOutputs());
+}
+
+LogicalResult CallOp::verify() {
+  struct Form {
+    size_t inputs, outputs, ints;
+  };
+  auto form = [&]() -> Form {
+    switch (getCallee()) {
+    case LibraryOp::Matmul:
+      return {2, 1, 2};
+    case LibraryOp::Conv2D:
+    case LibraryOp::Conv2DBackwardData:
+    case LibraryOp::Conv2DBackwardWeights:
+      return {2, 1, 9};
+    case LibraryOp::MaxPool2D:
+      return {1, 2, 8};
+    case LibraryOp::MaxPool2DBackward:
+      return {2, 1, 8};
+    case LibraryOp::AvgPool2D:
+    case LibraryOp::AvgPool2DBackward:
+      return {1, 1, 8};
+    case LibraryOp::RandomPermutation:
+      return {1, 1, 1};
+    }
+    llvm_unreachable("an enumerator without a form");
+  }();
+  if (getInputs().size() != form.inputs || getOutputs().size() != form.outputs ||
+      getInts().size() != form.ints)
+    return emitOpError() << stringifyLibraryOp(getCallee()) << " takes " << form.inputs
+                         << " inputs, " << form.outputs << " outputs and " << form.ints
+                         << " integers, not " << getInputs().size() << ", " << getOutputs().size()
+                         << " and " << getInts().size();
+  for (Value output : getOutputs())
+    for (Value input : getInputs())
+      if (input == output)
+        return emitOpError() << "writes a buffer that it reads";
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  int64_t source = bytesOf(getSource().getType()), target = bytesOf(getTarget().getType());
+  if (source != target)
+    return emitOpError() << "copies " << source << " bytes to " << target;
+  return success();
+}
+
+LogicalResult CollectiveOp::verify() {
+  auto input = dyn_cast<RankedTensorType>(getInput().getType().getValue());
+  auto output = dyn_cast<RankedTensorType>(getOutput().getType().getValue());
+  if (!input || !output || input.getElementType() != output.getElementType())
+    return emitOpError() << "needs tensors of one element type, not " << getInput().getType()
+                         << " and " << getOutput().getType();
+  bool same = getKind() == CollectiveKind::AllReduceSum || getKind() == CollectiveKind::Broadcast;
+  if (same && input != output)
+    return emitOpError() << "input is " << input << ", output " << output;
+  return success();
+}
+
+LogicalResult CheckOp::verify() {
+  auto tensor = dyn_cast<RankedTensorType>(getBuffer().getType().getValue());
+  if (!tensor || !isa<FloatType>(tensor.getElementType()))
+    return emitOpError() << "needs a tensor of floats, not " << getBuffer().getType();
+  return success();
+}
