@@ -1,0 +1,319 @@
+// Memory, the code segment and command lists of the CPU device. A kernel's workgroups are split evenly among OpenMP threads; the
+// split never changes a result, since a workgroup's work does not depend on which thread has it.
+#include "runtime/device/cpu/CpuDevice.h"
+
+#include "runtime/schema/Abi.h"
+
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <dlfcn.h>
+#include <fstream>
+#include <omp.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace doppel::runtime {
+
+int64_t TensorRef::elements() const {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  return count;
+}
+
+size_t TensorRef::bytes() const { return size_t(elements()) * elementBytes(dtype); }
+
+namespace cpu {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t(2) << 20;
+
+void *allocateAligned(size_t bytes) {
+  if (bytes == 0)
+    bytes = kAlignment;
+  void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED)
+    return nullptr;
+  if (bytes >= kHugePage)
+    madvise(data, bytes, MADV_HUGEPAGE);
+  return data;
+}
+
+void freeAligned(void *data, size_t bytes) {
+  if (data)
+    munmap(data, bytes == 0 ? kAlignment : bytes);
+}
+
+Workspace::~Workspace() { freeAligned(data_, bytes_); }
+
+Result<void> Workspace::reserve(size_t bytes) {
+  if (bytes <= bytes_)
+    return {};
+  void *grown = allocateAligned(bytes);
+  if (!grown)
+    return fail("not enough memory: {} MiB of library workspace", bytes >> 20);
+  freeAligned(data_, bytes_);
+  data_ = grown;
+  bytes_ = bytes;
+  return {};
+}
+
+namespace {
+
+class CpuAllocation : public Allocation {
+public:
+  CpuAllocation(void *data, size_t bytes) : data_(data), bytes_(bytes) {}
+  ~CpuAllocation() override { freeAligned(data_, bytes_); }
+  void *data() override { return data_; }
+  size_t bytes() const override { return bytes_; }
+
+private:
+  void *data_;
+  size_t bytes_;
+};
+
+/// A shared object opened from memory.
+class CpuModule : public KernelModule {
+public:
+  explicit CpuModule(void *handle) : handle_(handle) {}
+  ~CpuModule() override { dlclose(handle_); }
+  void *find(const std::string &symbol) const { return dlsym(handle_, symbol.c_str()); }
+
+private:
+  void *handle_;
+};
+
+/// Linear index of the first value that is not finite, or -1.
+int64_t firstNonFinite(const float *values, int64_t count) {
+  // By blocks: within one the loop has no exit, so that it vectorises.
+  constexpr int64_t kBlock = 4096;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    int64_t end = std::min(count, begin + kBlock);
+    uint32_t exponent = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      uint32_t bits = std::bit_cast<uint32_t>(values[i]) & 0x7f800000u;
+      exponent |= uint32_t(bits == 0x7f800000u);
+    }
+    if (!exponent)
+      continue;
+    for (int64_t i = begin; i < end; ++i)
+      if (!std::isfinite(values[i]))
+        return i;
+  }
+  return -1;
+}
+
+class CpuCommandList : public CommandList {
+public:
+  CpuCommandList(int threads, Workspace &workspace) : threads_(threads), workspace_(workspace) {}
+
+  Result<void> launch(KernelModule &module, const KernelLaunch &launch) override {
+    void *address = static_cast<CpuModule &>(module).find(launch.symbol);
+    if (!address)
+      return failInternal("the code segment has no kernel '{}'", launch.symbol);
+    auto function = reinterpret_cast<abi::KernelFunction>(address);
+    std::vector<void *> buffers;
+    for (const TensorRef &tensor : launch.inputs)
+      buffers.push_back(tensor.data);
+    for (const TensorRef &tensor : launch.outputs)
+      buffers.push_back(tensor.data);
+    size_t scratch = (launch.scratchBytes + kAlignment - 1) / kAlignment * kAlignment;
+    DOPPEL_CHECK(workspace_.reserve(scratch * threads_));
+    int64_t grid = launch.grid;
+    int threads = int(std::min<int64_t>(threads_, grid));
+    append({}, launch.outputs, [=, this, buffers = std::move(buffers)] {
+      char *base = static_cast<char *>(workspace_.data());
+      if (threads <= 1) {
+        function(buffers.data(), 0, grid, base);
+        return;
+      }
+#pragma omp parallel num_threads(threads)
+      {
+        int64_t thread = omp_get_thread_num(), count = omp_get_num_threads();
+        int64_t begin = grid * thread / count, end = grid * (thread + 1) / count;
+        if (begin < end)
+          function(buffers.data(), begin, end, base + scratch * thread);
+      }
+    });
+    return {};
+  }
+
+  Result<void> call(const LibraryCall &call) override {
+    DOPPEL_TRY(PreparedCall prepared, prepareCall(call));
+    DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
+    append({}, call.outputs,
+           [this, run = std::move(prepared.run)] { run(workspace_.data()); });
+    return {};
+  }
+
+  Result<void> copy(const TensorRef &source, const TensorRef &target) override {
+    if (source.bytes() != target.bytes())
+      return failInternal("a copy of {} bytes to {} bytes", source.bytes(), target.bytes());
+    void *to = target.data;
+    const void *from = source.data;
+    size_t bytes = source.bytes();
+    append({}, {target}, [=] { std::memmove(to, from, bytes); });
+    return {};
+  }
+
+  Result<void> check(const TensorRef &tensor, std::string what) override {
+    if (tensor.dtype != schema::DType::F32)
+      return failInternal("a finite check of a buffer that is not f32");
+    commands_.push_back({.check = tensor, .what = std::move(what), .outputs = {}, .run = {}});
+    return {};
+  }
+
+  Result<std::optional<NonFinite>> run() override {
+    omp_set_num_threads(threads_);
+    for (size_t i = 0; i < commands_.size(); ++i)
+      if (auto failure = execute(i))
+        return failure;
+    return std::nullopt;
+  }
+
+  Result<std::optional<NonFinite>> runTraced() override {
+    omp_set_num_threads(threads_);
+    for (size_t i = 0; i < commands_.size(); ++i) {
+      if (auto failure = execute(i))
+        return failure;
+      for (const TensorRef &output : commands_[i].outputs)
+        if (output.dtype == schema::DType::F32)
+          if (int64_t at = firstNonFinite(static_cast<float *>(output.data), output.elements());
+              at >= 0)
+            return NonFinite{i, "", at};
+    }
+    return std::nullopt;
+  }
+
+  Result<void> runTimed(std::span<double> seconds) override {
+    if (seconds.size() != commands_.size())
+      return failInternal("{} timers for {} commands", seconds.size(), commands_.size());
+    omp_set_num_threads(threads_);
+    for (size_t i = 0; i < commands_.size(); ++i) {
+      auto start = std::chrono::steady_clock::now();
+      execute(i);
+      seconds[i] +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    }
+    return {};
+  }
+
+private:
+  struct Entry {
+    std::optional<TensorRef> check; ///< engaged for a finite check, which has no `run`
+    std::string what;
+    std::vector<TensorRef> outputs;
+    Command run;
+  };
+
+  void append(std::string what, std::vector<TensorRef> outputs, Command run) {
+    commands_.push_back({.check = std::nullopt,
+                         .what = std::move(what),
+                         .outputs = std::move(outputs),
+                         .run = std::move(run)});
+  }
+
+  std::optional<NonFinite> execute(size_t index) {
+    Entry &entry = commands_[index];
+    if (!entry.check) {
+      entry.run();
+      return std::nullopt;
+    }
+    int64_t at =
+        firstNonFinite(static_cast<float *>(entry.check->data), entry.check->elements());
+    if (at < 0)
+      return std::nullopt;
+    return NonFinite{index, entry.what, at};
+  }
+
+  int threads_;
+  Workspace &workspace_;
+  std::vector<Entry> commands_;
+};
+
+std::string processorName() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name"))
+      return line.substr(line.find(':') + 2);
+  return "CPU";
+}
+
+int availableProcessors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0)
+    return std::max(1, CPU_COUNT(&set));
+  return std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+class CpuDevice : public Device {
+public:
+  explicit CpuDevice(int threads) : threads_(threads) { omp_set_num_threads(threads); }
+
+  std::string description() const override {
+    return fmt::format("{}, {} thread{}, oneDNN {}", processorName(), threads_,
+                       threads_ == 1 ? "" : "s", oneDnnVersion());
+  }
+
+  Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
+    void *data = allocateAligned(bytes);
+    if (!data)
+      return fail("not enough memory: {} MiB wanted", bytes >> 20);
+    return std::make_unique<CpuAllocation>(data, bytes);
+  }
+
+  Result<void> upload(void *target, const void *source, size_t bytes) override {
+    std::memcpy(target, source, bytes);
+    return {};
+  }
+
+  Result<void> download(void *target, const void *source, size_t bytes) override {
+    std::memcpy(target, source, bytes);
+    return {};
+  }
+
+  Result<std::unique_ptr<KernelModule>> loadModule(std::span<const std::byte> code) override {
+    int file = memfd_create("doppel-kernels", MFD_CLOEXEC);
+    if (file < 0)
+      return fail("cannot make an in-memory file for the kernels: {}", std::strerror(errno));
+    size_t written = 0;
+    while (written < code.size()) {
+      ssize_t count = write(file, code.data() + written, code.size() - written);
+      if (count < 0 && errno == EINTR)
+        continue;
+      if (count <= 0) {
+        close(file);
+        return fail("cannot write the kernels to memory: {}", std::strerror(errno));
+      }
+      written += size_t(count);
+    }
+    void *handle = dlopen(fmt::format("/proc/self/fd/{}", file).c_str(), RTLD_NOW | RTLD_LOCAL);
+    close(file);
+    if (!handle)
+      return fail("cannot load the artifact's kernels: {}", dlerror());
+    return std::make_unique<CpuModule>(handle);
+  }
+
+  Result<std::unique_ptr<CommandList>> makeCommandList() override {
+    return std::make_unique<CpuCommandList>(threads_, workspace_);
+  }
+
+  size_t workspaceBytes() const override { return workspace_.bytes(); }
+
+private:
+  int threads_;
+  Workspace workspace_;
+};
+
+} // namespace
+} // namespace cpu
+
+std::unique_ptr<Device> makeCpuDevice(int threads) {
+  return std::make_unique<cpu::CpuDevice>(threads > 0 ? threads : cpu::availableProcessors());
+}
+
+} // namespace doppel::runtime
