@@ -123,7 +123,7 @@ private:
 
   Token &add(TokenKind kind, size_t begin) {
     Token token{kind, range(begin, position), firstOnLine || tokens.empty(),
-                text.slice(begin, position)};
+                text.slice(begin, position), {}};
     if (hasDoc) {
       token.doc = context.copyString(doc);
       doc.clear();
