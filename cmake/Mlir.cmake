@@ -53,6 +53,7 @@ endfunction()
 
 function(doppel_mlir_executable name)
   target_link_libraries(${name} PRIVATE DoppelMlir)
+  target_compile_options(${name} PRIVATE -fPIC) # as the precompiled header is
   target_precompile_headers(${name} REUSE_FROM DoppelMlirPch)
   add_dependencies(${name} DoppelTableGen)
 endfunction()
