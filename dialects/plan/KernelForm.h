@@ -11,7 +11,7 @@ namespace doppel::plan {
 
 /// offset + the sum of strides[d] * (index of loop d).
 struct Affine {
-  llvm::SmallVector<int64_t, 4> strides;
+  llvm::SmallVector<int64_t, 4> strides = {};
   int64_t offset = 0;
 };
 
@@ -42,8 +42,8 @@ struct Node {
   NodeKind kind;
   mlir::Type type; ///< of the element
   mlir::Operation *op = nullptr;
-  llvm::SmallVector<unsigned, 3> operands; ///< nodes
-  Affine access;
+  llvm::SmallVector<unsigned, 3> operands = {}; ///< nodes
+  Affine access = {};
   int64_t number = 0;
   int64_t limit = 0;
   int guard = -1;     ///< node or -1
@@ -118,6 +118,10 @@ struct KernelGrid {
   int64_t scratchBytes;
 };
 mlir::FailureOr<KernelGrid> gridOf(nn::KernelKind kind, mlir::Block &body);
+
+/// The scratch memory of one thread of an augment kernel, in bytes: three images of floats of the greatest size that a stage works on,
+/// and the resize's rows and weights.
+int64_t augmentScratchBytes(nn::AugmentOp augment);
 
 /// Whether the body reads the run's scalars (the step, the seed): the launch has the run buffer as its last input then.
 bool usesRun(mlir::Block &body);
