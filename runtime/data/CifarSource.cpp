@@ -1,4 +1,5 @@
-// CIFAR-10's binary files: records of one label byte and 32 x 32 pixels, three planes. https://www.cs.toronto.edu/~kriz/cifar.html
+// CIFAR-10's binary files: records of one label byte and 32 x 32 pixels, three planes.
+// https://www.cs.toronto.edu/~kriz/cifar.html
 
 #include "runtime/data/Decode.h"
 #include "runtime/data/Source.h"

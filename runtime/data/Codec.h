@@ -7,7 +7,8 @@
 
 namespace doppel::runtime::codec {
 
-/// What a header says: the stored extent, and how the stored picture must be turned to stand upright.
+/// What a header says: the stored extent, and how the stored picture must be turned to stand
+/// upright.
 struct Header {
   Extent stored;
   int orientation = 1; ///< EXIF tag 0x0112, 1 to 8
@@ -22,7 +23,8 @@ bool isPng(std::span<const uint8_t> file);
 Result<Header> readPngHeader(std::span<const uint8_t> file);
 Result<void> readPng(std::span<const uint8_t> file, Extent stored, uint8_t *pixels);
 
-/// The orientation in an EXIF block (a TIFF file: "II*\0" or "MM\0*" first); 1 where there is none or it is malformed.
+/// The orientation in an EXIF block (a TIFF file: "II*\0" or "MM\0*" first); 1 where there is none
+/// or it is malformed.
 int exifOrientation(std::span<const uint8_t> tiff);
 
 } // namespace doppel::runtime::codec

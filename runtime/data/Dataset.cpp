@@ -1,5 +1,5 @@
-// Measures all samples, then decodes them into one block if that fits. Invariant: samples, extents and offsets run in parallel, by
-// index; an index once given out never changes its meaning.
+// Measures all samples, then decodes them into one block if that fits. Invariant: samples, extents
+// and offsets run in parallel, by index; an index once given out never changes its meaning.
 
 #include "runtime/data/Dataset.h"
 #include "runtime/data/Parallel.h"
@@ -86,8 +86,8 @@ std::string Dataset::summary() const {
     text += fmt::format(", {} x {}", extents[0].width, extents[0].height);
   else
     text += ", of several sizes";
-  text += fmt::format(", {} {}", mebibytes(totalBytes),
-                      inMemory() ? "in memory" : "decoded as needed");
+  text +=
+      fmt::format(", {} {}", mebibytes(totalBytes), inMemory() ? "in memory" : "decoded as needed");
   if (size_t count = broken().size())
     text += fmt::format("; {} broken {} skipped", count, count == 1 ? "file" : "files");
   return text;

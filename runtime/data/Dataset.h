@@ -1,5 +1,6 @@
-// One split of a data set: samples 0 .. size()-1 with labels, decoded once and kept in memory where they fit, else decoded on
-// demand. Which sample has which index depends on the data alone, never on threads or memory.
+// One split of a data set: samples 0 .. size()-1 with labels, decoded once and kept in memory where
+// they fit, else decoded on demand. Which sample has which index depends on the data alone, never
+// on threads or memory.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -27,13 +28,14 @@ struct BrokenFile {
 };
 
 struct DataOptions {
-  /// Decoded samples are kept if they take at most this many bytes; 0: half of the memory that is available now.
+  /// Decoded samples are kept if they take at most this many bytes; 0: half of the memory that is
+  /// available now.
   uint64_t memoryBytes = 0;
   /// Threads that decode; 0: one a processor of this process.
   int threads = 0;
-  /// Called now and then on the opening thread, and at the end of each activity: "measuring" (headers), then "decoding" where the data
-  /// are kept in memory.
-  std::function<void(std::string_view activity, int64_t done, int64_t total)> progress;
+  /// Called now and then on the opening thread, and at the end of each activity: "measuring"
+  /// (headers), then "decoding" where the data are kept in memory.
+  std::function<void(std::string_view activity, int64_t done, int64_t total)> progress = {};
 };
 
 /// Decoded images that stay where they are as long as the batch lives. Movable.
@@ -69,17 +71,20 @@ public:
   bool inMemory() const { return bool(pixels); }
   uint64_t decodedBytes() const { return totalBytes; }
 
-  /// What was skipped so far. Data kept in memory is known whole when it is opened; otherwise samples that turn out to be broken
-  /// while they are read are added then. Safe to call while others read.
+  /// What was skipped so far. Data kept in memory is known whole when it is opened; otherwise
+  /// samples that turn out to be broken while they are read are added then. Safe to call while
+  /// others read.
   std::vector<BrokenFile> broken() const;
 
-  /// "50,000 images of 10 classes, 32 x 32, 146 MiB in memory; 3 broken files skipped", for tables and logs.
+  /// "50,000 images of 10 classes, 32 x 32, 146 MiB in memory; 3 broken files skipped", for tables
+  /// and logs.
   std::string summary() const;
 
   /// The samples `indices`, in that order. Those not in memory are decoded now, on several threads.
   ///
-  /// A sample that proves to be broken here (its header was good, its body is not) is replaced by the next good one, index + 1, + 2, ...,
-  /// so that a batch is always whole; the ImageRef then carries the replacement's index. Fails only if no sample is good.
+  /// A sample that proves to be broken here (its header was good, its body is not) is replaced by
+  /// the next good one, index + 1, + 2, ..., so that a batch is always whole; the ImageRef then
+  /// carries the replacement's index. Fails only if no sample is good.
   Result<Batch> gather(std::span<const int64_t> indices) const;
   /// Samples first .. first+count-1.
   Result<Batch> range(int64_t first, int64_t count) const;
@@ -110,16 +115,21 @@ private:
 
 /// Opens one split of the data set that `specification` names:
 ///
-/// - `shapes`, `shapes:N`, `shapes:N,size=S,test=M,seed=K`: the procedural data set built in: N training samples (10,000), M test
+/// - `shapes`, `shapes:N`, `shapes:N,size=S,test=M,seed=K`: the procedural data set built in: N
+/// training samples (10,000), M test
 ///   samples (2,000), S x S pixels (32). A folder of this name is reached as `./shapes`.
-/// - a folder with CIFAR-10 binaries (data_batch_1.bin ..., test_batch.bin), or with cifar-10-batches-bin in it;
+/// - a folder with CIFAR-10 binaries (data_batch_1.bin ..., test_batch.bin), or with
+/// cifar-10-batches-bin in it;
 /// - a folder with `train` and `test` (or `val`) in it, each as in the next two;
-/// - a folder of class subfolders: classes are the subfolders by name; files are found at any depth. One file in ten of each class (at
-///   least one of two or more), chosen by a hash of its path below the class, is the test split, the others the training split;
+/// - a folder of class subfolders: classes are the subfolders by name; files are found at any
+/// depth. One file in ten of each class (at
+///   least one of two or more), chosen by a hash of its path below the class, is the test split,
+///   the others the training split;
 /// - a flat folder of images: no classes, all of them training data; opening its test split fails.
 ///
-/// Images are JPEG and PNG, told by their content. Other files, and broken ones, are skipped and named in broken(). Fails, naming the path
-/// and what would help, if the folder is missing or unreadable, holds no image, or all images are broken.
+/// Images are JPEG and PNG, told by their content. Other files, and broken ones, are skipped and
+/// named in broken(). Fails, naming the path and what would help, if the folder is missing or
+/// unreadable, holds no image, or all images are broken.
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
                                              const DataOptions &options = {});
 

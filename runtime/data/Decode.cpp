@@ -52,7 +52,8 @@ Extent uprightExtent(const codec::Header &header) {
   return header.stored;
 }
 
-/// Copies `stored` to `upright`: EXIF's orientations 5 to 8 transpose, then stored rows and columns count from their far end.
+/// Copies `stored` to `upright`: EXIF's orientations 5 to 8 transpose, then stored rows and columns
+/// count from their far end.
 void turnUpright(const uint8_t *stored, Extent extent, int orientation, uint8_t *upright) {
   bool transpose = orientation >= 5;
   bool flipRows = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;

@@ -1,11 +1,12 @@
-// Images in folders: which files belong to which split and class. The rules stand in Dataset.h, at openDataset().
+// Images in folders: which files belong to which split and class. The rules stand in Dataset.h, at
+// openDataset().
 
 #include "runtime/data/Decode.h"
 #include "runtime/data/Source.h"
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <cctype>
+#include <filesystem>
 #include <optional>
 #include <set>
 
@@ -89,7 +90,8 @@ bool isFolder(const fs::path &path) {
   return fs::is_directory(path, code);
 }
 
-/// The files below `folder` at any depth, as paths relative to it, sorted. Does not follow links to folders: they may be circular.
+/// The files below `folder` at any depth, as paths relative to it, sorted. Does not follow links to
+/// folders: they may be circular.
 Result<std::vector<std::string>> filesBelow(const fs::path &folder) {
   std::vector<std::string> files;
   std::error_code code;
@@ -106,7 +108,8 @@ Result<std::vector<std::string>> filesBelow(const fs::path &folder) {
   return files;
 }
 
-/// The class subfolders of `folder`: those with a file that is named like an image (or has no extension) in them.
+/// The class subfolders of `folder`: those with a file that is named like an image (or has no
+/// extension) in them.
 struct ClassFolder {
   std::string name;
   fs::path path;
@@ -128,8 +131,8 @@ Result<std::vector<ClassFolder>> classFolders(const fs::path &folder) {
   return classes;
 }
 
-/// Splits a class's files by rank of the hash of their names, so that the choice does not follow the order in which they were taken
-/// and moves little when files are added.
+/// Splits a class's files by rank of the hash of their names, so that the choice does not follow
+/// the order in which they were taken and moves little when files are added.
 std::vector<std::string> heldOut(std::vector<std::string> files, Split split) {
   std::vector<std::pair<uint64_t, std::string>> ranked;
   for (std::string &file : files) {

@@ -1,4 +1,5 @@
-// One decoded picture: interleaved 8-bit RGB, rows without padding, upright (orientation already applied).
+// One decoded picture: interleaved 8-bit RGB, rows without padding, upright (orientation already
+// applied).
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ struct Image {
   std::vector<uint8_t> pixels; ///< [height, width, 3]
 };
 
-/// Pictures larger than this are refused before any memory is asked for, so that a hostile header cannot exhaust it.
+/// Pictures larger than this are refused before any memory is asked for, so that a hostile header
+/// cannot exhaust it.
 inline constexpr int32_t kMaxImageSide = 32'768;
 inline constexpr int64_t kMaxImagePixels = int64_t(1) << 27;
 

@@ -1,5 +1,5 @@
-// JPEG by libjpeg-turbo. The library leaves by longjmp, so between setjmp and the library's calls there is nothing but plain
-// data: no object with a destructor lives across them.
+// JPEG by libjpeg-turbo. The library leaves by longjmp, so between setjmp and the library's calls
+// there is nothing but plain data: no object with a destructor lives across them.
 
 #include "runtime/data/Codec.h"
 #include <csetjmp>
@@ -31,8 +31,9 @@ Decompressor &self(j_common_ptr info) { return *reinterpret_cast<Decompressor *>
   std::longjmp(self(info).escape, 1);
 }
 
-/// The library patches over missing data with grey and only warns. Such a picture is broken for training, so a warning is an error
-/// here, unless it is of mere oddity: stray bytes, version numbers, colour profiles.
+/// The library patches over missing data with grey and only warns. Such a picture is broken for
+/// training, so a warning is an error here, unless it is of mere oddity: stray bytes, version
+/// numbers, colour profiles.
 void onMessage(j_common_ptr info, int level) {
   if (level >= 0)
     return;

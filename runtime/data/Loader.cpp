@@ -1,5 +1,5 @@
-// Decodes batches ahead. Invariant: the slots are consecutive steps from firstStep on, at most `ahead` of them, and a slot's images are
-// written each by the one thread that claimed it.
+// Decodes batches ahead. Invariant: the slots are consecutive steps from firstStep on, at most
+// `ahead` of them, and a slot's images are written each by the one thread that claimed it.
 
 #include "runtime/data/Loader.h"
 #include "runtime/data/Parallel.h"

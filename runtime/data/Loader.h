@@ -1,4 +1,5 @@
-// The batches of a training run, step by step. What a step gets is the Sampler's word; the loader only has it decoded in time.
+// The batches of a training run, step by step. What a step gets is the Sampler's word; the loader
+// only has it decoded in time.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -19,22 +20,25 @@ struct LoaderOptions {
   int64_t batch = 1; ///< samples a step over all ranks
   int world = 1;
   int rank = 0;
-  /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory. 0 threads: one a processor.
+  /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory.
+  /// 0 threads: one a processor.
   int threads = 0;
   int ahead = 4;
 };
 
 class Loader {
 public:
-  /// `dataset` must outlive the loader. Fails if the batch is larger than the data set or does not divide by the world.
+  /// `dataset` must outlive the loader. Fails if the batch is larger than the data set or does not
+  /// divide by the world.
   static Result<std::unique_ptr<Loader>> create(const Dataset &dataset,
                                                 const LoaderOptions &options);
   ~Loader();
 
   int64_t stepsPerEpoch() const { return sampler.stepsPerEpoch(); }
 
-  /// The batch of this rank in `step`, counted over the whole run from 0. Any step may be asked for; steps in sequence are ready ahead.
-  /// One thread calls. The batch may outlive the loader, but not the data set.
+  /// The batch of this rank in `step`, counted over the whole run from 0. Any step may be asked
+  /// for; steps in sequence are ready ahead. One thread calls. The batch may outlive the loader,
+  /// but not the data set.
   Result<Batch> batchAt(int64_t step);
 
 private:

@@ -25,8 +25,9 @@ inline int threadCount(int wanted) {
   return int(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-/// Calls body(i) for each i in [0, count), in any order, on `threads` threads; returns when all are done. `progress`, if any, is
-/// called on this thread, at most ten times a second and once at the end.
+/// Calls body(i) for each i in [0, count), in any order, on `threads` threads; returns when all are
+/// done. `progress`, if any, is called on this thread, at most ten times a second and once at the
+/// end.
 inline void parallelFor(int64_t count, int threads, const std::function<void(int64_t)> &body,
                         const std::function<void(int64_t, int64_t)> &progress = {}) {
   if (threads == 1 && !progress) {

@@ -1,5 +1,5 @@
-// PNG by libpng. The library leaves by longjmp, so between setjmp and the library's calls there is nothing but plain data: no
-// object with a destructor lives across them.
+// PNG by libpng. The library leaves by longjmp, so between setjmp and the library's calls there is
+// nothing but plain data: no object with a destructor lives across them.
 
 #include "runtime/data/Png.h"
 #include "runtime/data/Codec.h"
@@ -211,7 +211,8 @@ Image contactSheet(std::span<const abi::ImageRef> images, int32_t columns, int32
   columns = std::clamp(columns, 1, std::max(1, int32_t(images.size())));
   int32_t rows = (int32_t(images.size()) + columns - 1) / columns;
   Image sheet;
-  sheet.extent = {rows * (cell.height * zoom + gap) + gap, columns * (cell.width * zoom + gap) + gap};
+  sheet.extent = {rows * (cell.height * zoom + gap) + gap,
+                  columns * (cell.width * zoom + gap) + gap};
   sheet.pixels.assign(sheet.extent.bytes(), 255);
   for (size_t number = 0; number < images.size(); ++number) {
     const abi::ImageRef &image = images[number];

@@ -59,8 +59,7 @@ void resize(const abi::ImageRef &image, Extent target, float *values) {
     std::fill_n(sum, rowValues, 0.f);
     for (size_t tap = 0; tap < rows[row].weights.size(); ++tap)
       for (size_t value = 0; value < rowValues; ++value)
-        sum[value] +=
-            rows[row].weights[tap] * narrow[(rows[row].first + tap) * rowValues + value];
+        sum[value] += rows[row].weights[tap] * narrow[(rows[row].first + tap) * rowValues + value];
   }
 }
 

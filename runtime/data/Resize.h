@@ -1,4 +1,5 @@
-// Resizing by a triangle filter: bilinear when enlarging, and when reducing an average over all that falls into a pixel.
+// Resizing by a triangle filter: bilinear when enlarging, and when reducing an average over all
+// that falls into a pixel.
 #pragma once
 
 #include "runtime/data/Image.h"
@@ -6,8 +7,9 @@
 
 namespace doppel::runtime {
 
-/// Resizes `image` to `target`, ignoring its aspect; `values` is [target.height, target.width, 3], 0 .. 255, not rounded.
-/// The same extent copies. Sample centres are at half pixels, as PIL's and torchvision's antialiased bilinear have them.
+/// Resizes `image` to `target`, ignoring its aspect; `values` is [target.height, target.width, 3],
+/// 0 .. 255, not rounded. The same extent copies. Sample centres are at half pixels, as PIL's and
+/// torchvision's antialiased bilinear have them.
 void resize(const abi::ImageRef &image, Extent target, float *values);
 
 /// The same, rounded.

@@ -1,5 +1,6 @@
-// Shuffling without state: which sample stands at a position of an epoch is a function of (seed, epoch, position, size), so a run
-// resumes anywhere without replaying anything, and every rank finds its slice alone.
+// Shuffling without state: which sample stands at a position of an epoch is a function of (seed,
+// epoch, position, size), so a run resumes anywhere without replaying anything, and every rank
+// finds its slice alone.
 #pragma once
 
 #include "runtime/schema/Abi.h"
@@ -10,21 +11,25 @@
 
 namespace doppel::runtime {
 
-/// The Philox stream of shuffling. Streams of a program's operations count from 0 and do not reach the last ones.
+/// The Philox stream of shuffling. Streams of a program's operations count from 0 and do not reach
+/// the last ones.
 inline constexpr uint32_t kShuffleStream = 0xFFFFFF;
 
-/// A pseudo-random permutation of [0, size) for each (seed, epoch): a Feistel network over the smallest square power of two that holds
-/// `size`, whose round function is Philox, walked until it falls into [0, size).
+/// A pseudo-random permutation of [0, size) for each (seed, epoch): a Feistel network over the
+/// smallest square power of two that holds `size`, whose round function is Philox, walked until it
+/// falls into [0, size).
 class Shuffle {
 public:
   Shuffle(uint64_t seed, int64_t size) : seed(seed), size(uint64_t(size)) {
     assert(size >= 1);
-    // Few bits make few permutations: below 2^10 the domain stays that large and the walk is longer.
+    // Few bits make few permutations: below 2^10 the domain stays that large and the walk is
+    // longer.
     int bits = size > 1 ? std::bit_width(uint64_t(size) - 1) : 1;
     halfBits = (bits < 10 ? 10 : bits + 1) / 2;
   }
 
-  /// The sample at `position` (0 .. size-1) of `epoch`. Expected cost: six to some hundred rounds of Philox.
+  /// The sample at `position` (0 .. size-1) of `epoch`. Expected cost: six to some hundred rounds
+  /// of Philox.
   int64_t indexAt(int64_t epoch, int64_t position) const {
     assert(position >= 0 && uint64_t(position) < size);
     uint64_t value = uint64_t(position);
@@ -54,9 +59,11 @@ private:
   int halfBits;
 };
 
-/// Which samples each step of a run takes: `batch` of them over all ranks; an epoch's incomplete last batch is dropped.
+/// Which samples each step of a run takes: `batch` of them over all ranks; an epoch's incomplete
+/// last batch is dropped.
 ///
-/// Rank r of `world` takes positions r*batch/world .. (r+1)*batch/world-1 of the global batch, so the batch is the same for any world.
+/// Rank r of `world` takes positions r*batch/world .. (r+1)*batch/world-1 of the global batch, so
+/// the batch is the same for any world.
 class Sampler {
 public:
   /// `batch` >= 1 divides by `world`, and batch <= size.
@@ -69,7 +76,8 @@ public:
   /// Samples that this rank takes in a step.
   int64_t localBatch() const { return local; }
 
-  /// The data set's index of sample `position` (0 .. localBatch()-1) of this rank in `step` (counted over the whole run).
+  /// The data set's index of sample `position` (0 .. localBatch()-1) of this rank in `step`
+  /// (counted over the whole run).
   int64_t indexAt(int64_t step, int64_t position) const {
     return shuffle.indexAt(step / steps, step % steps * batch + rank * local + position);
   }

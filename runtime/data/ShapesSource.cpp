@@ -1,9 +1,11 @@
-// `shapes`: a procedural data set. A sample's class is the shape of which it shows a few copies; everything else (how many, where, how
-// large, how turned, which colours, texture, light, noise) is drawn for each sample from Philox and says nothing of the class.
+// `shapes`: a procedural data set. A sample's class is the shape of which it shows a few copies;
+// everything else (how many, where, how large, how turned, which colours, texture, light, noise) is
+// drawn for each sample from Philox and says nothing of the class.
 //
-// Several copies in one picture, each with its own colour, size and turn, are the point of the design: two crops of one picture
-// often show different copies, and all that those share is the shape. Pixels alone say little: copies move, turn and change
-// polarity, so that distances between pictures are those of colours and places.
+// Several copies in one picture, each with its own colour, size and turn, are the point of the
+// design: two crops of one picture often show different copies, and all that those share is the
+// shape. Pixels alone say little: copies move, turn and change polarity, so that distances between
+// pictures are those of colours and places.
 
 #include "runtime/data/Source.h"
 #include <algorithm>
@@ -27,7 +29,8 @@ Point rotated(Point a, float cosine, float sine) {
   return {cosine * a.x - sine * a.y, sine * a.x + cosine * a.y};
 }
 
-//===- Shapes as signed distances: negative inside, in units of the shape's radius --------------------------------------------------===//
+//===- Shapes as signed distances: negative inside, in units of the shape's radius
+//--------------------------------------------------===//
 
 float disc(Point point, Point centre, float radius) { return length(point - centre) - radius; }
 
@@ -61,7 +64,8 @@ template <size_t tips> std::array<Point, 2 * tips> starCorners(float inner) {
 float circle(Point p) { return disc(p, {0, 0}, 0.85f); }
 
 float square(Point p) {
-  static const auto corners = std::to_array<Point>({{-.8f, -.8f}, {.8f, -.8f}, {.8f, .8f}, {-.8f, .8f}});
+  static const auto corners =
+      std::to_array<Point>({{-.8f, -.8f}, {.8f, -.8f}, {.8f, .8f}, {-.8f, .8f}});
   return polygon(p, corners);
 }
 
@@ -77,20 +81,30 @@ float star(Point p) {
 
 float cross(Point p) {
   constexpr float a = 0.32f, b = 0.98f;
-  static const auto corners = std::to_array<Point>(
-      {{-a, -b}, {a, -b}, {a, -a}, {b, -a}, {b, a}, {a, a}, {a, b}, {-a, b}, {-a, a}, {-b, a}, {-b, -a}, {-a, -a}});
+  static const auto corners = std::to_array<Point>({{-a, -b},
+                                                    {a, -b},
+                                                    {a, -a},
+                                                    {b, -a},
+                                                    {b, a},
+                                                    {a, a},
+                                                    {a, b},
+                                                    {-a, b},
+                                                    {-a, a},
+                                                    {-b, a},
+                                                    {-b, -a},
+                                                    {-a, -a}});
   return polygon(p, corners);
 }
 
 float ring(Point p) { return std::fabs(length(p) - 0.7f) - 0.24f; }
 
-float crescent(Point p) {
-  return std::max(disc(p, {-.1f, 0}, 0.98f), -disc(p, {.36f, 0}, 0.78f));
-}
+float crescent(Point p) { return std::max(disc(p, {-.1f, 0}, 0.98f), -disc(p, {.36f, 0}, 0.78f)); }
 
 float heart(Point p) {
-  static const auto corners = std::to_array<Point>({{0, -.42f}, {.82f, .06f}, {0, 1.f}, {-.82f, .06f}});
-  return std::min({polygon(p, corners), disc(p, {-.45f, -.35f}, .53f), disc(p, {.45f, -.35f}, .53f)});
+  static const auto corners =
+      std::to_array<Point>({{0, -.42f}, {.82f, .06f}, {0, 1.f}, {-.82f, .06f}});
+  return std::min(
+      {polygon(p, corners), disc(p, {-.45f, -.35f}, .53f), disc(p, {.45f, -.35f}, .53f)});
 }
 
 float hourglass(Point p) {
@@ -100,7 +114,8 @@ float hourglass(Point p) {
 }
 
 float bar(Point p) {
-  static const auto corners = std::to_array<Point>({{-1.1f, -.3f}, {1.1f, -.3f}, {1.1f, .3f}, {-1.1f, .3f}});
+  static const auto corners =
+      std::to_array<Point>({{-1.1f, -.3f}, {1.1f, -.3f}, {1.1f, .3f}, {-1.1f, .3f}});
   return polygon(p, corners);
 }
 
@@ -109,13 +124,14 @@ struct Shape {
   float (*distance)(Point);
 };
 
-constexpr std::array kShapes = {
-    Shape{"bar", bar},     Shape{"circle", circle}, Shape{"crescent", crescent},
-    Shape{"cross", cross}, Shape{"heart", heart},   Shape{"hourglass", hourglass},
-    Shape{"ring", ring},   Shape{"square", square}, Shape{"star", star},
-    Shape{"triangle", triangle}};
+constexpr std::array kShapes = {Shape{"bar", bar},           Shape{"circle", circle},
+                                Shape{"crescent", crescent}, Shape{"cross", cross},
+                                Shape{"heart", heart},       Shape{"hourglass", hourglass},
+                                Shape{"ring", ring},         Shape{"square", square},
+                                Shape{"star", star},         Shape{"triangle", triangle}};
 
-//===- Drawing ------------------------------------------------------------------------------------------------------------------------===//
+//===- Drawing
+//------------------------------------------------------------------------------------------------------------------------===//
 
 /// The random numbers of one sample, in order.
 class Draws {

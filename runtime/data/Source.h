@@ -1,5 +1,6 @@
-// Where the samples of one split come from. A source knows names, labels and how to decode one sample; it holds no pixels. The
-// data set above it decides what is kept in memory. All const members may be called from many threads. Private to this folder.
+// Where the samples of one split come from. A source knows names, labels and how to decode one
+// sample; it holds no pixels. The data set above it decides what is kept in memory. All const
+// members may be called from many threads. Private to this folder.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -32,11 +33,13 @@ public:
 Result<std::unique_ptr<Source>> openFolder(const std::string &path, Split split,
                                            std::vector<BrokenFile> &ignored);
 
-/// The folder that holds the CIFAR-10 binaries: `path` or the subfolder that the archive unpacks to; empty where there are none.
+/// The folder that holds the CIFAR-10 binaries: `path` or the subfolder that the archive unpacks
+/// to; empty where there are none.
 std::string findCifar(const std::string &path);
 Result<std::unique_ptr<Source>> openCifar(const std::string &path, Split split);
 
-/// The procedural data set; `text` is what follows "shapes" in the specification: "" or ":N,size=S,...".
+/// The procedural data set; `text` is what follows "shapes" in the specification: "" or
+/// ":N,size=S,...".
 Result<std::unique_ptr<Source>> openShapes(const std::string &text, Split split);
 
 } // namespace doppel::runtime

@@ -1,5 +1,6 @@
-// Tiles of queries against tiles of the bank: one matrix product a tile, then each query keeps its best k so far. Invariant: a query's
-// candidates hold its k best among the bank's rows seen so far, under the order (similarity descending, index ascending).
+// Tiles of queries against tiles of the bank: one matrix product a tile, then each query keeps its
+// best k so far. Invariant: a query's candidates hold its k best among the bank's rows seen so far,
+// under the order (similarity descending, index ascending).
 
 #include "runtime/eval/Knn.h"
 #include <algorithm>
@@ -43,9 +44,10 @@ Result<void> check(const LabelledFeatures &set, std::string_view name, int32_t c
                         set.features.size(), set.size(), set.dimension);
   for (int64_t sample = 0; sample < set.size(); ++sample)
     if (set.labels[sample] < 0 || set.labels[sample] >= classes)
-      return fail("{} sample {} has label {}, but there are {} classes; kNN needs a class for every "
-                  "image",
-                  name, sample, set.labels[sample], classes);
+      return fail(
+          "{} sample {} has label {}, but there are {} classes; kNN needs a class for every "
+          "image",
+          name, sample, set.labels[sample], classes);
   return {};
 }
 
@@ -58,7 +60,8 @@ struct Candidate {
   }
 };
 
-/// The best k of a stream of candidates with ascending indices: collects up to 2k above the bar, then cuts back to k and raises it.
+/// The best k of a stream of candidates with ascending indices: collects up to 2k above the bar,
+/// then cuts back to k and raises it.
 class BestK {
 public:
   explicit BestK(int64_t k) : k(size_t(k)) { kept.reserve(2 * this->k); }
@@ -133,10 +136,10 @@ Result<KnnResult> classifyByNeighbours(const LabelledFeatures &bank, const Label
     std::vector<BestK> best(static_cast<size_t>(queries), BestK(result.neighbours));
     for (int64_t row = 0; row < bank.size(); row += kBankTile) {
       int64_t rows = std::min(kBankTile, bank.size() - row);
-      dnnl_status_t status = dnnl_sgemm(
-          'N', 'T', queries, rows, bank.dimension, 1, testRows.data() + query * bank.dimension,
-          bank.dimension, bankRows.data() + row * bank.dimension, bank.dimension, 0,
-          similarities.data(), rows);
+      dnnl_status_t status = dnnl_sgemm('N', 'T', queries, rows, bank.dimension, 1,
+                                        testRows.data() + query * bank.dimension, bank.dimension,
+                                        bankRows.data() + row * bank.dimension, bank.dimension, 0,
+                                        similarities.data(), rows);
       if (status != dnnl_success)
         return failInternal("the matrix product of kNN failed with oneDNN status {}", int(status));
 #pragma omp parallel for

@@ -1,4 +1,5 @@
-// Weighted k-nearest-neighbour classification of features: what a representation is worth before anything is trained on it.
+// Weighted k-nearest-neighbour classification of features: what a representation is worth before
+// anything is trained on it.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -32,12 +33,13 @@ struct KnnResult {
   std::string note;                    ///< says so where k was capped; else empty
 };
 
-/// Classifies each row of `test` by its k nearest rows of `bank`: similarity s is the cosine, a neighbour votes for its class with
-/// exp(s / temperature). Ties among neighbours go to the lower index, among classes to the lower label.
+/// Classifies each row of `test` by its k nearest rows of `bank`: similarity s is the cosine, a
+/// neighbour votes for its class with exp(s / temperature). Ties among neighbours go to the lower
+/// index, among classes to the lower label.
 ///
-/// Fails if the dimensions differ, either side is empty, a label is outside of [0, classes) or a feature is not finite.
-/// Cost: 2*N*M*D operations in matrix products of oneDNN; extra memory about 20 MB and one copy of `bank` and `test`.
-/// Source: Wu et al. 2018 (arXiv 1805.01978), section 3.4.
+/// Fails if the dimensions differ, either side is empty, a label is outside of [0, classes) or a
+/// feature is not finite. Cost: 2*N*M*D operations in matrix products of oneDNN; extra memory about
+/// 20 MB and one copy of `bank` and `test`. Source: Wu et al. 2018 (arXiv 1805.01978), section 3.4.
 Result<KnnResult> classifyByNeighbours(const LabelledFeatures &bank, const LabelledFeatures &test,
                                        int32_t classes, const KnnOptions &options = {});
 

@@ -1,0 +1,259 @@
+// Data sets on disk: classes, splits, broken files among good ones, and what each error says.
+
+#include "DataFixtures.h"
+#include "runtime/data/Dataset.h"
+#include "runtime/data/Png.h"
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <set>
+
+using namespace doppel::runtime;
+using namespace doppel::runtime::fixtures;
+
+namespace {
+
+std::vector<uint8_t> pngOf(const Image &image) {
+  return encodePng(image.extent, image.pixels.data()).value();
+}
+
+Image flat(uint8_t level, int32_t height = 4, int32_t width = 6) {
+  return {{height, width}, std::vector<uint8_t>(size_t(height * width * 3), level)};
+}
+
+std::vector<uint8_t> bytesOf(std::string_view text) { return {text.begin(), text.end()}; }
+
+std::string errorOf(const std::string &specification, Split split = Split::Train,
+                    const DataOptions &options = {}) {
+  auto dataset = openDataset(specification, split, options);
+  EXPECT_FALSE(dataset) << specification;
+  return dataset ? "" : dataset.error().message;
+}
+
+std::unique_ptr<Dataset> opened(const std::string &specification, Split split = Split::Train,
+                                const DataOptions &options = {}) {
+  auto dataset = openDataset(specification, split, options);
+  EXPECT_TRUE(dataset) << dataset.error().message;
+  return dataset ? *std::move(dataset) : nullptr;
+}
+
+std::set<std::string> filesOf(const Dataset &dataset) {
+  std::set<std::string> files;
+  for (int64_t index = 0; index < dataset.size(); ++index)
+    files.insert(dataset.describe(index));
+  return files;
+}
+
+TEST(DataFolder, ClassesAreSubfoldersByNameAndSizesMayDiffer) {
+  TemporaryFolder folder;
+  folder.write("dog/deep/a.png", pngOf(flat(10, 3, 5)));
+  folder.write("dog/b.jpg", encodeJpeg(gradient(20, 30)));
+  folder.write("cat/c.PNG", pngOf(flat(30)));
+  folder.write("cat/.hidden.png", bytesOf("no"));
+  folder.write("notes/readme.md", bytesOf("no class"));
+  auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
+  EXPECT_EQ(train->classNames(), (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(train->size(), 2);
+  EXPECT_EQ(test->size(), 1); // of the dogs; one cat cannot be shared
+  EXPECT_EQ(test->label(0), 1);
+  EXPECT_TRUE(train->broken().empty());
+  EXPECT_FALSE(train->uniformExtent());
+  auto batch = train->range(0, 1);
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(train->label(0), 0);
+  EXPECT_EQ(batch->images()[0].height, 4);
+  EXPECT_EQ(batch->images()[0].width, 6);
+  EXPECT_EQ(batch->images()[0].pixels[0], 30);
+}
+
+TEST(DataFolder, HoldOutIsATenthOfEachClassAndDoesNotOverlap) {
+  TemporaryFolder folder;
+  for (int number = 0; number < 40; ++number) {
+    folder.write(fmt::format("a/{}.png", number), pngOf(flat(1)));
+    folder.write(fmt::format("b/{}.png", number), pngOf(flat(2)));
+  }
+  auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
+  EXPECT_EQ(train->size(), 72);
+  EXPECT_EQ(test->size(), 8);
+  std::set<std::string> all = filesOf(*train);
+  all.merge(filesOf(*test));
+  EXPECT_EQ(all.size(), 80u);
+  int64_t labels[2] = {};
+  for (int64_t index = 0; index < test->size(); ++index)
+    ++labels[test->label(index)];
+  EXPECT_EQ(labels[0], 4);
+  EXPECT_EQ(labels[1], 4);
+  EXPECT_EQ(filesOf(*opened(folder.path(), Split::Test)), filesOf(*test));
+}
+
+TEST(DataFolder, OwnSplitsAreUsedAndLabelsAgree) {
+  for (std::string name : {"test", "val"}) {
+    TemporaryFolder folder;
+    folder.write("train/b/1.png", pngOf(flat(1)));
+    folder.write("train/c/2.png", pngOf(flat(2)));
+    folder.write(name + "/a/3.png", pngOf(flat(3)));
+    folder.write(name + "/c/4.png", pngOf(flat(4)));
+    auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
+    EXPECT_EQ(train->classNames(), (std::vector<std::string>{"a", "b", "c"}));
+    EXPECT_EQ(test->classNames(), train->classNames());
+    EXPECT_EQ(train->label(0), 1);
+    EXPECT_EQ(train->label(1), 2);
+    EXPECT_EQ(test->label(0), 0);
+    EXPECT_EQ(test->label(1), 2);
+  }
+}
+
+TEST(DataFolder, FlatFoldersHaveNoClasses) {
+  TemporaryFolder folder;
+  folder.write("1.png", pngOf(flat(1)));
+  folder.write("2.png", pngOf(flat(2)));
+  auto train = opened(folder.path());
+  EXPECT_EQ(train->size(), 2);
+  EXPECT_TRUE(train->classNames().empty());
+  EXPECT_EQ(train->label(1), -1);
+  EXPECT_NE(errorOf(folder.path(), Split::Test).find("no class subfolders"), std::string::npos);
+}
+
+TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
+  TemporaryFolder folder;
+  std::vector<uint8_t> jpeg = encodeJpeg(gradient(40, 40));
+  for (int number = 0; number < 8; ++number)
+    folder.write(fmt::format("train/a/good{}.jpg", number), jpeg);
+  jpeg.resize(jpeg.size() - 100);
+  folder.write("train/a/cut.jpg", jpeg);
+  folder.write("train/a/empty.jpg", {});
+  folder.write("train/a/text.png", bytesOf("this is no picture"));
+  folder.write("train/stray.jpg", jpeg);
+  folder.write("train/LICENSE", bytesOf("beside classes and no image: not worth a word"));
+  folder.write("test/a/good.jpg", encodeJpeg(gradient(40, 40)));
+
+  auto dataset = opened(folder.path());
+  EXPECT_EQ(dataset->size(), 8);
+  std::vector<BrokenFile> broken = dataset->broken();
+  std::ranges::sort(broken, {}, &BrokenFile::path);
+  ASSERT_EQ(broken.size(), 4u);
+  EXPECT_EQ(broken[0].path, folder.path("train/a/cut.jpg"));
+  EXPECT_NE(broken[0].reason.find("Premature end"), std::string::npos) << broken[0].reason;
+  EXPECT_EQ(broken[1].reason, "the file is empty");
+  EXPECT_EQ(broken[2].reason, "neither JPEG nor PNG");
+  EXPECT_EQ(broken[3].path, folder.path("train/stray.jpg"));
+  EXPECT_NE(dataset->summary().find("4 broken files skipped"), std::string::npos)
+      << dataset->summary();
+
+  // Not in memory, the cut file is found out when it is read, and the next good one stands in for
+  // it.
+  auto streamed = opened(folder.path(), Split::Train, {.memoryBytes = 1});
+  EXPECT_EQ(streamed->size(), 9);
+  EXPECT_EQ(streamed->broken().size(), 3u);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    auto batch = streamed->range(0, 9);
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(streamed->describe(0), folder.path("train/a/cut.jpg"));
+    EXPECT_EQ(batch->images()[0].index, 1);
+    EXPECT_EQ(batch->images()[8].index, 8);
+    EXPECT_EQ(streamed->broken().size(), 4u);
+  }
+}
+
+TEST(DataFolder, AllBrokenIsAnError) {
+  TemporaryFolder folder;
+  folder.write("train/a/1.jpg", bytesOf("no"));
+  folder.write("train/b/2.jpg", bytesOf("no"));
+  folder.write("test/a/3.jpg", bytesOf("no"));
+  std::string message = errorOf(folder.path());
+  EXPECT_NE(message.find("none of its 2 files"), std::string::npos) << message;
+  EXPECT_NE(message.find("1.jpg: neither JPEG nor PNG"), std::string::npos) << message;
+
+  TemporaryFolder cut;
+  std::vector<uint8_t> jpeg = encodeJpeg(gradient(40, 40));
+  jpeg.resize(jpeg.size() - 100);
+  cut.write("1.jpg", jpeg);
+  EXPECT_NE(errorOf(cut.path()).find("none of its 1 files"), std::string::npos);
+  auto streamed = opened(cut.path(), Split::Train, {.memoryBytes = 1});
+  auto batch = streamed->range(0, 1);
+  ASSERT_FALSE(batch);
+  EXPECT_NE(batch.error().message.find("all 1 images are broken"), std::string::npos);
+}
+
+TEST(DataFolder, MissingEmptyAndWrongPathsSayWhatWouldHelp) {
+  TemporaryFolder folder;
+  std::string message = errorOf(folder.path("nowhere"));
+  EXPECT_NE(message.find(folder.path("nowhere")), std::string::npos);
+  EXPECT_NE(message.find("`shapes`"), std::string::npos);
+  message = errorOf(folder.path());
+  EXPECT_NE(message.find("has no images"), std::string::npos);
+  EXPECT_NE(message.find(folder.path()), std::string::npos);
+  std::string file = folder.write("one.jpg", bytesOf("x"));
+  EXPECT_NE(errorOf(file).find("is a file"), std::string::npos);
+}
+
+TEST(DataFolder, UnreadableFoldersAreErrors) {
+  if (geteuid() == 0)
+    GTEST_SKIP() << "root reads everything";
+  TemporaryFolder folder;
+  folder.write("a/1.png", pngOf(flat(1)));
+  std::filesystem::permissions(folder.path("a"), std::filesystem::perms::none);
+  std::string message = errorOf(folder.path());
+  std::filesystem::permissions(folder.path("a"), std::filesystem::perms::owner_all);
+  EXPECT_NE(message.find("cannot read the folder"), std::string::npos) << message;
+}
+
+TEST(DataFolder, ProgressEndsWithTheWhole) {
+  TemporaryFolder folder;
+  for (int number = 0; number < 5; ++number)
+    folder.write(fmt::format("{}.png", number), pngOf(flat(1)));
+  std::string last;
+  opened(folder.path(), Split::Train,
+         {.progress = [&](std::string_view activity, int64_t done, int64_t total) {
+           last = fmt::format("{} {} / {}", activity, done, total);
+         }});
+  EXPECT_EQ(last, "decoding 5 / 5");
+}
+
+std::vector<uint8_t> cifarBatch(std::span<const uint8_t> labels) {
+  std::vector<uint8_t> bytes;
+  for (uint8_t label : labels) {
+    bytes.push_back(label);
+    for (int channel = 0; channel < 3; ++channel)
+      for (int pixel = 0; pixel < 1024; ++pixel)
+        bytes.push_back(uint8_t(label * 20 + channel * 70 + pixel % 32));
+  }
+  return bytes;
+}
+
+TEST(DataCifar, RecordsBecomeInterleavedImages) {
+  TemporaryFolder folder;
+  for (uint8_t number = 1; number <= 5; ++number)
+    folder.write(fmt::format("cifar-10-batches-bin/data_batch_{}.bin", number),
+                 cifarBatch(std::vector<uint8_t>{number, 0}));
+  folder.write("cifar-10-batches-bin/test_batch.bin", cifarBatch(std::vector<uint8_t>{9, 77, 3}));
+  for (std::string path : {folder.path(), folder.path("cifar-10-batches-bin")}) {
+    auto train = opened(path), test = opened(path, Split::Test);
+    EXPECT_EQ(train->size(), 10);
+    EXPECT_EQ(train->label(4), 3);
+    EXPECT_EQ(train->classNames()[9], "truck");
+    auto batch = train->range(4, 1);
+    ASSERT_TRUE(batch);
+    const uint8_t *pixel = batch->images()[0].pixels + (5 * 32 + 7) * 3;
+    EXPECT_EQ(pixel[0], 67);
+    EXPECT_EQ(pixel[1], 137);
+    EXPECT_EQ(pixel[2], 207);
+    EXPECT_EQ(test->size(), 2); // label 77 is of no class
+    ASSERT_EQ(test->broken().size(), 1u);
+    EXPECT_NE(test->broken()[0].path.find("test_batch.bin record 1"), std::string::npos);
+    EXPECT_EQ(test->label(1), 3);
+  }
+}
+
+TEST(DataCifar, TruncatedAndMissingBatchesAreNamed) {
+  TemporaryFolder folder;
+  std::vector<uint8_t> bytes = cifarBatch(std::vector<uint8_t>{1, 2});
+  folder.write("data_batch_1.bin", bytes);
+  EXPECT_NE(errorOf(folder.path()).find("data_batch_2.bin"), std::string::npos);
+  EXPECT_NE(errorOf(folder.path(), Split::Test).find("test_batch.bin"), std::string::npos);
+  bytes.pop_back();
+  folder.write("data_batch_1.bin", bytes);
+  std::string message = errorOf(folder.path());
+  EXPECT_NE(message.find("6145 bytes"), std::string::npos) << message;
+}
+
+} // namespace
