@@ -1,0 +1,197 @@
+// Autodiff: one reverse sweep over a block. First it finds the values on a path from a parameter to the loss (active); for others nothing is
+// made, so a branch under stop_gradient keeps no activations. Then every active operation's rule runs once, last operation first.
+// After the pass no stop_gradient, optimize or path to an update without its gradient is left.
+#include "passes/Differentiate.h"
+
+#include "passes/DerivativeRules.h"
+#include "passes/Passes.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+
+namespace doppel {
+
+#define GEN_PASS_DEF_DIFFERENTIATE
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// The operations and values between parameters and a loss.
+struct Activity {
+  DenseSet<Value> values;             ///< depend on a parameter and reach the loss
+  SmallVector<Operation *> backwards; ///< operations to differentiate, last first
+  SmallVector<Operation *> missing;   ///< those of them without a rule, first first
+};
+
+Activity findActive(Value loss, ArrayRef<Value> wrt) {
+  Activity activity;
+  Operation *last = loss.getDefiningOp();
+  if (!last) {
+    if (llvm::is_contained(wrt, loss))
+      activity.values.insert(loss);
+    return activity;
+  }
+  DenseSet<Value> dependent(wrt.begin(), wrt.end());
+  SmallVector<Operation *> candidates;
+  for (Operation &op : *last->getBlock()) {
+    bool depends = llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); });
+    if (depends && getDerivative(&op).outcome != Derivative::Zero) {
+      candidates.push_back(&op);
+      for (OpResult result : op.getResults())
+        if (isDifferentiable(result))
+          dependent.insert(result);
+    }
+    if (&op == last)
+      break;
+  }
+  if (dependent.contains(loss))
+    activity.values.insert(loss);
+  for (Operation *op : llvm::reverse(candidates)) {
+    if (llvm::none_of(op->getResults(), [&](Value v) { return activity.values.contains(v); }))
+      continue;
+    if (getDerivative(op).outcome == Derivative::NotWritten)
+      activity.missing.push_back(op);
+    activity.backwards.push_back(op);
+    for (Value operand : op->getOperands())
+      if (dependent.contains(operand))
+        activity.values.insert(operand);
+  }
+  std::reverse(activity.missing.begin(), activity.missing.end());
+  return activity;
+}
+
+LogicalResult reportMissing(Value loss, ArrayRef<Operation *> missing) {
+  if (missing.empty())
+    return success();
+  InFlightDiagnostic error = emitError(loss.getLoc())
+                             << "the loss has no gradient: " << missing.size()
+                             << (missing.size() == 1 ? " operation" : " operations")
+                             << " on the way from the parameters without a derivative rule";
+  for (Operation *op : missing)
+    error.attachNote(op->getLoc()) << "no rule is written for '" << op->getName() << "'";
+  return error;
+}
+
+/// One more than the greatest number of a collective in the block.
+int64_t nextCollectiveOrder(Block &block) {
+  int64_t next = 0;
+  for (Operation &op : block)
+    if (isa<nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp>(op))
+      next = std::max(next, op.getAttrOfType<IntegerAttr>("order").getInt() + 1);
+  return next;
+}
+
+Location gradientLocation(Operation *op) {
+  auto name = StringAttr::get(op->getContext(), "gradient of " + op->getName().stripDialect());
+  return NameLoc::get(name, op->getLoc());
+}
+
+} // namespace
+
+FailureOr<SmallVector<Value>> differentiate(OpBuilder &builder, Value loss, ArrayRef<Value> wrt) {
+  Activity activity = findActive(loss, wrt);
+  if (failed(reportMissing(loss, activity.missing)))
+    return failure();
+  ImplicitLocOpBuilder rules(loss.getLoc(), builder);
+  Adjoints adjoints(rules, activity.values, nextCollectiveOrder(*loss.getParentBlock()));
+  if (activity.values.contains(loss))
+    adjoints.add(loss, adjoints.expr(loss).full(1));
+  for (Operation *op : activity.backwards) {
+    if (llvm::none_of(op->getResults(), [&](Value v) { return bool(adjoints.of(v)); }))
+      continue;
+    rules.setLoc(gradientLocation(op));
+    getDerivative(op).rule(op, adjoints);
+  }
+  return llvm::map_to_vector(wrt, [&](Value v) { return adjoints.of(v).value(); });
+}
+
+namespace {
+
+/// The optimizers of one loss.
+using Optimizers = SmallVector<nn::OptimizeOp>;
+
+struct Differentiate : impl::DifferentiateBase<Differentiate> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    llvm::MapVector<Value, Optimizers> losses;
+    for (auto optimize : function.getOps<nn::OptimizeOp>())
+      losses[optimize.getLoss()].push_back(optimize);
+    for (auto &[loss, optimizers] : losses)
+      if (failed(replaceOptimizers(loss, optimizers)))
+        return signalPassFailure();
+    function.walk([](nn::StopGradientOp op) {
+      op.replaceAllUsesWith(op.getInput());
+      op.erase();
+    });
+  }
+
+  /// The reads of each parameter that see the value which the optimizer steps: those after its last write before `end`.
+  llvm::StringMap<SmallVector<Value>> findReads(Operation *end) {
+    llvm::StringMap<SmallVector<Value>> reads;
+    for (Operation &op : *end->getBlock()) {
+      if (&op == end)
+        break;
+      if (auto read = dyn_cast<nn::ReadOp>(op))
+        reads[read.getState()].push_back(read);
+      else if (auto write = dyn_cast<nn::WriteOp>(op))
+        reads[write.getState()].clear();
+      else if (auto update = dyn_cast<nn::EmaUpdateOp>(op))
+        for (Attribute target : update.getTargets())
+          reads[cast<FlatSymbolRefAttr>(target).getValue()].clear();
+    }
+    return reads;
+  }
+
+  /// All optimizers of a loss see the gradients at the weights of the forward computation, so one sweep serves them all.
+  LogicalResult replaceOptimizers(Value loss, Optimizers &optimizers) {
+    llvm::StringMap<SmallVector<Value>> reads = findReads(optimizers.front());
+    SmallVector<Value> wrt;
+    for (nn::OptimizeOp optimize : optimizers)
+      for (Attribute parameter : optimize.getParameters())
+        llvm::append_range(wrt, reads.lookup(cast<FlatSymbolRefAttr>(parameter).getValue()));
+    OpBuilder builder(optimizers.front());
+    FailureOr<SmallVector<Value>> gradients = differentiate(builder, loss, wrt);
+    if (failed(gradients))
+      return failure();
+
+    DenseMap<Value, Value> gradientOf;
+    for (auto [value, gradient] : llvm::zip_equal(wrt, *gradients))
+      gradientOf[value] = gradient;
+    for (nn::OptimizeOp optimize : optimizers) {
+      SmallVector<Value> sums;
+      for (Attribute parameter : optimize.getParameters()) {
+        auto symbol = cast<FlatSymbolRefAttr>(parameter);
+        sums.push_back(sumOf(optimize, symbol, reads.lookup(symbol.getValue()), gradientOf));
+      }
+      builder.setInsertionPoint(optimize);
+      nn::UpdateParametersOp::create(builder, optimize.getLoc(), optimize.getLearningRate(),
+                                     optimize.getWeightDecay(), sums, optimize.getRule(),
+                                     optimize.getParameters(), optimize.getDecay(),
+                                     optimize.getAdapt(), optimize.getOptions());
+      optimize.erase();
+    }
+    return success();
+  }
+
+  /// The gradient of a parameter that the forward computation read as `reads`.
+  Value sumOf(nn::OptimizeOp optimize, FlatSymbolRefAttr parameter, ArrayRef<Value> reads,
+              const DenseMap<Value, Value> &gradientOf) {
+    OpBuilder builder(optimize);
+    Value sum;
+    for (Value read : reads)
+      if (Value gradient = gradientOf.lookup(read))
+        sum = sum ? nn::AddOp::create(builder, gradient.getLoc(), sum, gradient) : gradient;
+    if (sum)
+      return sum;
+    emitWarning(optimize.getLoc())
+        << "parameter '" << parameter.getValue()
+        << "' has no path to the loss: its gradient is zero";
+    auto state = SymbolTable::lookupNearestSymbolFrom<nn::StateOp>(optimize, parameter);
+    return nn::ConstantOp::create(builder, optimize.getLoc(),
+                                  cast<RankedTensorType>(state.getType()), 0.0);
+  }
+};
+
+} // namespace
+} // namespace doppel
