@@ -1,6 +1,7 @@
-// What a machine offers a program: memory, compiled kernels, library operations, and command lists that are recorded once and
-// replayed every step (prepared primitives on a CPU, a graph on a GPU). Every implementation passes the suite in
-// test/unit/DeviceConformance.h. Nothing here knows training.
+// What a machine offers a program: memory, compiled kernels, library operations, and command lists
+// that are recorded once and replayed every step (prepared primitives on a CPU, a graph on a GPU).
+// Every implementation passes the suite in test/unit/DeviceConformance.h. Nothing here knows
+// training.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
@@ -43,8 +44,8 @@ public:
 
 struct KernelLaunch {
   std::string symbol;
-  int64_t grid = 0;          ///< workgroups
-  size_t scratchBytes = 0;   ///< for each thread, aligned to 64
+  int64_t grid = 0;        ///< workgroups
+  size_t scratchBytes = 0; ///< for each thread, aligned to 64
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
 };
@@ -59,12 +60,13 @@ struct LibraryCall {
 
 /// The first command of a run that a finite check stopped at.
 struct NonFinite {
-  size_t command;    ///< its place in the list
-  std::string what;  ///< the name given to the check, or empty where a trace found it
-  int64_t element;   ///< linear index of the first such value
+  size_t command;   ///< its place in the list
+  std::string what; ///< the name given to the check, or empty where a trace found it
+  int64_t element;  ///< linear index of the first such value
 };
 
-/// A sequence of commands. Recording prepares each (primitives, memory); `run` executes them in order.
+/// A sequence of commands. Recording prepares each (primitives, memory); `run` executes them in
+/// order.
 class CommandList {
 public:
   virtual ~CommandList() = default;
@@ -74,9 +76,11 @@ public:
   /// Stops a run here if a value of `tensor` (f32) is not finite.
   virtual Result<void> check(const TensorRef &tensor, std::string what) = 0;
 
-  /// Executes all commands. An engaged result tells which check failed; later commands were not executed.
+  /// Executes all commands. An engaged result tells which check failed; later commands were not
+  /// executed.
   virtual Result<std::optional<NonFinite>> run() = 0;
-  /// Like `run`, but looks at the outputs of every command: which made the first value that is not finite.
+  /// Like `run`, but looks at the outputs of every command: which made the first value that is not
+  /// finite.
   virtual Result<std::optional<NonFinite>> runTraced() = 0;
   /// Like `run`, and adds each command's seconds to `seconds` (one element a command).
   virtual Result<void> runTimed(std::span<double> seconds) = 0;

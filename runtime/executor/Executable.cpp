@@ -57,8 +57,11 @@ Result<void> Executable::record(const schema::Function &function) {
     case schema::Operation::Launch: {
       const schema::Launch *source = instruction->operation_as_Launch();
       const schema::Kernel *kernel = artifact.program().kernels()->Get(source->kernel());
-      KernelLaunch launch{kernel->symbol()->str(), int64_t(kernel->grid()),
-                          kernel->scratch_bytes(), tensors(source->buffers()), {}};
+      KernelLaunch launch{kernel->symbol()->str(),
+                          int64_t(kernel->grid()),
+                          kernel->scratch_bytes(),
+                          tensors(source->buffers()),
+                          {}};
       auto firstOutput = launch.inputs.end() - source->outputs();
       launch.outputs.assign(firstOutput, launch.inputs.end());
       launch.inputs.erase(firstOutput, launch.inputs.end());
@@ -128,8 +131,8 @@ NonFiniteReport Executable::report(const RecordedFunction &function,
   if (location->expression())
     result.expression = location->expression()->str();
   if (location->file() && location->file()->size() > 0)
-    result.place = fmt::format("{}:{}:{}", location->file()->str(), location->line(),
-                               location->column());
+    result.place =
+        fmt::format("{}:{}:{}", location->file()->str(), location->line(), location->column());
   return result;
 }
 

@@ -1,5 +1,5 @@
-// A program bound to a device: arenas allocated, kernels loaded, every function recorded as a command list. Between two calls of
-// `run` all that persists is in the states.
+// A program bound to a device: arenas allocated, kernels loaded, every function recorded as a
+// command list. Between two calls of `run` all that persists is in the states.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
@@ -31,12 +31,13 @@ public:
   /// `artifact` and `device` must outlive the result.
   static Result<std::unique_ptr<Executable>> create(const Artifact &artifact, Device &device);
 
-  /// What the next run reads. `images` are as many as the program's batch; pixels must stay until the run is over.
+  /// What the next run reads. `images` are as many as the program's batch; pixels must stay until
+  /// the run is over.
   Result<void> setImages(std::span<const abi::ImageRef> images);
   Result<void> setRun(const abi::RunScalars &scalars);
 
-  /// Runs a function: "init", "step", "represent" or "preview". An engaged result tells which finite check stopped it; parameters
-  /// have then not been written.
+  /// Runs a function: "init", "step", "represent" or "preview". An engaged result tells which
+  /// finite check stopped it; parameters have then not been written.
   Result<std::optional<NonFiniteReport>> run(std::string_view function);
   /// Runs with a look at every output: which instruction made the first value that is not finite.
   Result<std::optional<NonFiniteReport>> trace(std::string_view function);

@@ -1,4 +1,5 @@
-// Writes and reads checkpoints. The manifest holds the hash of the states' file, so a torn or rotten one is told from a good one.
+// Writes and reads checkpoints. The manifest holds the hash of the states' file, so a torn or
+// rotten one is told from a good one.
 #include "runtime/train/Checkpoint.h"
 
 #include <algorithm>
@@ -105,7 +106,8 @@ const char *typeName(schema::DType dtype) {
   }
 }
 
-/// The header of a safetensors file: its length in 8 bytes, then JSON, padded so that the data begin at a multiple of 8.
+/// The header of a safetensors file: its length in 8 bytes, then JSON, padded so that the data
+/// begin at a multiple of 8.
 std::string safetensorsHeader(const std::vector<StateInfo> &states) {
   Json header = Json::object();
   uint64_t offset = 0;
@@ -271,7 +273,8 @@ Result<void> loadStates(const fs::path &checkpoint, Executable &executable) {
   if (fmt::format("{:016x}", XXH64(file.data(), file.size(), 0)) != manifest["states_xxh64"])
     return fail("{} does not have the hash that its manifest says: the checkpoint is damaged",
                 path.string());
-  // The hash held, so the bytes are those that a Doppel wrote; what remains is whether they are this program's.
+  // The hash held, so the bytes are those that a Doppel wrote; what remains is whether they are
+  // this program's.
   std::string header = safetensorsHeader(executable.states());
   uint64_t length = 0;
   if (file.size() >= 8)
@@ -292,8 +295,8 @@ Result<void> loadStates(const fs::path &checkpoint, Executable &executable) {
   size_t offset = header.size();
   for (size_t i = 0; i < executable.states().size(); ++i) {
     uint64_t bytes = executable.states()[i].bytes;
-    DOPPEL_CHECK(executable.writeState(
-        i, std::as_bytes(std::span(file.data() + offset, size_t(bytes)))));
+    DOPPEL_CHECK(
+        executable.writeState(i, std::as_bytes(std::span(file.data() + offset, size_t(bytes)))));
     offset += bytes;
   }
   return {};

@@ -1,5 +1,6 @@
-// Checkpoints: all states of a program in one safetensors file beside a manifest, in a folder that appears whole or not at all.
-// A run's folder keeps the newest two, so that one stays if the other's disk blocks rot.
+// Checkpoints: all states of a program in one safetensors file beside a manifest, in a folder that
+// appears whole or not at all. A run's folder keeps the newest two, so that one stays if the
+// other's disk blocks rot.
 #pragma once
 
 #include "runtime/executor/Executable.h"
@@ -18,8 +19,9 @@ struct CheckpointManifest {
   std::string data;    ///< as the user named it
 };
 
-/// Writes `folder`/step-NNNNNNNN: to a temporary name, synced, renamed; then removes all but the newest two. Returns the new folder. If it
-/// fails (full disk, no permission), what was there before is untouched.
+/// Writes `folder`/step-NNNNNNNN: to a temporary name, synced, renamed; then removes all but the
+/// newest two. Returns the new folder. If it fails (full disk, no permission), what was there
+/// before is untouched.
 Result<std::filesystem::path> writeCheckpoint(const std::filesystem::path &folder,
                                               Executable &executable,
                                               const CheckpointManifest &manifest);
@@ -30,8 +32,8 @@ std::vector<std::filesystem::path> listCheckpoints(const std::filesystem::path &
 /// Reads the manifest alone.
 Result<CheckpointManifest> readManifest(const std::filesystem::path &checkpoint);
 
-/// Loads all states. Fails, with nothing written to `executable`, if the file is damaged or its names, shapes or types are not
-/// the program's; the error names the first difference.
+/// Loads all states. Fails, with nothing written to `executable`, if the file is damaged or its
+/// names, shapes or types are not the program's; the error names the first difference.
 Result<void> loadStates(const std::filesystem::path &checkpoint, Executable &executable);
 
 /// A file that appears whole or not at all: temporary name, synced, renamed, folder synced.

@@ -3,9 +3,8 @@
 
 namespace doppel::runtime {
 
-Result<LabelledFeatures>
-representDataset(Executable &executable, const Dataset &dataset,
-                 const std::function<void(int64_t, int64_t)> &progress) {
+Result<LabelledFeatures> representDataset(Executable &executable, const Dataset &dataset,
+                                          const std::function<void(int64_t, int64_t)> &progress) {
   LabelledFeatures result;
   int64_t batch = executable.batch(), size = dataset.size();
   for (int64_t first = 0; first < size; first += batch) {

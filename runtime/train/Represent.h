@@ -9,9 +9,10 @@
 
 namespace doppel::runtime {
 
-/// Runs `represent` on every sample with the executable's present states. Samples that prove to be broken while read are left out.
-/// `progress(done, total)` counts images.
-Result<LabelledFeatures> representDataset(Executable &executable, const Dataset &dataset,
-                                          const std::function<void(int64_t, int64_t)> &progress = {});
+/// Runs `represent` on every sample with the executable's present states. Samples that prove to be
+/// broken while read are left out. `progress(done, total)` counts images.
+Result<LabelledFeatures>
+representDataset(Executable &executable, const Dataset &dataset,
+                 const std::function<void(int64_t, int64_t)> &progress = {});
 
 } // namespace doppel::runtime

@@ -54,7 +54,8 @@ Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {
 }
 
 Result<void> RunFolder::openMetrics(int64_t step) {
-  // An interrupted run may have logged steps that its last checkpoint does not have, and torn the last line.
+  // An interrupted run may have logged steps that its last checkpoint does not have, and torn the
+  // last line.
   std::string kept;
   std::ifstream old(metrics());
   for (std::string line; std::getline(old, line);) {
@@ -64,8 +65,7 @@ Result<void> RunFolder::openMetrics(int64_t step) {
       kept += line + "\n";
   }
   old.close();
-  DOPPEL_CHECK(
-      writeFileAtomically(metrics(), std::as_bytes(std::span(kept.data(), kept.size()))));
+  DOPPEL_CHECK(writeFileAtomically(metrics(), std::as_bytes(std::span(kept.data(), kept.size()))));
   metricsFile.open(metrics(), std::ios::app);
   if (!metricsFile)
     return fail("cannot write {}: {}", metrics().string(), std::strerror(errno));

@@ -1,4 +1,5 @@
-// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/. One process at a time writes it.
+// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/. One process at a time
+// writes it.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -17,8 +18,9 @@ enum class FolderMode {
 
 class RunFolder {
 public:
-  /// Makes or opens the folder and locks it against other processes. Fails, naming the way out, if it holds a run and `mode` is Fresh, holds
-  /// none and `mode` is Resume, is not writable, or another process runs in it.
+  /// Makes or opens the folder and locks it against other processes. Fails, naming the way out, if
+  /// it holds a run and `mode` is Fresh, holds none and `mode` is Resume, is not writable, or
+  /// another process runs in it.
   static Result<RunFolder> open(const std::filesystem::path &path, FolderMode mode);
   RunFolder(RunFolder &&other) noexcept;
   RunFolder &operator=(RunFolder &&) = delete;
@@ -30,7 +32,8 @@ public:
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
 
-  /// Opens metrics.jsonl for appending, without the lines of steps from `step` on: those that an interrupted run wrote after its last checkpoint.
+  /// Opens metrics.jsonl for appending, without the lines of steps from `step` on: those that an
+  /// interrupted run wrote after its last checkpoint.
   Result<void> openMetrics(int64_t step);
   /// Appends a line and flushes it.
   Result<void> appendMetrics(const std::string &line);

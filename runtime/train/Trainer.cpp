@@ -128,9 +128,10 @@ private:
   /// A resumed run must be the run that wrote the checkpoint.
   Result<void> agree(const CheckpointManifest &theirs, const fs::path &checkpoint) {
     if (theirs.fingerprint != manifest.fingerprint)
-      return fail("{} is of another artifact ({:016x}, this one is {:016x}); resume with the artifact "
-                  "in the run folder, or start a new run with --out",
-                  checkpoint.string(), theirs.fingerprint, manifest.fingerprint);
+      return fail(
+          "{} is of another artifact ({:016x}, this one is {:016x}); resume with the artifact "
+          "in the run folder, or start a new run with --out",
+          checkpoint.string(), theirs.fingerprint, manifest.fingerprint);
     if (options.seed && *options.seed != theirs.seed)
       return fail("the run in {} has seed {}, not {}", options.out.string(), theirs.seed,
                   *options.seed);
@@ -177,8 +178,8 @@ private:
         {"method", program.method()->str()},
         {"artifact", fmt::format("{} ({:016x})", options.artifact.string(), manifest.fingerprint)},
         {"data", fmt::format("{}: {}", options.data, dataset->summary())},
-        {"batch", fmt::format("{} images, {} steps an epoch", executable->batch(),
-                              loader->stepsPerEpoch())},
+        {"batch",
+         fmt::format("{} images, {} steps an epoch", executable->batch(), loader->stepsPerEpoch())},
         {"steps", fmt::format("{} .. {} ({} epochs)", step, steps, manifest.epochs)},
         {"seed", fmt::format("{}", manifest.seed)},
         {"device", device->description()},
@@ -207,8 +208,7 @@ private:
     auto start = Clock::now();
     Speedometer speedometer;
     std::vector<std::string> names = executable->outputNames("step");
-    int64_t every =
-        options.checkpointSteps > 0 ? options.checkpointSteps : loader->stepsPerEpoch();
+    int64_t every = options.checkpointSteps > 0 ? options.checkpointSteps : loader->stepsPerEpoch();
     int64_t first = step, lastCheckpoint = -1;
     while (step < steps && !stop.load(std::memory_order_relaxed)) {
       DOPPEL_CHECK(takeStep());
@@ -249,15 +249,17 @@ private:
     DOPPEL_TRY(std::optional<NonFiniteReport> failure, executable->run("step"));
     if (!failure)
       return {};
-    // Nothing was written but what comes before the check, so the same step again shows which value was the first to go.
+    // Nothing was written but what comes before the check, so the same step again shows which value
+    // was the first to go.
     DOPPEL_TRY(std::optional<NonFiniteReport> origin, executable->trace("step"));
     std::string where;
     if (origin && !origin->expression.empty())
       where = fmt::format("; the first such value is made by {}{}{}", origin->expression,
                           origin->place.empty() ? "" : " at ", origin->place);
-    return fail("the {} is not finite at step {} (epoch {}){}. Checkpoints up to here are kept in {}",
-                failure->what, step, step / loader->stepsPerEpoch(), where,
-                (options.out / "checkpoints").string());
+    return fail(
+        "the {} is not finite at step {} (epoch {}){}. Checkpoints up to here are kept in {}",
+        failure->what, step, step / loader->stepsPerEpoch(), where,
+        (options.out / "checkpoints").string());
   }
 
   Result<fs::path> checkpoint(RunFolder &folder) {
@@ -265,11 +267,11 @@ private:
     auto written = writeCheckpoint(folder.checkpoints(), *executable, manifest);
     if (!written) {
       std::vector<fs::path> kept = listCheckpoints(folder.checkpoints());
-      return std::unexpected(std::move(written.error())
-                                 .within(fmt::format(
-                                     "the checkpoint of step {} failed, {}", step,
-                                     kept.empty() ? std::string("there is none before it")
-                                                  : "the last good one is " + kept[0].string())));
+      return std::unexpected(
+          std::move(written.error())
+              .within(fmt::format("the checkpoint of step {} failed, {}", step,
+                                  kept.empty() ? std::string("there is none before it")
+                                               : "the last good one is " + kept[0].string())));
     }
     observer.checkpointed(*written, step);
     return written;

@@ -1,5 +1,5 @@
-// A training run: steps of a program on a data set, into a folder that survives kill -9. A run that was stopped and resumed has the
-// same states, bit for bit, as one that was not.
+// A training run: steps of a program on a data set, into a folder that survives kill -9. A run that
+// was stopped and resumed has the same states, bit for bit, as one that was not.
 #pragma once
 
 #include "runtime/data/Dataset.h"
@@ -62,8 +62,9 @@ struct TrainSummary {
 
 /// Trains. `stop`, set by a signal handler, ends the run after the current step with a checkpoint.
 ///
-/// Fails with the last good checkpoint in place if the loss or a gradient is not finite (the message names step, expression and its
-/// place in the spec), a checkpoint cannot be written, or no sample can be decoded.
+/// Fails with the last good checkpoint in place if the loss or a gradient is not finite (the
+/// message names step, expression and its place in the spec), a checkpoint cannot be written, or no
+/// sample can be decoded.
 Result<TrainSummary> train(const TrainOptions &options, TrainObserver &observer,
                            const std::atomic<bool> &stop);
 

@@ -1,5 +1,6 @@
-// Memory, the code segment and command lists of the CPU device. A kernel's workgroups are split evenly among OpenMP threads; the
-// split never changes a result, since a workgroup's work does not depend on which thread has it.
+// Memory, the code segment and command lists of the CPU device. A kernel's workgroups are split
+// evenly among OpenMP threads; the split never changes a result, since a workgroup's work does not
+// depend on which thread has it.
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/schema/Abi.h"
@@ -144,8 +145,7 @@ public:
   Result<void> call(const LibraryCall &call) override {
     DOPPEL_TRY(PreparedCall prepared, prepareCall(call));
     DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
-    append({}, call.outputs,
-           [this, run = std::move(prepared.run)] { run(workspace_.data()); });
+    append({}, call.outputs, [this, run = std::move(prepared.run)] { run(workspace_.data()); });
     return {};
   }
 
@@ -195,8 +195,7 @@ public:
     for (size_t i = 0; i < commands_.size(); ++i) {
       auto start = std::chrono::steady_clock::now();
       execute(i);
-      seconds[i] +=
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }
     return {};
   }
@@ -222,8 +221,7 @@ private:
       entry.run();
       return std::nullopt;
     }
-    int64_t at =
-        firstNonFinite(static_cast<float *>(entry.check->data), entry.check->elements());
+    int64_t at = firstNonFinite(static_cast<float *>(entry.check->data), entry.check->elements());
     if (at < 0)
       return std::nullopt;
     return NonFinite{index, entry.what, at};

@@ -1,4 +1,5 @@
-// The CPU device: kernels are functions of an ELF object, library operations are oneDNN's, both on one pool of OpenMP threads.
+// The CPU device: kernels are functions of an ELF object, library operations are oneDNN's, both on
+// one pool of OpenMP threads.
 #pragma once
 
 #include "runtime/device/Device.h"
@@ -7,7 +8,8 @@
 
 namespace doppel::runtime::cpu {
 
-/// Memory shared by all commands of a device, as large as the greediest needs: commands run one after another.
+/// Memory shared by all commands of a device, as large as the greediest needs: commands run one
+/// after another.
 class Workspace {
 public:
   ~Workspace();
@@ -24,13 +26,15 @@ private:
 /// One prepared command.
 using Command = std::function<void()>;
 
-/// What preparing a library call gives: what to run, and how much of the device's workspace the run needs at its start.
+/// What preparing a library call gives: what to run, and how much of the device's workspace the run
+/// needs at its start.
 struct PreparedCall {
   std::function<void(void *workspace)> run;
   size_t workspaceBytes = 0;
 };
 
-/// Prepares an operation of oneDNN (or, for random_permutation, our own). Fails on shapes that oneDNN refuses.
+/// Prepares an operation of oneDNN (or, for random_permutation, our own). Fails on shapes that
+/// oneDNN refuses.
 Result<PreparedCall> prepareCall(const LibraryCall &call);
 
 /// The version of oneDNN in use: "2.6.0".

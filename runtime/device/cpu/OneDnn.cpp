@@ -1,5 +1,6 @@
-// Library operations of the CPU device: convolutions, products and pooling by oneDNN. Activations stay NHWC, as the program has
-// them; only weights go through oneDNN's own layout, in the workspace, since they are small beside the work.
+// Library operations of the CPU device: convolutions, products and pooling by oneDNN. Activations
+// stay NHWC, as the program has them; only weights go through oneDNN's own layout, in the
+// workspace, since they are small beside the work.
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/schema/Abi.h"
@@ -37,7 +38,8 @@ memory::desc imageDesc(const TensorRef &tensor) {
   return {{s[0], s[3], s[1], s[2]}, memory::data_type::f32, memory::format_tag::nhwc};
 }
 
-/// Convolution weights [O, I / groups, KH, KW], or the same as [groups, O / groups, I / groups, KH, KW].
+/// Convolution weights [O, I / groups, KH, KW], or the same as [groups, O / groups, I / groups, KH,
+/// KW].
 memory::dims weightDims(const TensorRef &tensor, int64_t groups) {
   const auto &s = tensor.shape;
   if (groups == 1)
@@ -132,9 +134,10 @@ private:
   std::unordered_map<int, memory> arguments_;
 };
 
-dnnl::convolution_forward::primitive_desc
-convolutionForward(const memory::desc &input, const memory::desc &weights,
-                   const memory::desc &output, const Window &window) {
+dnnl::convolution_forward::primitive_desc convolutionForward(const memory::desc &input,
+                                                             const memory::desc &weights,
+                                                             const memory::desc &output,
+                                                             const Window &window) {
   dnnl::convolution_forward::desc desc(
       dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, input, weights,
       output, window.strides, window.dilations, window.paddingBefore, window.paddingAfter);

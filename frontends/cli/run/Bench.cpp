@@ -1,0 +1,185 @@
+// `doppel bench`: times a training step, or the views alone, on images of the built-in data set;
+// `doppel preview` draws the views.
+#include "frontends/cli/run/Commands.h"
+#include "frontends/cli/run/Terminal.h"
+
+#include "runtime/data/Loader.h"
+#include "runtime/data/Png.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+namespace doppel::cli {
+
+using namespace runtime;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// An artifact on the CPU with initialised states and a batch of images set.
+struct Bench {
+  Artifact artifact;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Executable> executable;
+  std::unique_ptr<Dataset> dataset;
+  Batch batch;
+};
+
+/// On the heap, since the executable refers to the artifact.
+Result<std::unique_ptr<Bench>> makeBench(const std::string &path, const std::string &data,
+                                         int64_t images, uint64_t seed, int threads) {
+  DOPPEL_TRY(Artifact artifact, Artifact::load(path));
+  std::unique_ptr<Bench> bench(new Bench{std::move(artifact), makeCpuDevice(threads), {}, {}, {}});
+  DOPPEL_TRY(bench->executable, Executable::create(bench->artifact, *bench->device));
+  DOPPEL_TRY(bench->dataset, openDataset(data, Split::Train));
+  Executable &executable = *bench->executable;
+  int64_t count = std::min({images, executable.batch(), bench->dataset->size()});
+  DOPPEL_TRY(bench->batch, bench->dataset->range(0, count));
+  std::vector<abi::ImageRef> refs;
+  for (int64_t i = 0; i < executable.batch(); ++i)
+    refs.push_back(bench->batch.images()[size_t(i % count)]);
+  DOPPEL_CHECK(executable.setImages(refs));
+  DOPPEL_CHECK(executable.setRun(
+      {.seed = seed,
+       .step = 0,
+       .stepsPerEpoch = std::max<int64_t>(1, bench->dataset->size() / executable.batch()),
+       .epochs = bench->artifact.program().epochs(),
+       .samples = bench->dataset->size()}));
+  DOPPEL_CHECK(executable.run("init"));
+  return bench;
+}
+
+std::string shapesFor(const Artifact &artifact) {
+  return fmt::format("shapes:{}", std::max<int64_t>(artifact.program().batch(), 64));
+}
+
+Result<void> bench(const BenchOptions &options) {
+  DOPPEL_TRY(Artifact probe, Artifact::load(options.artifact));
+  DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(options.artifact, shapesFor(probe),
+                                                     probe.program().batch(), 0, options.threads));
+  Executable &executable = *bench->executable;
+  std::string function = options.views ? "preview" : "step";
+  int64_t viewCount = int64_t(executable.outputNames("preview").size());
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < options.warmup + options.steps; ++i) {
+    auto start = Clock::now();
+    DOPPEL_TRY(auto failure, executable.run(function));
+    if (failure)
+      return fail("the {} is not finite at step {}", failure->what, i);
+    double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+    if (i >= options.warmup)
+      seconds.push_back(elapsed);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  auto percentile = [&](double p) {
+    return seconds[std::min(seconds.size() - 1, size_t(p * double(seconds.size())))];
+  };
+  double mean = std::accumulate(seconds.begin(), seconds.end(), 0.0) / double(seconds.size());
+  double variance = 0;
+  for (double value : seconds)
+    variance += (value - mean) * (value - mean) / double(seconds.size());
+  double spread = std::sqrt(variance) / mean;
+  double median = percentile(0.5), images = double(executable.batch());
+  if (options.json) {
+    nlohmann::ordered_json json{{"function", function},
+                                {"median_seconds", median},
+                                {"p90_seconds", percentile(0.9)},
+                                {"p99_seconds", percentile(0.99)},
+                                {"images_per_second", images / median},
+                                {"views_per_second", images * double(viewCount) / median},
+                                {"peak_memory_bytes", peakMemoryBytes()}};
+    fmt::print("{}\n", json.dump());
+    return {};
+  }
+  fmt::print("{} of {} on {}\n", function, bench->artifact.program().method()->str(),
+             bench->device->description());
+  std::vector<std::vector<std::string>> rows{
+      {"median", "p90", "p99", "images/s", "views/s", "spread", "peak memory"},
+      {fmt::format("{:.2f} ms", median * 1e3), fmt::format("{:.2f} ms", percentile(0.9) * 1e3),
+       fmt::format("{:.2f} ms", percentile(0.99) * 1e3), formatCount(int64_t(images / median)),
+       formatCount(int64_t(images * double(viewCount) / median)),
+       fmt::format("{:.1f} %", spread * 100), fmt::format("{} MiB", peakMemoryBytes() >> 20)}};
+  fmt::print("{}", formatTable(rows, std::vector<bool>(7, true)));
+  if (spread > 0.1)
+    fmt::print("note: the times spread by {:.0f} %; other work on this machine disturbs them\n",
+               spread * 100);
+  if (!options.profile)
+    return {};
+  DOPPEL_TRY(auto times, executable.profile(function, int(options.steps)));
+  std::stable_sort(times.begin(), times.end(),
+                   [](const auto &a, const auto &b) { return a.seconds > b.seconds; });
+  double total = 0;
+  for (const auto &time : times)
+    total += time.seconds;
+  rows = {{"ms a step", "share", "operation", "computes"}};
+  for (const auto &time : times)
+    rows.push_back({fmt::format("{:.3f}", time.seconds * 1e3 / double(options.steps)),
+                    fmt::format("{:.1f} %", time.seconds * 100 / total), time.name,
+                    time.expression});
+  fmt::print("\n{}", formatTable(rows, {true, true}));
+  return {};
+}
+
+Result<void> preview(const std::string &artifactPath, const std::string &data,
+                     const std::string &out, int64_t images, uint64_t seed, int threads) {
+  DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(artifactPath, data, images, seed, threads));
+  Executable &executable = *bench->executable;
+  if (!executable.has("preview"))
+    return fail("the spec of {} has no views", artifactPath);
+  DOPPEL_CHECK(executable.run("preview"));
+  int64_t rows = bench->batch.size();
+  struct View {
+    std::vector<float> values;
+    int64_t size;
+  };
+  std::vector<View> views;
+  for (const std::string &name : executable.outputNames("preview")) {
+    std::vector<int64_t> shape;
+    DOPPEL_TRY(std::vector<float> values, executable.output("preview", name, &shape));
+    views.push_back({std::move(values), shape[1]});
+  }
+  constexpr int64_t kGap = 2;
+  int64_t cell = 0;
+  for (const View &view : views)
+    cell = std::max(cell, view.size);
+  int64_t width = int64_t(views.size()) * (cell + kGap) - kGap;
+  int64_t height = rows * (cell + kGap) - kGap;
+  std::vector<uint8_t> pixels(size_t(width * height * 3), 255);
+  for (size_t v = 0; v < views.size(); ++v) {
+    const View &view = views[v];
+    for (int64_t row = 0; row < rows; ++row) {
+      const float *image = view.values.data() + row * view.size * view.size * 3;
+      // Views are normalised by the spec's own numbers; the picture stretches each view to its
+      // range.
+      auto [low, high] = std::minmax_element(image, image + view.size * view.size * 3);
+      float scale = *high > *low ? 255.0f / (*high - *low) : 0.0f;
+      for (int64_t y = 0; y < view.size; ++y)
+        for (int64_t x = 0; x < view.size; ++x)
+          for (int64_t c = 0; c < 3; ++c)
+            pixels[size_t(((row * (cell + kGap) + y) * width + int64_t(v) * (cell + kGap) + x) * 3 +
+                          c)] = uint8_t((image[(y * view.size + x) * 3 + c] - *low) * scale);
+    }
+  }
+  DOPPEL_CHECK(writePng(out, {.height = int32_t(height), .width = int32_t(width)}, pixels.data()));
+  fmt::print("{}: {} images, {} views each\n", out, rows, views.size());
+  return {};
+}
+
+} // namespace
+
+int runBench(const BenchOptions &options) {
+  auto done = bench(options);
+  return done ? 0 : report(done.error());
+}
+
+int runPreview(const std::string &artifact, const std::string &data, const std::string &out,
+               int64_t images, uint64_t seed, int threads) {
+  auto done = preview(artifact, data, out, images, seed, threads);
+  return done ? 0 : report(done.error());
+}
+
+} // namespace doppel::cli

@@ -1,0 +1,154 @@
+// `doppel eval`: weighted kNN on the represented features.
+#include "frontends/cli/run/Commands.h"
+#include "frontends/cli/run/Terminal.h"
+
+#include "runtime/eval/RawPixels.h"
+#include "runtime/train/Checkpoint.h"
+#include "runtime/train/Represent.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace doppel::cli {
+
+using namespace runtime;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Scores {
+  double encoder = 0;
+  std::optional<double> raw;
+  int64_t bank = 0, test = 0;
+  int64_t step = 0;
+  std::string note;
+};
+
+/// The artifact beside the checkpoint that was asked for; no checkpoint for an untrained encoder.
+struct Encoder {
+  fs::path artifact;
+  std::optional<fs::path> checkpoint;
+};
+
+Result<Encoder> findEncoder(const EvalOptions &options) {
+  fs::path path = options.run;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored))
+    return fail("{} does not exist", path.string());
+  if (!fs::is_directory(path, ignored)) {
+    if (options.untrained)
+      return Encoder{path, std::nullopt};
+    return fail("{} is no run folder; give the --out of a run, or --untrained for an artifact",
+                path.string());
+  }
+  Encoder encoder{path / "artifact.dpx", std::nullopt};
+  if (!fs::exists(encoder.artifact, ignored))
+    return fail("{} holds no run (no artifact.dpx)", path.string());
+  if (options.untrained)
+    return encoder;
+  for (const fs::path &checkpoint : listCheckpoints(path / "checkpoints")) {
+    auto manifest = readManifest(checkpoint);
+    if (manifest && (!options.step || manifest->step == *options.step)) {
+      encoder.checkpoint = checkpoint;
+      return encoder;
+    }
+  }
+  if (options.step)
+    return fail("{} has no checkpoint of step {}", path.string(), *options.step);
+  return fail("{} has no checkpoint yet", path.string());
+}
+
+Result<Scores> evaluate(const EvalOptions &options) {
+  DOPPEL_TRY(Encoder encoder, findEncoder(options));
+  DOPPEL_TRY(Artifact artifact, Artifact::load(encoder.artifact));
+  std::unique_ptr<Device> device = makeCpuDevice(options.threads);
+  DOPPEL_TRY(std::unique_ptr<Executable> executable, Executable::create(artifact, *device));
+  if (!executable->has("represent"))
+    return fail("the spec of {} has no `represent`", encoder.artifact.string());
+  Scores scores;
+  if (encoder.checkpoint) {
+    DOPPEL_TRY(CheckpointManifest manifest, readManifest(*encoder.checkpoint));
+    DOPPEL_CHECK(loadStates(*encoder.checkpoint, *executable));
+    scores.step = manifest.step;
+  } else {
+    DOPPEL_CHECK(executable->setRun({.seed = options.seed,
+                                     .step = 0,
+                                     .stepsPerEpoch = 1,
+                                     .epochs = artifact.program().epochs(),
+                                     .samples = 1}));
+    DOPPEL_CHECK(executable->run("init"));
+  }
+
+  Progress progress;
+  auto open = [&](Split split) {
+    DataOptions dataOptions;
+    dataOptions.threads = options.threads;
+    dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
+      progress.update(activity, done, total, split == Split::Train ? "bank images" : "test images");
+    };
+    auto dataset = openDataset(options.data, split, dataOptions);
+    progress.finish();
+    return dataset;
+  };
+  DOPPEL_TRY(std::unique_ptr<Dataset> bank, open(Split::Train));
+  DOPPEL_TRY(std::unique_ptr<Dataset> test, open(Split::Test));
+  if (bank->classNames().empty())
+    return fail("{} has no classes, which kNN needs: put the images into one folder a class",
+                options.data);
+  auto represent = [&](const Dataset &dataset, std::string_view name) {
+    auto features = representDataset(*executable, dataset, [&](int64_t done, int64_t total) {
+      progress.update("represent", done, total, name);
+    });
+    progress.finish();
+    return features;
+  };
+  auto classes = int32_t(bank->classNames().size());
+  KnnOptions knn{options.neighbours, float(options.temperature)};
+  DOPPEL_TRY(LabelledFeatures bankFeatures, represent(*bank, "bank images"));
+  DOPPEL_TRY(LabelledFeatures testFeatures, represent(*test, "test images"));
+  DOPPEL_TRY(KnnResult result, classifyByNeighbours(bankFeatures, testFeatures, classes, knn));
+  scores.encoder = result.accuracy;
+  scores.note = result.note;
+  scores.bank = bankFeatures.size();
+  scores.test = testFeatures.size();
+  if (options.raw) {
+    DOPPEL_TRY(LabelledFeatures bankPixels, rawPixelFeatures(*bank));
+    DOPPEL_TRY(LabelledFeatures testPixels, rawPixelFeatures(*test));
+    DOPPEL_TRY(KnnResult raw, classifyByNeighbours(bankPixels, testPixels, classes, knn));
+    scores.raw = raw.accuracy;
+  }
+  return scores;
+}
+
+} // namespace
+
+int runEval(const EvalOptions &options) {
+  auto scores = evaluate(options);
+  if (!scores)
+    return report(scores.error());
+  if (options.json) {
+    nlohmann::ordered_json json{{"knn", scores->encoder},
+                                {"step", scores->step},
+                                {"bank", scores->bank},
+                                {"test", scores->test}};
+    if (scores->raw)
+      json["raw_pixels"] = *scores->raw;
+    fmt::print("{}\n", json.dump());
+    return 0;
+  }
+  std::string encoder = options.untrained ? fmt::format("untrained encoder (seed {})", options.seed)
+                                          : fmt::format("encoder of step {}", scores->step);
+  std::vector<std::vector<std::string>> rows;
+  if (scores->raw)
+    rows.push_back({"raw pixels", fmt::format("{:.2f} %", *scores->raw * 100)});
+  rows.push_back({encoder, fmt::format("{:.2f} %", scores->encoder * 100)});
+  fmt::print("kNN accuracy on {} test images (bank {}, k {}, T {})\n{}", formatCount(scores->test),
+             formatCount(scores->bank), options.neighbours, options.temperature,
+             formatTable(rows, {false, true}));
+  if (!scores->note.empty())
+    fmt::print("note: {}\n", scores->note);
+  return 0;
+}
+
+} // namespace doppel::cli

@@ -1,0 +1,228 @@
+// doppel: the command that users run. It links no LLVM: `compile`, `check` and the first half of
+// `train` are done by doppel-compile, which lies beside it.
+#include "frontends/cli/run/Commands.h"
+
+#include <CLI/CLI.hpp>
+#include <cstring>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace doppel;
+
+namespace {
+
+std::string compilerPath() {
+  char path[4096];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+  if (length <= 0)
+    return "doppel-compile";
+  return (std::filesystem::path(std::string(path, size_t(length))).parent_path() / "doppel-compile")
+      .string();
+}
+
+std::vector<char *> asArguments(std::vector<std::string> &words) {
+  std::vector<char *> arguments;
+  for (std::string &word : words)
+    arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  return arguments;
+}
+
+int compilerMissing(const std::string &path) {
+  fmt::print(stderr,
+             "doppel: error: the compiler {} cannot be started ({}); this installation can run "
+             "artifacts but not compile specs\n",
+             path, std::strerror(errno));
+  return 1;
+}
+
+/// Replaces this process by the compiler.
+int execCompiler(std::vector<std::string> words) {
+  words.insert(words.begin(), compilerPath());
+  std::vector<char *> arguments = asArguments(words);
+  execv(arguments[0], arguments.data());
+  return compilerMissing(words[0]);
+}
+
+/// Runs the compiler and waits for it; its exit code.
+int callCompiler(std::vector<std::string> words) {
+  words.insert(words.begin(), compilerPath());
+  pid_t child = fork();
+  if (child == 0) {
+    std::vector<char *> arguments = asArguments(words);
+    execv(arguments[0], arguments.data());
+    _exit(compilerMissing(words[0]));
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) < 0)
+    return compilerMissing(words[0]);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 70;
+}
+
+/// The options that `run` and `train` share.
+struct RunArguments {
+  runtime::TrainOptions options;
+  std::string out;
+  bool resume = false, overwrite = false;
+
+  void declare(CLI::App &command) {
+    command
+        .add_option("--data", options.data,
+                    "folder of images, CIFAR-10 binaries, or `shapes` (built in)")
+        ->required();
+    command.add_option("--out", out, "run folder: checkpoints, metrics.jsonl")->required();
+    auto *epochs =
+        command.add_option("--epochs", options.epochs,
+                           "epochs to train; schedules stretch over them (default: the spec's)");
+    epochs->check(CLI::PositiveNumber);
+    command.add_option("--steps", options.steps, "stop after so many steps of the run")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--seed", options.seed, "seed of all random draws (default 0)");
+    command.add_option("--threads", options.threads, "threads (default: all processors)")
+        ->check(CLI::NonNegativeNumber);
+    command
+        .add_option("--checkpoint-steps", options.checkpointSteps,
+                    "steps between checkpoints (default: an epoch)")
+        ->check(CLI::PositiveNumber);
+    auto *resumeFlag = command.add_flag("--resume", resume, "go on with the run in --out");
+    command.add_flag("--overwrite", overwrite, "replace the run in --out")->excludes(resumeFlag);
+  }
+
+  const runtime::TrainOptions &finish() {
+    options.out = out;
+    options.mode = resume      ? runtime::FolderMode::Resume
+                   : overwrite ? runtime::FolderMode::Overwrite
+                               : runtime::FolderMode::Fresh;
+    return options;
+  }
+};
+
+int runProgram(int argc, char **argv) {
+  CLI::App app(
+      "Doppel compiles self-supervised learning methods and trains encoders with them.\n"
+      "A method is a spec (.dpl); `compile` makes an artifact (.dpx) of it, `run` trains.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "doppel 0.1.0");
+  int code = 0;
+
+  // Their options are the compiler's own; its --help tells them.
+  for (auto [name, text] :
+       {std::pair{"compile", "compile a spec into an artifact (doppel compile --help)"},
+        std::pair{"check", "report the errors of a spec (doppel check --help)"}})
+    app.add_subcommand(name, text)->prefix_command();
+
+  std::string artifact;
+  RunArguments run;
+  CLI::App *runCommand = app.add_subcommand("run", "train with an artifact");
+  runCommand->add_option("ARTIFACT", artifact, "artifact made by `doppel compile`")->required();
+  run.declare(*runCommand);
+  runCommand->callback([&] {
+    run.options.artifact = artifact;
+    code = cli::runTrain(run.finish());
+  });
+
+  std::string spec, target;
+  std::vector<std::string> sets;
+  RunArguments trained;
+  CLI::App *trainCommand = app.add_subcommand("train", "compile a spec and train with it");
+  trainCommand->add_option("SPEC", spec, "spec of the method")->required();
+  trained.declare(*trainCommand);
+  trainCommand->add_option("--set", sets, "value of a param of the spec: name=value")
+      ->allow_extra_args(false);
+  trainCommand->add_option("--target", target, "what to compile for: cpu (this one) or cpu:NAME");
+  trainCommand->callback([&] {
+    std::filesystem::path out = trained.out;
+    std::error_code error;
+    std::filesystem::create_directories(out, error);
+    std::string path = (out / ".compiled.dpx").string();
+    std::vector<std::string> words{"compile", spec, "-o", path};
+    for (const std::string &set : sets)
+      words.insert(words.end(), {"--set", set});
+    if (!target.empty())
+      words.insert(words.end(), {"--target", target});
+    code = callCompiler(words);
+    if (code != 0)
+      return;
+    trained.options.artifact = path;
+    code = cli::runTrain(trained.finish());
+    std::filesystem::remove(path, error);
+  });
+
+  cli::EvalOptions eval;
+  CLI::App *evalCommand =
+      app.add_subcommand("eval", "kNN accuracy of a run's encoder on a data set with classes");
+  evalCommand->add_option("RUN", eval.run, "run folder (or an artifact, with --untrained)")
+      ->required();
+  evalCommand
+      ->add_option("--data", eval.data,
+                   "as for run; its test split is classified by its training split")
+      ->required();
+  evalCommand->add_flag("--untrained", eval.untrained, "the encoder as initialised by --seed");
+  evalCommand->add_flag("--raw", eval.raw, "raw pixels too");
+  evalCommand->add_option("--step", eval.step, "checkpoint of this step (default: the newest)");
+  evalCommand->add_option("--seed", eval.seed, "seed of --untrained");
+  evalCommand->add_option("--threads", eval.threads, "threads (default: all processors)");
+  evalCommand->add_option("--k", eval.neighbours, "neighbours")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evalCommand
+      ->add_option("--temperature", eval.temperature, "of the neighbours' weights exp(s / T)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  evalCommand->add_flag("--json", eval.json, "one line of JSON");
+  evalCommand->callback([&] { code = cli::runEval(eval); });
+
+  bool kernels = false;
+  CLI::App *inspectCommand = app.add_subcommand("inspect", "show what is in an artifact");
+  inspectCommand->add_option("ARTIFACT", artifact, "artifact")->required();
+  inspectCommand->add_flag("--kernels", kernels, "every kernel and state");
+  inspectCommand->callback([&] { code = cli::runInspect(artifact, kernels); });
+
+  cli::BenchOptions bench;
+  CLI::App *benchCommand = app.add_subcommand("bench", "time a training step without reading data");
+  benchCommand->add_option("ARTIFACT", bench.artifact, "artifact")->required();
+  benchCommand->add_option("--steps", bench.steps, "steps to time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  benchCommand->add_option("--warmup", bench.warmup, "steps before")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  benchCommand->add_option("--threads", bench.threads, "threads (default: all processors)");
+  benchCommand->add_flag("--views", bench.views, "time the views alone");
+  benchCommand->add_flag("--profile", bench.profile, "time of each kernel and library call");
+  benchCommand->add_flag("--json", bench.json, "one line of JSON");
+  benchCommand->callback([&] { code = cli::runBench(bench); });
+
+  std::string previewData = "shapes", previewOut;
+  int64_t previewImages = 8;
+  uint64_t previewSeed = 0;
+  CLI::App *previewCommand =
+      app.add_subcommand("preview", "draw an artifact's views of some images as a PNG");
+  previewCommand->add_option("ARTIFACT", artifact, "artifact")->required();
+  previewCommand->add_option("--data", previewData, "as for run")->capture_default_str();
+  previewCommand->add_option("-o,--out", previewOut, "PNG file")->required();
+  previewCommand->add_option("--images", previewImages, "rows")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  previewCommand->add_option("--seed", previewSeed, "seed of the draws")->capture_default_str();
+  previewCommand->callback([&] {
+    code = cli::runPreview(artifact, previewData, previewOut, previewImages, previewSeed, 0);
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return code;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  // Handed over untouched, so that the compiler's own help and errors show.
+  if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0))
+    return execCompiler(std::vector<std::string>(argv + 1, argv + argc));
+  return runProgram(argc, argv);
+}
