@@ -1,7 +1,9 @@
-// The syntax tree of a spec: what the user wrote, with a source range on every node and nothing resolved.
+// The syntax tree of a spec: what the user wrote, with a source range on every node and nothing
+// resolved.
 //
-// Nodes are immutable, trivially destructible and owned by an AstContext: lists are ArrayRefs into its memory, names and strings point into it or into
-// the SourceManager's text. After an error the parser leaves an ErrorExpr or drops the item; a tree with errors is for finding more errors only.
+// Nodes are immutable, trivially destructible and owned by an AstContext: lists are ArrayRefs into
+// its memory, names and strings point into it or into the SourceManager's text. After an error the
+// parser leaves an ErrorExpr or drops the item; a tree with errors is for finding more errors only.
 #pragma once
 
 #include "frontends/spec/SourceManager.h"
@@ -26,7 +28,8 @@ struct Name {
   SourceRange range;
 };
 
-//===- Expressions -----------------------------------------------------------------------------------------------------===//
+//===- Expressions
+//-----------------------------------------------------------------------------------------------------===//
 
 enum class ExprKind {
   Int,
@@ -89,7 +92,8 @@ struct NameExpr : Expr {
   static bool classof(const Expr *e) { return e->kind == ExprKind::Name; }
 };
 
-/// `base.member`: a name of a module, a part of a net, an element `0`, `1`, ... of a list of nets, or `x.shape`.
+/// `base.member`: a name of a module, a part of a net, an element `0`, `1`, ... of a list of nets,
+/// or `x.shape`.
 struct MemberExpr : Expr {
   const Expr *base;
   Name member;
@@ -114,7 +118,8 @@ struct Argument {
   bool isNamed() const { return !name.text.empty(); }
 };
 
-/// `callee(arguments)`. `x |> f(a)` is parsed into f(x, a) and `x |> f` into f(x), both with `piped` set.
+/// `callee(arguments)`. `x |> f(a)` is parsed into f(x, a) and `x |> f` into f(x), both with
+/// `piped` set.
 struct CallExpr : Expr {
   const Expr *callee;
   llvm::ArrayRef<Argument> arguments;
@@ -167,7 +172,8 @@ struct BinaryExpr : Expr {
   static bool classof(const Expr *e) { return e->kind == ExprKind::Binary; }
 };
 
-/// `thenValue if condition else elseValue`; the condition is known at compile time and only one side is evaluated.
+/// `thenValue if condition else elseValue`; the condition is known at compile time and only one
+/// side is evaluated.
 struct ConditionalExpr : Expr {
   const Expr *condition;
   const Expr *thenValue;
@@ -186,7 +192,8 @@ struct ComposePart {
   bool isLabelled() const { return !label.text.empty(); }
 };
 
-/// `backbone: a >> head: b >> c`: at least two parts, or one that is labelled; applied from left to right.
+/// `backbone: a >> head: b >> c`: at least two parts, or one that is labelled; applied from left to
+/// right.
 struct ComposeExpr : Expr {
   llvm::ArrayRef<ComposePart> parts;
   ComposeExpr(SourceRange range, llvm::ArrayRef<ComposePart> parts)
@@ -233,7 +240,8 @@ struct ComprehensionExpr : Expr {
   static bool classof(const Expr *e) { return e->kind == ExprKind::Comprehension; }
 };
 
-/// `begin..end`, the integers from begin up to but without end. Either is null where it is left out, which only a slice and a param's interval allow.
+/// `begin..end`, the integers from begin up to but without end. Either is null where it is left
+/// out, which only a slice and a param's interval allow.
 struct RangeExpr : Expr {
   const Expr *begin;
   const Expr *end;
@@ -250,33 +258,38 @@ struct SpreadExpr : Expr {
   static bool classof(const Expr *e) { return e->kind == ExprKind::Spread; }
 };
 
-/// Stands where an expression could not be parsed; the error has been reported, so whoever meets it says nothing.
+/// Stands where an expression could not be parsed; the error has been reported, so whoever meets it
+/// says nothing.
 struct ErrorExpr : Expr {
   explicit ErrorExpr(SourceRange range) : Expr(ExprKind::Error, range) {}
   static bool classof(const Expr *e) { return e->kind == ExprKind::Error; }
 };
 
-//===- Types and parameters -----------------------------------------------------------------------------------------------===//
+//===- Types and parameters
+//-----------------------------------------------------------------------------------------------===//
 
-/// `int`, `f32[N, dim]`, `[float]` or any other single name. What the names mean is the checker's business.
+/// `int`, `f32[N, dim]`, `[float]` or any other single name. What the names mean is the checker's
+/// business.
 struct TypeExpr {
   SourceRange range;
-  Name name;                            ///< empty for a list
-  const TypeExpr *element;              ///< of a list, else null
-  bool hasDims;                         ///< tells f32[] from f32
+  Name name;               ///< empty for a list
+  const TypeExpr *element; ///< of a list, else null
+  bool hasDims;            ///< tells f32[] from f32
   llvm::ArrayRef<const Expr *> dims;
 };
 
 /// A parameter of a function, net or forward: `name: type = default`.
 struct Parameter {
   Name name;
-  const TypeExpr *type;  ///< null if not written
-  const Expr *fallback;  ///< the default, null if not written
+  const TypeExpr *type; ///< null if not written
+  const Expr *fallback; ///< the default, null if not written
 };
 
-//===- Statements and items -------------------------------------------------------------------------------------------------===//
+//===- Statements and items
+//-------------------------------------------------------------------------------------------------===//
 
-/// One hierarchy serves the bodies of functions, nets and methods; the parser lets each kind stand only where the comment says.
+/// One hierarchy serves the bodies of functions, nets and methods; the parser lets each kind stand
+/// only where the comment says.
 enum class StmtKind {
   Let,       // everywhere
   Assign,    // functions: reassign; nets: declare a child
@@ -315,7 +328,8 @@ struct LetStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Let; }
 };
 
-/// `name = value`: in a function it gives a name that `let` or a parameter introduced a new value; in a net it declares a child.
+/// `name = value`: in a function it gives a name that `let` or a parameter introduced a new value;
+/// in a net it declares a child.
 struct AssignStmt : Stmt {
   Name name;
   const Expr *value;
@@ -327,12 +341,12 @@ struct AssignStmt : Stmt {
 /// `return value`; `return a, b` has a TupleExpr.
 struct ReturnStmt : Stmt {
   const Expr *value;
-  ReturnStmt(SourceRange range, const Expr *value)
-      : Stmt(StmtKind::Return, range), value(value) {}
+  ReturnStmt(SourceRange range, const Expr *value) : Stmt(StmtKind::Return, range), value(value) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Return; }
 };
 
-/// `if condition { ... } else { ... }` on a compile-time condition. It opens no scope. `else if` is an If as the only statement of elseBody.
+/// `if condition { ... } else { ... }` on a compile-time condition. It opens no scope. `else if` is
+/// an If as the only statement of elseBody.
 struct IfStmt : Stmt {
   const Expr *condition;
   llvm::ArrayRef<const Stmt *> thenBody;
@@ -365,7 +379,8 @@ struct CallStmt : Stmt {
 enum class Moment { Unspecified, BeforeForward, AfterLoss, AfterStep };
 llvm::StringRef spelling(Moment moment);
 
-/// `update name = value after loss`, or `update key before forward` of an EMA net, whose value is null.
+/// `update name = value after loss`, or `update key before forward` of an EMA net, whose value is
+/// null.
 struct UpdateStmt : Stmt {
   Name name;
   const Expr *value;
@@ -378,7 +393,8 @@ struct UpdateStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Update; }
 };
 
-/// `parameter weight: f32[out, in] = initial` or `buffer running_mean: f32[n] = initial` of a net; `state queue: f32[length, dim] = initial` of a method.
+/// `parameter weight: f32[out, in] = initial` or `buffer running_mean: f32[n] = initial` of a net;
+/// `state queue: f32[length, dim] = initial` of a method.
 struct TensorDeclStmt : Stmt {
   Name name;
   const TypeExpr *type;
@@ -403,7 +419,8 @@ struct ForwardStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Forward; }
 };
 
-/// `param name: type = fallback in allowed`. `allowed` has a RangeExpr alone (closed at both ends here), or the members of a set; empty allows all.
+/// `param name: type = fallback in allowed`. `allowed` has a RangeExpr alone (closed at both ends
+/// here), or the members of a set; empty allows all.
 struct ParamStmt : Stmt {
   Name name;
   const TypeExpr *type; ///< null: the type of the default
@@ -424,7 +441,8 @@ struct ViewName {
   const Expr *count; ///< null: a single view
 };
 
-/// `view q, k = value`, `view large[2] = value`: the value is elaborated once for each view, each with random numbers of its own.
+/// `view q, k = value`, `view large[2] = value`: the value is elaborated once for each view, each
+/// with random numbers of its own.
 struct ViewStmt : Stmt {
   llvm::ArrayRef<ViewName> names;
   const Expr *value;
@@ -475,7 +493,8 @@ struct RepresentStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Represent; }
 };
 
-//===- Declarations ------------------------------------------------------------------------------------------------------------===//
+//===- Declarations
+//------------------------------------------------------------------------------------------------------------===//
 
 enum class DeclKind { Use, Function, Net, Method };
 
@@ -487,7 +506,8 @@ protected:
   Decl(DeclKind kind, SourceRange range) : kind(kind), range(range) {}
 };
 
-/// `use std.{nets, losses}` has isStd and the module names; `use "path.dpl" as name` has the path and the alias.
+/// `use std.{nets, losses}` has isStd and the module names; `use "path.dpl" as name` has the path
+/// and the alias.
 struct UseDecl : Decl {
   bool isStd;
   llvm::ArrayRef<Name> modules;
@@ -501,7 +521,8 @@ struct UseDecl : Decl {
   static bool classof(const Decl *d) { return d->kind == DeclKind::Use; }
 };
 
-/// `fn name(parameters) -> type { ... }`, or `= value`, which has a body of one Return. `augment name(image, ...) = value` is the same with isAugment.
+/// `fn name(parameters) -> type { ... }`, or `= value`, which has a body of one Return. `augment
+/// name(image, ...) = value` is the same with isAugment.
 struct FunctionDecl : Decl {
   Name name;
   llvm::ArrayRef<Parameter> parameters;
@@ -544,7 +565,8 @@ struct SourceFile {
   llvm::ArrayRef<const Decl *> decls;
 };
 
-//===- Ownership --------------------------------------------------------------------------------------------------------------===//
+//===- Ownership
+//--------------------------------------------------------------------------------------------------------------===//
 
 /// Owns the nodes of any number of trees.
 class AstContext {

@@ -1,4 +1,5 @@
-// Prints syntax trees: expressions in full parentheses on one line, statements and declarations a line each.
+// Prints syntax trees: expressions in full parentheses on one line, statements and declarations a
+// line each.
 #include "frontends/spec/Ast.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -9,8 +10,8 @@
 namespace doppel::spec {
 
 llvm::StringRef spelling(BinaryOp op) {
-  static constexpr llvm::StringLiteral spellings[] = {"+", "-", "*", "/", "%", "**", "@", "==",
-                                                      "!=", "<", "<=", ">", ">=", "and", "or"};
+  static constexpr llvm::StringLiteral spellings[] = {
+      "+", "-", "*", "/", "%", "**", "@", "==", "!=", "<", "<=", ">", ">=", "and", "or"};
   return spellings[static_cast<size_t>(op)];
 }
 

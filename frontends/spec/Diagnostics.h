@@ -1,6 +1,7 @@
 // Collects what the compiler of specs has to say and prints it with the line of the spec.
 //
-// Nothing is printed when it is reported: a compilation finds all it can, then prints once. Codes and titles come from Errors.def alone.
+// Nothing is printed when it is reported: a compilation finds all it can, then prints once. Codes
+// and titles come from Errors.def alone.
 #pragma once
 
 #include "frontends/spec/SourceManager.h"
@@ -67,8 +68,8 @@ class Diagnostics {
 public:
   explicit Diagnostics(const SourceManager &sources) : sources(sources) {}
 
-  /// Reports an error or warning, as the code says. The same code at the same place with the same words is kept once. The reference is valid as long as
-  /// the Diagnostics.
+  /// Reports an error or warning, as the code says. The same code at the same place with the same
+  /// words is kept once. The reference is valid as long as the Diagnostics.
   Diagnostic &report(Code code, SourceRange range, const llvm::Twine &message);
 
   bool hasErrors() const { return errors > 0; }
@@ -89,7 +90,8 @@ private:
   size_t errors = 0;
 };
 
-/// The candidate that `name` was probably meant to be: the nearest within a third of its length in edits (at least one), the first of equals.
+/// The candidate that `name` was probably meant to be: the nearest within a third of its length in
+/// edits (at least one), the first of equals.
 std::optional<llvm::StringRef> nearestName(llvm::StringRef name,
                                            llvm::ArrayRef<llvm::StringRef> candidates);
 

@@ -1,4 +1,5 @@
-// The lexer; see Lexer.h. Hand-written: one switch, no tables, every message where its cause is seen.
+// The lexer; see Lexer.h. Hand-written: one switch, no tables, every message where its cause is
+// seen.
 #include "frontends/spec/Lexer.h"
 
 #include "llvm/ADT/SmallString.h"
@@ -122,8 +123,11 @@ private:
   }
 
   Token &add(TokenKind kind, size_t begin) {
-    Token token{kind, range(begin, position), firstOnLine || tokens.empty(),
-                text.slice(begin, position), {}};
+    Token token{kind,
+                range(begin, position),
+                firstOnLine || tokens.empty(),
+                text.slice(begin, position),
+                {}};
     if (hasDoc) {
       token.doc = context.copyString(doc);
       doc.clear();
@@ -251,20 +255,20 @@ private:
   /// The longest punctuation at this place and its length, 0 if there is none.
   std::pair<TokenKind, size_t> punctuation() const {
     static constexpr std::pair<llvm::StringLiteral, TokenKind> kinds[] = {
-        {"...", TokenKind::Ellipsis},    {"..", TokenKind::DotDot},
-        {"==", TokenKind::EqualEqual},   {"!=", TokenKind::NotEqual},
-        {"<=", TokenKind::LessEqual},    {">=", TokenKind::GreaterEqual},
-        {">>", TokenKind::Compose},      {"|>", TokenKind::Pipe},
-        {"->", TokenKind::Arrow},        {"**", TokenKind::StarStar},
-        {"(", TokenKind::LeftParen},     {")", TokenKind::RightParen},
-        {"[", TokenKind::LeftBracket},   {"]", TokenKind::RightBracket},
-        {"{", TokenKind::LeftBrace},     {"}", TokenKind::RightBrace},
-        {",", TokenKind::Comma},         {":", TokenKind::Colon},
-        {";", TokenKind::Semicolon},     {".", TokenKind::Dot},
-        {"=", TokenKind::Equal},         {"<", TokenKind::Less},
-        {">", TokenKind::Greater},       {"+", TokenKind::Plus},
-        {"-", TokenKind::Minus},         {"*", TokenKind::Star},
-        {"/", TokenKind::Slash},         {"%", TokenKind::Percent},
+        {"...", TokenKind::Ellipsis},  {"..", TokenKind::DotDot},
+        {"==", TokenKind::EqualEqual}, {"!=", TokenKind::NotEqual},
+        {"<=", TokenKind::LessEqual},  {">=", TokenKind::GreaterEqual},
+        {">>", TokenKind::Compose},    {"|>", TokenKind::Pipe},
+        {"->", TokenKind::Arrow},      {"**", TokenKind::StarStar},
+        {"(", TokenKind::LeftParen},   {")", TokenKind::RightParen},
+        {"[", TokenKind::LeftBracket}, {"]", TokenKind::RightBracket},
+        {"{", TokenKind::LeftBrace},   {"}", TokenKind::RightBrace},
+        {",", TokenKind::Comma},       {":", TokenKind::Colon},
+        {";", TokenKind::Semicolon},   {".", TokenKind::Dot},
+        {"=", TokenKind::Equal},       {"<", TokenKind::Less},
+        {">", TokenKind::Greater},     {"+", TokenKind::Plus},
+        {"-", TokenKind::Minus},       {"*", TokenKind::Star},
+        {"/", TokenKind::Slash},       {"%", TokenKind::Percent},
         {"@", TokenKind::At},
     };
     llvm::StringRef rest = text.substr(position);

@@ -1,7 +1,8 @@
 // Cuts the text of a spec into tokens, all at once; the last is Eof.
 //
-// A bad character or number is reported and left out, so the parser sees a shorter but sound sequence. Every token knows whether it is the first on
-// its line, which is all that the grammar needs of line ends, and carries the doc comment above it.
+// A bad character or number is reported and left out, so the parser sees a shorter but sound
+// sequence. Every token knows whether it is the first on its line, which is all that the grammar
+// needs of line ends, and carries the doc comment above it.
 #pragma once
 
 #include "frontends/spec/Ast.h"

@@ -37,6 +37,7 @@ const Expr *ParserImpl::parseExpr() {
   const Expr *condition = parseOr();
   if (!expect(TokenKind::Else, "between the two values of 'a if condition else b'"))
     return errorExpr(from(value->range));
+  joinLine();
   const Expr *elseValue = parseExpr();
   return context.create<ConditionalExpr>(from(value->range), condition, value, elseValue);
 }
@@ -45,7 +46,7 @@ const Expr *ParserImpl::parseExpr() {
 const Expr *ParserImpl::parsePipe() {
   const Expr *left = parseCompose();
   for (unsigned length = 0; at(TokenKind::Pipe) && !chainTooLong(length); ++length) {
-    advance();
+    advanceInto();
     const Expr *right = parseCompose();
     llvm::SmallVector<Argument, 8> arguments{{Name(), left}};
     const Expr *callee = right;
@@ -72,14 +73,15 @@ ComposePart ParserImpl::parsePart() {
 const Expr *ParserImpl::parseCompose() {
   SourceRange begin = current().range;
   llvm::SmallVector<ComposePart, 4> parts{parsePart()};
-  while (accept(TokenKind::Compose))
+  while (acceptInto(TokenKind::Compose))
     parts.push_back(parsePart());
   if (parts.size() == 1 && !parts[0].isLabelled())
     return parts[0].value;
   return context.create<ComposeExpr>(from(begin), context.copy(parts));
 }
 
-/// Folds `next op next op ...` to the left; `match` gives the operator that stands at the current token, if one does.
+/// Folds `next op next op ...` to the left; `match` gives the operator that stands at the current
+/// token, if one does.
 template <typename Next, typename Match>
 const Expr *ParserImpl::parseLeftAssociative(Next next, Match match) {
   const Expr *left = (this->*next)();
@@ -87,7 +89,7 @@ const Expr *ParserImpl::parseLeftAssociative(Next next, Match match) {
     std::optional<BinaryOp> op = match(current().kind);
     if (!op)
       break;
-    SourceRange opRange = advance().range;
+    SourceRange opRange = advanceInto().range;
     const Expr *right = (this->*next)();
     left = context.create<BinaryExpr>(SourceRange::cover(left->range, right->range), *op, opRange,
                                       left, right);
@@ -147,7 +149,7 @@ const Expr *ParserImpl::parseComparison() {
   MaybeOp op = comparison(current().kind);
   if (!op)
     return left;
-  SourceRange opRange = advance().range;
+  SourceRange opRange = advanceInto().range;
   const Expr *right = parseRange();
   if (comparison(current().kind))
     if (Diagnostic *chained = error(Code::ChainedComparison, current().range,
@@ -207,7 +209,7 @@ const Expr *ParserImpl::parsePower() {
   Nesting nesting(*this);
   if (!nesting.ok)
     return errorExpr(current().range);
-  SourceRange opRange = advance().range;
+  SourceRange opRange = advanceInto().range;
   const Expr *exponent = parseUnary();
   return context.create<BinaryExpr>(SourceRange::cover(base->range, exponent->range),
                                     BinaryOp::Power, opRange, base, exponent);

@@ -6,7 +6,8 @@
 
 namespace doppel::spec {
 
-/// Parses a file of `sources`. Always gives a tree: what could not be parsed has been reported and is missing in it, or stands as an ErrorExpr.
+/// Parses a file of `sources`. Always gives a tree: what could not be parsed has been reported and
+/// is missing in it, or stands as an ErrorExpr.
 SourceFile parse(const SourceManager &sources, uint32_t file, AstContext &context,
                  Diagnostics &diagnostics);
 

@@ -1,7 +1,8 @@
 // The recursive-descent parser, private to Parse*.cpp. The grammar is docs/language.md.
 //
-// Errors: the first error of a statement is reported and sets `panicking`, which silences the rest of the statement; the loop over statements then skips to
-// where the next one begins. So one mistake gives one message, and the statements around it are still seen.
+// Errors: the first error of a statement is reported and sets `panicking`, which silences the rest
+// of the statement; the loop over statements then skips to where the next one begins. So one
+// mistake gives one message, and the statements around it are still seen.
 #pragma once
 
 #include "frontends/spec/Lexer.h"
@@ -11,6 +12,9 @@ namespace doppel::spec {
 
 /// Whose statements a body holds.
 enum class Body { Function, Net, Method };
+
+/// "loss", "view", "parameter", ...: words that begin an item of a method or a net.
+bool isItemWord(llvm::StringRef word);
 
 class ParserImpl {
 public:
@@ -35,23 +39,32 @@ private:
   }
   /// A line end that ends a statement: outside of ( ) and [ ].
   bool atLineEnd() const { return current().firstOnLine && brackets == 0; }
+  /// What begins here is expected to stand on a new line, so the line end before it says nothing.
+  void joinLine() { tokens[position].firstOnLine = false; }
   const Token &advance();
+  /// Takes an operator, '=' or ',': what it wants may stand on the next line.
+  const Token &advanceInto();
   bool accept(TokenKind kind);
+  bool acceptInto(TokenKind kind);
   bool acceptWord(llvm::StringRef word);
   bool expect(TokenKind kind, llvm::StringRef purpose);
+  /// Takes the '=' of a declaration.
+  bool expectValue(llvm::StringRef purpose);
+  bool beginsStatement() const;
   /// Takes the closing bracket, or reports with a note at the opening one.
   bool expectClose(TokenKind kind, const Token &open);
   Name expectName(llvm::StringRef purpose);
   SourceRange from(SourceRange begin) const;
   /// "a name", "'loss'", "the end of the line": what stands here.
   std::string found() const;
-  /// Where to say that something is missing: here, or behind the last token if this one begins a line.
+  /// Where to say that something is missing: here, or behind the last token if this one begins a
+  /// line.
   SourceRange missingPlace() const;
 
   // Errors.
   Diagnostic *error(Code code, SourceRange range, const llvm::Twine &message);
   void expected(const llvm::Twine &what);
-  void skipToStatement();
+  void skipToStatement(size_t begin);
   void skipToDeclaration();
   bool beginsDeclaration() const;
   /// Gives up on the whole file.
@@ -68,7 +81,7 @@ private:
   bool enter();
   bool chainTooLong(unsigned length);
 
-  // Declarations (ParseItems.cpp).
+  // Declarations (ParseFile.cpp).
   const Decl *parseDeclaration();
   const Decl *parseUse();
   const Decl *parseFunction(bool isAugment);
@@ -122,8 +135,7 @@ private:
   ComposePart parsePart();
   bool beginsExpression() const;
   const Expr *errorExpr(SourceRange range) { return context.create<ErrorExpr>(range); }
-  template <typename Next, typename Match>
-  const Expr *parseLeftAssociative(Next next, Match match);
+  template <typename Next, typename Match> const Expr *parseLeftAssociative(Next next, Match match);
 
   const SourceManager &sources;
   uint32_t file;
@@ -136,6 +148,7 @@ private:
   bool openRanges = false; ///< in an index `a..` and `..b` are allowed
   bool labels = true;      ///< in an index `a:` is no label
   bool panicking = false;
+  unsigned bracketsAtError = 0;
 
   static constexpr unsigned maxDepth = 200;
   static constexpr unsigned maxChain = 1000;

@@ -1,7 +1,9 @@
-// Owns the text of every file that a compilation reads and turns byte offsets into lines and columns.
+// Owns the text of every file that a compilation reads and turns byte offsets into lines and
+// columns.
 //
-// A location is (file, offset); a line and a column are computed only when a message is printed or an MLIR location is made. Text is never freed
-// or moved while the manager lives, so the syntax tree may point into it.
+// A location is (file, offset); a line and a column are computed only when a message is printed or
+// an MLIR location is made. Text is never freed or moved while the manager lives, so the syntax
+// tree may point into it.
 #pragma once
 
 #include "llvm/ADT/StringRef.h"
@@ -14,7 +16,8 @@
 
 namespace doppel::spec {
 
-/// The bytes [begin, end) of a file. A range with no file stands for "nowhere": the command line, or a built-in.
+/// The bytes [begin, end) of a file. A range with no file stands for "nowhere": the command line,
+/// or a built-in.
 struct SourceRange {
   static constexpr uint32_t noFile = ~0u;
   uint32_t file = noFile;
@@ -56,7 +59,8 @@ private:
   std::vector<std::unique_ptr<File>> files;
 };
 
-/// Columns that `text` takes on a terminal, counting code points, not bytes; malformed UTF-8 counts a byte as one.
+/// Columns that `text` takes on a terminal, counting code points, not bytes; malformed UTF-8 counts
+/// a byte as one.
 uint32_t codePoints(llvm::StringRef text);
 
 } // namespace doppel::spec
