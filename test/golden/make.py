@@ -7,13 +7,14 @@
 # leave room for that. In networks as thin as these, one ReLU input so near zero that rounding decides its sign changes gradients by a
 # per cent; `--search` finds seeds where no input is, SEEDS holds them.
 import copy
+import functools
+import json
 import math
 import os
 import sys
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 import networks
@@ -49,13 +50,10 @@ def cosine_similarity(a, b):
     return (normalize(a) * normalize(b)).sum(1)
 
 
-def is_matrix(name, parameter):
-    return parameter.dim() > 1
-
-
 class Method:
-    """A step and what it needs. `networks`: {state prefix: module}; `buffers`: {state name: tensor}. `groups`: what each optimizer steps,
-    as (state prefix, rule, lr(step), weight decay, decayed(name, parameter), adapted(name, parameter))."""
+    """A step and what it needs. `spec`: the same method in our language; `settings`: what it is compiled with. `networks`: {state prefix:
+    module}; `buffers`: {state name: tensor}. `groups`: what each optimizer steps, as (state prefix, rule, lr(step), weight decay,
+    decayed(parameter), adapted(parameter))."""
 
     views = ("a", "b")
     settle = 0
@@ -70,11 +68,11 @@ class Method:
         pass
 
 
-def matrices(name, parameter):
+def matrices(parameter):
     return parameter.dim() > 1
 
 
-def everything(name, parameter):
+def everything(parameter):
     return True
 
 
@@ -84,28 +82,19 @@ def ema(target, source, momentum):
             t.mul_(momentum).add_((1 - momentum) * s)
 
 
-def mlp(sizes, norm=True):
-    """Linear, (BatchNorm,) ReLU, ..., Linear."""
-    parts = []
-    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
-        parts.append(nn.Linear(inputs, outputs))
-        if i < len(sizes) - 2:
-            if norm:
-                parts.append(nn.BatchNorm1d(outputs))
-            parts.append(networks.Relu())
-    return nn.Sequential(*parts)
-
-
 class SimClr(Method):
     """Both views in one forward; NT-Xent, mean over 2N rows (methods.md 1.5, P1, P2, P11). LARS with the rate inside the momentum,
     warm-up by step, then cosine by step."""
 
-    settings = dict(backbone="resnet10", width=4, hidden=32, dim=16, temperature=0.5, lr=0.02, weight_decay=1e-3, warmup_epochs=1)
+    spec = "examples/simclr.dpl"
+    settings = dict(backbone="resnet10", stem="cifar", width=4, hidden=32, dim=16, temperature=0.5, lr=0.02, weight_decay=1e-3,
+                    warmup_epochs=1)
 
     def __init__(self, generator):
         s = self.settings
         backbone = networks.resnet10(s["width"])
-        online = networks.Online(backbone, mlp([backbone.features, s["hidden"], s["dim"]]))
+        head = networks.mlp([backbone.features, s["hidden"], s["dim"]], norm=True, last_bias=False, last_norm=networks.BatchNormScale)
+        online = networks.Chain(backbone=backbone, head=head)
         networks.randomize(online, generator)
         self.networks = {"online": online}
         self.buffers = {}
@@ -131,21 +120,22 @@ class MoCoV2(Method):
     """Key network moved before the forward, parameters only; its own running statistics; queue written after the loss (methods.md 1.4,
     P12, P13). The key network starts beside the query's, not at it, so that the average is seen in the first step."""
 
-    settings = dict(backbone="resnet18", width=4, hidden=32, dim=16, queue=64, momentum=0.99, temperature=0.2, lr=0.005, sgd_momentum=0.9,
+    spec = "examples/moco_v2.dpl"
+    settings = dict(backbone="resnet18", stem="cifar", width=4, dim=16, length=64, momentum=0.99, temperature=0.2, groups=1, lr=0.005,
                     weight_decay=1e-4)
 
     def __init__(self, generator):
         s = self.settings
         backbone = networks.resnet18(s["width"])
-        online = networks.Online(backbone, mlp([backbone.features, s["hidden"], s["dim"]], norm=False))
+        online = networks.Chain(backbone=backbone, head=networks.mlp([backbone.features, backbone.features, s["dim"]]))
         networks.randomize(online, generator)
         key = copy.deepcopy(online)
         with torch.no_grad():
             for p in key.parameters():
                 p.add_(0.1 * p.std() * torch.randn(p.shape, generator=generator))
         self.networks = {"online": online, "key": key}
-        self.buffers = {"queue": normalize(torch.randn(s["queue"], s["dim"], generator=generator))}
-        self.groups = [("online", optimizers.Sgd(s["sgd_momentum"]), self.lr, s["weight_decay"], everything, everything)]
+        self.buffers = {"queue": normalize(torch.randn(s["length"], s["dim"], generator=generator))}
+        self.groups = [("online", optimizers.Sgd(0.9), self.lr, s["weight_decay"], everything, everything)]
 
     views = ("q", "k")
 
@@ -164,7 +154,7 @@ class MoCoV2(Method):
         return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long))
 
     def after_loss(self, step):
-        at = step * BATCH % self.settings["queue"]
+        at = step * BATCH % self.settings["length"]
         self.buffers["queue"][at : at + BATCH] = self.keys
 
 
@@ -172,12 +162,13 @@ class Byol(Method):
     """Sum of both directions of 2 - 2 cos, mean over the batch; views apart; target moved after the step by the new weights, with its own
     running statistics (methods.md 1.7, P12, P13, P23). LARS with the rate outside the momentum."""
 
-    settings = dict(backbone="resnet10", width=4, hidden=32, dim=16, momentum=0.95, lr=0.2, weight_decay=1e-3, warmup_epochs=1)
+    spec = "examples/byol.dpl"
+    settings = dict(backbone="resnet10", stem="cifar", width=4, hidden=32, dim=16, momentum=0.95, lr=0.2, weight_decay=1e-3, warmup_epochs=1)
 
     def __init__(self, generator):
         s = self.settings
         backbone = networks.resnet10(s["width"])
-        online = networks.Online(backbone, self.head(backbone.features))
+        online = networks.Chain(backbone=backbone, projector=self.head(backbone.features))
         predictor = self.head(s["dim"])
         target = copy.deepcopy(online)
         for net in (online, predictor, target):
@@ -187,8 +178,7 @@ class Byol(Method):
         self.groups = [(name, optimizers.LarsByol(), self.lr, s["weight_decay"], matrices, matrices) for name in ("online", "predictor")]
 
     def head(self, inputs):
-        s = self.settings
-        return mlp([inputs, s["hidden"], s["dim"]])
+        return networks.mlp([inputs, self.settings["hidden"], self.settings["dim"]], norm=True, last_bias=False)
 
     def lr(self, step):
         s = self.settings
@@ -201,8 +191,8 @@ class Byol(Method):
         net = self.networks
         predictions = [net["predictor"](net["online"](v)) for v in views]
         with torch.no_grad():
-            targets = [net["target"](v) for v in views]
-        return sum((2 - 2 * cosine_similarity(predictions[i], targets[1 - i])).mean() for i in (0, 1))
+            targets = [net["target"](v) for v in reversed(views)]  # the order in which running statistics move
+        return sum((2 - 2 * cosine_similarity(p, z)).mean() for p, z in zip(predictions, targets))
 
     def after_step(self, step):
         momentum = optimizers.cosine(self.settings["momentum"], step, TOTAL, to=1.0)
@@ -214,22 +204,21 @@ class SimSiam(Method):
     1.8, P22)."""
 
     settle = 30
-    settings = dict(backbone="resnet10", width=4, hidden=16, dim=32, lr=0.02, momentum=0.9, weight_decay=1e-4)
+    spec = "examples/simsiam.dpl"
+    settings = dict(backbone="resnet10", stem="cifar", width=4, hidden=16, dim=32, lr=0.02, weight_decay=1e-4)
 
     def __init__(self, generator):
         s = self.settings
         backbone = networks.resnet10(s["width"])
         d = s["dim"]
-        head = nn.Sequential(nn.Linear(backbone.features, d, bias=False), nn.BatchNorm1d(d), networks.Relu(),
-                             nn.Linear(d, d, bias=False), nn.BatchNorm1d(d), networks.Relu(),
-                             nn.Linear(d, d, bias=False), nn.BatchNorm1d(d, affine=False))
-        online = networks.Online(backbone, head)
-        predictor = nn.Sequential(nn.Linear(d, s["hidden"], bias=False), nn.BatchNorm1d(s["hidden"]), networks.Relu(), nn.Linear(s["hidden"], d))
+        projector = networks.mlp([backbone.features, d, d, d], norm=True, hidden_bias=False, last_bias=False, last_norm=networks.plain_norm)
+        online = networks.Chain(backbone=backbone, projector=projector)
+        predictor = networks.mlp([d, s["hidden"], d], norm=True, hidden_bias=False)
         for net in (online, predictor):
             networks.randomize(net, generator)
         self.networks = {"online": online, "predictor": predictor}
         self.buffers = {}
-        sgd = optimizers.Sgd(s["momentum"])
+        sgd = optimizers.Sgd(0.9)
         self.groups = [("online", sgd, self.lr, s["weight_decay"], everything, everything),
                        ("predictor", sgd, lambda step: s["lr"], s["weight_decay"], everything, everything)]
 
@@ -247,37 +236,41 @@ class OptimizerRun(Method):
     """A small network under one optimizer, with rates so large that each term counts, and a rate that changes from step to step: rules that
     put it inside and outside the momentum part at the second step. Loss: mean of (net(view) - 1)^2."""
 
+    spec = "test/golden/optimizers.dpl"
     views = ("a",)
-    settings = dict(lr=0.1, weight_decay=0.05)
 
-    def __init__(self, generator, rule, lr, decayed, adapted):
-        net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), networks.Relu(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                            nn.Linear(8, 4))
+    def __init__(self, generator, name, rule, lr, decayed, adapted):
+        net = networks.Tiny()
         networks.randomize(net, generator)
         self.networks = {"online": net}
         self.buffers = {}
-        self.settings = dict(self.settings, lr=lr)
-        self.groups = [("online", rule, lambda step: optimizers.cosine(lr, step, TOTAL), self.settings["weight_decay"], decayed, adapted)]
+        self.settings = dict(rule=name, lr=lr)
+        self.groups = [("online", rule, lambda step: optimizers.cosine(lr, step, TOTAL), 0.05, decayed, adapted)]
 
     def loss(self, views, step):
         return (self.networks["online"](views[0]) - 1).pow(2).mean()
 
+
+OPTIMIZERS = {
+    "sgd": (optimizers.Sgd(), 0.1, everything, everything),
+    "sgd_momentum": (optimizers.Sgd(0.9), 0.05, everything, everything),
+    "sgd_nesterov": (optimizers.Sgd(0.9, nesterov=True), 0.05, everything, everything),
+    "lars_simclr": (optimizers.LarsTf(coefficient=0.02), 0.5, matrices, matrices),
+    "lars_byol": (optimizers.LarsByol(coefficient=0.02), 0.5, matrices, matrices),
+    "lars_larc": (optimizers.Larc(coefficient=0.02), 0.5, everything, everything),
+    "adamw": (optimizers.AdamW(), 0.02, matrices, everything),
+}
 
 RUNS = {
     "simclr": SimClr,
     "moco_v2": MoCoV2,
     "byol": Byol,
     "simsiam": SimSiam,
-    "sgd": lambda g: OptimizerRun(g, optimizers.Sgd(), 0.1, everything, everything),
-    "sgd_momentum": lambda g: OptimizerRun(g, optimizers.Sgd(0.9), 0.05, everything, everything),
-    "sgd_nesterov": lambda g: OptimizerRun(g, optimizers.Sgd(0.9, nesterov=True), 0.05, everything, everything),
-    "lars_simclr": lambda g: OptimizerRun(g, optimizers.LarsTf(coefficient=0.02), 0.5, matrices, matrices),
-    "lars_byol": lambda g: OptimizerRun(g, optimizers.LarsByol(coefficient=0.02), 0.5, matrices, matrices),
-    "lars_larc": lambda g: OptimizerRun(g, optimizers.Larc(coefficient=0.02), 0.5, everything, everything),
-    "adamw": lambda g: OptimizerRun(g, optimizers.AdamW(), 0.02, matrices, everything),
+    **{name: functools.partial(OptimizerRun, name=name, rule=rule, lr=lr, decayed=decayed, adapted=adapted)
+       for name, (rule, lr, decayed, adapted) in OPTIMIZERS.items()},
 }
 
-SEEDS = {"simclr": 13, "moco_v2": 12, "byol": 66, "simsiam": 2}
+SEEDS = {"simclr": 1, "moco_v2": 12, "byol": 187, "simsiam": 2}
 
 
 def states(method):
@@ -318,7 +311,7 @@ def run(build, dtype, seed):
                     if step == 0:
                         gradients[f"{prefix}.{name}"] = w.grad.clone()
                     m = moments.setdefault((prefix, name), {k: torch.zeros_like(w) for k in rule.moments})
-                    rule.step(w, w.grad, m, lr(step), wd, decayed(name, w), adapted(name, w), step + 1)
+                    rule.step(w, w.grad, m, lr(step), wd, decayed(w), adapted(w), step + 1)
         method.after_step(step)
     return method, initial, views, losses, gradients, states(method)
 
@@ -369,9 +362,9 @@ def make(name, search):
     for key, view in views.items():
         for step in range(STEPS):
             tensors[f"view/{step}/{key}"] = view[step].numpy()
-    settings = dict(method.settings, batch=BATCH, size=SIZE, samples=BATCH * STEPS_PER_EPOCH, epochs=EPOCHS, steps=STEPS)
+    settings = dict(method.settings, batch=BATCH, epochs=EPOCHS, size=SIZE)
     path = os.path.join(folder, f"{name}.safetensors")
-    safetensors.save(path, tensors, settings)
+    safetensors.save(path, tensors, dict(spec=method.spec, samples=BATCH * STEPS_PER_EPOCH, settings=json.dumps(settings)))
     total = sum(g.pow(2).sum() for g in gradients.values()).sqrt()
     loss_error = max(abs(a - b) / abs(b) for a, b in zip(losses32, losses))
     grad_error = max(relative(gradients32[k], g) for k, g in gradients.items() if g.norm() > 1e-9 * total)

@@ -66,16 +66,57 @@ def resnet18(width):
     return ResNet([2, 2, 2, 2], width)
 
 
-class Online(nn.Module):
-    """backbone, then head."""
+class Chain(nn.Module):
+    """Named parts, one after the other: `a: x >> b: y` of a spec."""
 
-    def __init__(self, backbone, head):
+    def __init__(self, **parts):
         super().__init__()
-        self.backbone = backbone
-        self.head = head
+        for name, part in parts.items():
+            self.add_module(name, part)
 
     def forward(self, x):
-        return self.head(self.backbone(x))
+        for part in self.children():
+            x = part(x)
+        return x
+
+
+class BatchNormScale(nn.BatchNorm1d):
+    """Batch normalisation with a scale and no shift."""
+
+    def __init__(self, features):
+        super().__init__(features)
+        self.bias = None
+
+
+def mlp(sizes, norm=False, hidden_bias=True, last_bias=True, last_norm=None):
+    """Linear layers with (batch norm and) ReLU between, named by index as in nn.Sequential; `last_norm` makes what follows the last."""
+    parts = []
+    for inputs, outputs in zip(sizes[:-2], sizes[1:-1]):
+        parts.append(nn.Linear(inputs, outputs, bias=hidden_bias))
+        if norm:
+            parts.append(nn.BatchNorm1d(outputs))
+        parts.append(Relu())
+    parts.append(nn.Linear(sizes[-2], sizes[-1], bias=last_bias))
+    if last_norm:
+        parts.append(last_norm(sizes[-1]))
+    return nn.Sequential(*parts)
+
+
+def plain_norm(features):
+    return nn.BatchNorm1d(features, affine=False)
+
+
+class Tiny(nn.Module):
+    """A convolution, a batch norm and a product: one parameter of each kind that an optimizer tells apart. test/golden/optimizers.dpl."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, 2, 1, bias=False)
+        self.bn = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc(relu(self.bn(self.conv(x))).mean(dim=(2, 3)))
 
 
 def randomize(module, generator):
