@@ -22,6 +22,7 @@ def Ssl_MethodOp : Ssl_Op<"method", [Symbol, SymbolTable, SingleBlock, NoTermina
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$epochs, DictionaryAttr:$params);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `batch` $batch `epochs` $epochs $params attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
 }
 // The region computes the initial value from nothing (random draws, constants) or from other states' initial values (nn.read).
 def Ssl_StateOp : Ssl_Op<"state", [Symbol, SingleBlock]> {
