@@ -1,6 +1,7 @@
 // The catalogue as a table, and the printer; see Diagnostics.h.
 #include "frontends/spec/Diagnostics.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -35,14 +36,12 @@ Diagnostic &Diagnostic::help(const llvm::Twine &text) {
 
 Diagnostic &Diagnostics::report(Code code, SourceRange range, const llvm::Twine &message) {
   std::string text = message.str();
-  for (Diagnostic &earlier : diagnostics)
-    if (earlier.code == code && earlier.range.file == range.file &&
-        earlier.range.begin == range.begin && earlier.message == text) {
-      // The caller may add its notes again; they go to a copy that is never printed.
-      static thread_local std::deque<Diagnostic> ignored;
-      ignored.clear();
-      return ignored.emplace_back(code, range, std::move(text));
-    }
+  bool known = llvm::any_of(diagnostics, [&](const Diagnostic &earlier) {
+    return earlier.code == code && earlier.range.file == range.file &&
+           earlier.range.begin == range.begin && earlier.message == text;
+  });
+  if (known || isFull()) // the caller may still add notes, so it gets one that is not printed
+    return unprinted.emplace(code, range, std::move(text));
   if (!info(code).isWarning())
     ++errors;
   return diagnostics.emplace_back(code, range, std::move(text));

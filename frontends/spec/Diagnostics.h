@@ -69,7 +69,7 @@ public:
   explicit Diagnostics(const SourceManager &sources) : sources(sources) {}
 
   /// Reports an error or warning, as the code says. The same code at the same place with the same
-  /// words is kept once. The reference is valid as long as the Diagnostics.
+  /// words is kept once, and nothing after maxErrors. Notes may be added until the next report.
   Diagnostic &report(Code code, SourceRange range, const llvm::Twine &message);
 
   bool hasErrors() const { return errors > 0; }
@@ -87,6 +87,7 @@ public:
 private:
   const SourceManager &sources;
   std::deque<Diagnostic> diagnostics;
+  std::optional<Diagnostic> unprinted;
   size_t errors = 0;
 };
 

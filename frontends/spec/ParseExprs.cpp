@@ -45,7 +45,7 @@ const Expr *ParserImpl::parseExpr() {
 /// `x |> f(a)` is the call f(x, a); anything else on the right is called with x alone.
 const Expr *ParserImpl::parsePipe() {
   const Expr *left = parseCompose();
-  for (unsigned length = 0; at(TokenKind::Pipe) && !chainTooLong(length); ++length) {
+  while (at(TokenKind::Pipe) && !tooManyOperators()) {
     advanceInto();
     const Expr *right = parseCompose();
     llvm::SmallVector<Argument, 8> arguments{{Name(), left}};
@@ -85,9 +85,8 @@ const Expr *ParserImpl::parseCompose() {
 template <typename Next, typename Match>
 const Expr *ParserImpl::parseLeftAssociative(Next next, Match match) {
   const Expr *left = (this->*next)();
-  for (unsigned length = 0; !chainTooLong(length); ++length) {
-    std::optional<BinaryOp> op = match(current().kind);
-    if (!op)
+  while (std::optional<BinaryOp> op = match(current().kind)) {
+    if (tooManyOperators())
       break;
     SourceRange opRange = advanceInto().range;
     const Expr *right = (this->*next)();
@@ -217,15 +216,13 @@ const Expr *ParserImpl::parsePower() {
 
 const Expr *ParserImpl::parsePostfix() {
   const Expr *value = parsePrimary();
-  for (unsigned length = 0; !panicking && !chainTooLong(length); ++length) {
-    if (at(TokenKind::Dot))
-      value = parseMember(value);
-    else if (at(TokenKind::LeftParen) && !atLineEnd())
-      value = parseCall(value);
-    else if (at(TokenKind::LeftBracket) && !atLineEnd())
-      value = parseIndex(value);
-    else
+  while (!panicking) {
+    bool isMember = at(TokenKind::Dot);
+    bool isCall = at(TokenKind::LeftParen) && !atLineEnd();
+    bool isIndex = at(TokenKind::LeftBracket) && !atLineEnd();
+    if ((!isMember && !isCall && !isIndex) || tooManyOperators())
       break;
+    value = isMember ? parseMember(value) : isCall ? parseCall(value) : parseIndex(value);
   }
   return value;
 }

@@ -161,12 +161,12 @@ bool ParserImpl::enter() {
   return false;
 }
 
-/// A chain of operators makes a tree as deep as it is long, so its length has a limit as well.
-bool ParserImpl::chainTooLong(unsigned length) {
-  if (length < maxChain)
+/// Operators to the left nest as deep as their chain is long, so their number has a limit as well: whoever walks the tree may recurse.
+bool ParserImpl::tooManyOperators() {
+  if (++operators <= maxOperators)
     return false;
   error(Code::NestingTooDeep, current().range,
-        "this chain has more than " + llvm::Twine(maxChain) + " operators");
+        "this statement has more than " + llvm::Twine(maxOperators) + " operators");
   return true;
 }
 
@@ -232,6 +232,7 @@ SourceFile ParserImpl::parseFile() {
 }
 
 const Decl *ParserImpl::parseDeclaration() {
+  operators = 0;
   if (at(TokenKind::Use))
     return parseUse();
   if (at(TokenKind::Fn))

@@ -57,6 +57,7 @@ bool ParserImpl::beginsItem(llvm::StringRef word, Body body) const {
 
 const Stmt *ParserImpl::parseStatement(Body body) {
   joinLine();
+  operators = 0;
   const Token &token = current();
   switch (token.kind) {
   case TokenKind::Let:
@@ -368,7 +369,7 @@ const Stmt *ParserImpl::parseOptimize() {
     if (panicking)
       return nullptr;
     const Expr *target = context.create<NameExpr>(name.range, name.text);
-    for (unsigned length = 0; at(TokenKind::Dot) && !chainTooLong(length); ++length)
+    while (at(TokenKind::Dot) && !tooManyOperators())
       target = parseMember(target);
     targets.push_back(target);
   } while (!panicking && acceptInto(TokenKind::Comma));

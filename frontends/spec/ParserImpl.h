@@ -79,7 +79,8 @@ private:
     const bool ok;
   };
   bool enter();
-  bool chainTooLong(unsigned length);
+  /// Counts an operator of the statement; true, and the error reported, when there are too many.
+  bool tooManyOperators();
 
   // Declarations (ParseFile.cpp).
   const Decl *parseDeclaration();
@@ -149,9 +150,10 @@ private:
   bool labels = true;      ///< in an index `a:` is no label
   bool panicking = false;
   unsigned bracketsAtError = 0;
+  unsigned operators = 0; ///< infix and postfix, of the statement at hand
 
   static constexpr unsigned maxDepth = 200;
-  static constexpr unsigned maxChain = 1000;
+  static constexpr unsigned maxOperators = 2000;
 };
 
 } // namespace doppel::spec
