@@ -71,13 +71,71 @@ def StatesToSsa : Pass<"nn-states-to-ssa", "::mlir::func::FuncOp"> {
 }
 
 def Simplify : Pass<"nn-simplify", "::mlir::func::FuncOp"> {
-  let summary = "matmul(transpose(a), b) => matmul(a, b) transpose_lhs; x * 1 => x; x + 0 => x; and their like";
+  let summary = "matmul(transpose(a), b) => matmul(a, b) transpose_lhs; pad(a) + pad(b) => concat(a, b); x + -y => x - y";
   let dependentDialects = ["::doppel::nn::NnDialect"];
 }
 
 def VerifyPhase : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
   let summary = "checks a phase's postcondition; an error names the phase";
   let options = [Option<"phase", "phase", "std::string", "", "step, train, fused or plan">];
+}
+
+//===-- To the plan phase ---------------------------------------------------------------------------===//
+
+def OrderUpdates : Pass<"nn-order-updates", "::mlir::func::FuncOp"> {
+  let summary = "v = f(...); ...; write s, v => ...; v = f(...); write s, v. A check follows the value that it checks at once";
+  let description = [{
+    So that a state is still unchanged where its old value is read, and an update can happen in place. A value sinks only if nothing but
+    writes uses it and its operands are no larger than it is.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect", "::doppel::plan::PlanDialect"];
+}
+
+def PlaceProgram : Pass<"place-program", "::mlir::ModuleOp"> {
+  let summary = "nn functions => plan functions over buffers, with a copy wherever a value gets another place";
+  let description = [{
+    ```
+    nn.state, nn.state_group  => plan.state at its offset in @state: equal kinds together, in the order of declaration
+    fused body (x) -> y       => kernel body (equal bodies once);  y = alloc;  launch (x) -> (y)
+    conv2d x, w ...           => y = alloc;  call conv2d (x, w) -> (y)
+    read s                    => v = alloc;  copy s -> v
+    write s, v                => copy v -> s
+    reshape x                 => view x[0];   slice of neighbours => view x[offset]
+    pack, concat of parts     => v = alloc;  copy part -> view v[offset] ...;  launch zeros () -> (gap) ...
+    check_finite, collectives => check, collective
+    ```
+    Copies are made without a thought; plan-elide-copies takes away those that nobody needs.
+  }];
+  let dependentDialects = ["::doppel::plan::PlanDialect"];
+}
+
+def ElideCopies : Pass<"plan-elide-copies", "::mlir::ModuleOp"> {
+  let summary = "copy a -> b; use b => use a;  write a; copy a -> b => write b: where no one else touches a or b in between";
+  let description = [{
+    The second holds also where the launch that writes `a` reads `b` itself, if the kernel is element-wise in it: an update in place.
+  }];
+  let dependentDialects = ["::doppel::plan::PlanDialect"];
+  let statistics = [Statistic<"elided", "copies-elided", "copies taken away">,
+                    Statistic<"kept", "copies-kept", "copies that are needed">];
+}
+
+def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
+  let summary = "alloc, view => buffer @transient[offset]: allocations that are never alive at once share bytes";
+  let description = [{
+    An element-wise launch whose input dies there writes its output over it. Blocks then go to the lowest offset that is free for their whole
+    life, in several orders of which the one with the lowest peak wins. One transient arena serves all functions.
+  }];
+  let options = [Option<"reuse", "reuse", "bool", "true", "let allocations share bytes">];
+  let dependentDialects = ["::doppel::plan::PlanDialect"];
+}
+
+def VerifyMemory : Pass<"plan-verify-memory", "::mlir::ModuleOp"> {
+  let summary = "checks that each instruction reads the bytes that were written for it";
+  let description = [{
+    Walks each function once and keeps for each byte of the transient arena which storage wrote it last; a read of another storage's
+    bytes, or of bytes that no one wrote, is an error. So are states that overlap, and instructions whose outputs overlap each other or
+    inputs that their kernel may not share. It knows nothing of liveness, so it and plan-memory fail apart.
+  }];
 }
 
 #endif
