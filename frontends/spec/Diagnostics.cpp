@@ -155,7 +155,14 @@ static std::string count(size_t n, llvm::StringRef what) {
 
 void Diagnostics::print(llvm::raw_ostream &out, bool colour) const {
   Printer printer(sources, out, colour);
-  for (const Diagnostic &diagnostic : diagnostics) {
+  std::vector<const Diagnostic *> ordered;
+  for (const Diagnostic &diagnostic : diagnostics)
+    ordered.push_back(&diagnostic);
+  llvm::stable_sort(ordered, [](const Diagnostic *a, const Diagnostic *b) {
+    return std::pair(a->range.file, a->range.begin) < std::pair(b->range.file, b->range.begin);
+  });
+  for (const Diagnostic *each : ordered) {
+    const Diagnostic &diagnostic = *each;
     const CodeInfo &entry = info(diagnostic.code);
     bool warning = entry.isWarning();
     printer.message(diagnostic.range, warning ? "warning" : "error",

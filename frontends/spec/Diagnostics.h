@@ -79,7 +79,8 @@ public:
   const std::deque<Diagnostic> &all() const { return diagnostics; }
   const SourceManager &sourceManager() const { return sources; }
 
-  /// Prints everything, then a line with the counts. Colour is for terminals.
+  /// Prints everything in the order of files and text, then a line with the counts. Colour is for
+  /// terminals.
   void print(llvm::raw_ostream &out, bool colour) const;
 
   static constexpr size_t maxErrors = 100;

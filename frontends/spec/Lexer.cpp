@@ -282,7 +282,7 @@ private:
     size_t begin = position++;
     while (position < text.size() && (text[position] & 0xC0) == 0x80)
       ++position;
-    llvm::StringRef shown = text.slice(begin, position);
+    llvm::StringRef shown = add(TokenKind::Unknown, begin).text;
     llvm::SmallString<16> printable(shown);
     if (shown.size() == 1 && !llvm::isPrint(shown[0]))
       printable = ("byte 0x" + llvm::utohexstr(static_cast<unsigned char>(shown[0])));

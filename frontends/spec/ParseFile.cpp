@@ -139,10 +139,12 @@ SourceRange ParserImpl::missingPlace() const {
 
 /// Null while an earlier error of the same statement is being left behind.
 Diagnostic *ParserImpl::error(Code code, SourceRange range, const llvm::Twine &message) {
-  if (panicking)
+  if (panicking || stopped)
     return nullptr;
   panicking = true;
   bracketsAtError = brackets;
+  if (at(TokenKind::Unknown)) // the lexer has said it
+    return nullptr;
   return &diagnostics.report(code, range, message);
 }
 

@@ -68,7 +68,10 @@ private:
   void skipToDeclaration();
   bool beginsDeclaration() const;
   /// Gives up on the whole file.
-  void stop() { position = tokens.size() - 1; }
+  void stop() {
+    position = tokens.size() - 1;
+    stopped = true;
+  }
 
   /// Counts nesting while it lives; `ok` is false, and the error reported, when there is too much.
   struct Nesting {
@@ -149,6 +152,7 @@ private:
   bool openRanges = false; ///< in an index `a..` and `..b` are allowed
   bool labels = true;      ///< in an index `a:` is no label
   bool panicking = false;
+  bool stopped = false;
   unsigned bracketsAtError = 0;
   unsigned operators = 0; ///< infix and postfix, of the statement at hand
 
