@@ -704,7 +704,9 @@ void tile(LoopNest &nest) {
       cut(inner, reduced * inner >= 2 * groupElements ? 256 : inner, nest.innerPerGroup, nest.innerGroups);
       cut(outer, groupElements / (reduced * nest.innerPerGroup), nest.outerPerGroup, nest.outerGroups);
       // A reduction that is one of many is long already; to cut its columns would only make its rows short.
-      if (outer >= 16 && nest.innerGroups > 1)
+      // Several inner loops that did not join are not cut either.
+      bool oneInner = llvm::count_if(nest.loops, [](const Loop &loop) { return loop.role == LoopRole::Inner; }) == 1;
+      if ((outer >= 16 || !oneInner) && nest.innerGroups > 1)
         cut(inner, inner, nest.innerPerGroup, nest.innerGroups);
     }
     break;
@@ -832,7 +834,7 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
       }
     std::string error;
     if (failed(NestBuilder(body, nest).build(outputs, error)))
-      return fail(nest.location, error);
+      return fail(Location(nest.location), error);
     tile(nest);
     form.grid += nest.groups;
   }

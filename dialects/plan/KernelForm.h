@@ -92,7 +92,7 @@ struct LoopNest {
   mlir::Operation *special = nullptr;     ///< the segment_sum, scatter_rows or enqueue
   int scatterIndex = -1;                  ///< node: the row that index i names
   int ringQueue = -1;                     ///< block argument: the queue whose other rows an enqueue keeps
-  mlir::Location location = mlir::UnknownLoc();
+  mlir::LocationAttr location;
 
   int64_t groups = 1;     ///< workgroups of this nest; they are `outerGroups` x `innerGroups`
   int64_t outerPerGroup = 1, outerGroups = 1;

@@ -1,0 +1,222 @@
+// Kernels -> LLVM IR -> machine code -> shared object. Loops come as vectors already, so LLVM's own vectorizers stay off: what a kernel
+// computes, in which order, is fixed by NestEmitter alone.
+#include "codegen/cpu/CpuCodegen.h"
+
+#include "codegen/cpu/KernelEmitter.h"
+#include "lld/Common/CommonLinkerContext.h"
+#include "lld/Common/Driver.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+
+LLD_HAS_DRIVER(elf)
+
+using namespace doppel;
+using namespace doppel::cpu;
+using llvm::StringRef;
+
+namespace {
+
+/// Names of features that generated code may use: LLVM's and the kernel's in /proc/cpuinfo.
+constexpr std::pair<const char *, const char *> features[] = {
+    {"avx", "avx"},           {"avx2", "avx2"},         {"avx512bw", "avx512bw"}, {"avx512dq", "avx512dq"},
+    {"avx512f", "avx512f"},   {"avx512vl", "avx512vl"}, {"bmi", "bmi1"},          {"bmi2", "bmi2"},
+    {"fma", "fma"},           {"sse4.1", "sse4_1"},     {"sse4.2", "sse4_2"},
+};
+
+const llvm::Target *x86Target(std::string &error) {
+  static bool once = [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    return true;
+  }();
+  (void)once;
+  return llvm::TargetRegistry::lookupTarget(llvm::Triple("x86_64-unknown-linux-gnu"), error);
+}
+
+std::unique_ptr<llvm::TargetMachine> machineFor(const CpuTarget &target) {
+  std::string error;
+  const llvm::Target *x86 = x86Target(error);
+  if (!x86)
+    return nullptr;
+  // Only what the target names: the host may have less than the processor of this name elsewhere.
+  llvm::SmallVector<std::string> wanted;
+  for (auto [llvmName, kernelName] : features)
+    wanted.push_back((llvm::is_contained(target.features, kernelName) ? "+" : "-") + std::string(llvmName));
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  return std::unique_ptr<llvm::TargetMachine>(
+      x86->createTargetMachine(llvm::Triple("x86_64-unknown-linux-gnu"), target.name, llvm::join(wanted, ","), options,
+                               llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+}
+
+void setVectorBits(CpuTarget &target) {
+  auto has = [&](StringRef feature) { return llvm::is_contained(target.features, feature); };
+  bool wide = has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");
+  target.vectorBits = wide ? 512 : has("avx2") ? 256 : 128;
+}
+
+mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target, llvm::TargetMachine &machine,
+                                llvm::Module &llvmModule) {
+  llvmModule.setTargetTriple(machine.getTargetTriple());
+  llvmModule.setDataLayout(machine.createDataLayout());
+  llvmModule.setModuleFlag(llvm::Module::Max, "PIC Level", 2u);
+  for (auto kernel : module.getOps<plan::KernelOp>()) {
+    if (failed(emitKernel(kernel, llvmModule, target.vectorBits / 32)))
+      return mlir::failure();
+    llvm::Function *function = llvmModule.getFunction(kernel.getSymName());
+    function->addFnAttr("target-cpu", target.name);
+    function->addFnAttr("prefer-vector-width", std::to_string(target.vectorBits));
+    function->addFnAttr("min-legal-vector-width", std::to_string(target.vectorBits));
+  }
+  std::string problems;
+  llvm::raw_string_ostream stream(problems);
+  if (llvm::verifyModule(llvmModule, &stream))
+    return module.emitError("code generation made wrong LLVM IR: ") << problems;
+
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling = tuning.LoopInterleaving = false;
+  llvm::PassBuilder passes(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graph;
+  llvm::ModuleAnalysisManager modules;
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(graph);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, graph, modules);
+  llvm::ModulePassManager manager;
+  if (auto error = passes.parsePassPipeline(
+          manager, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),gvn,"
+                   "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)")) {
+    return module.emitError("LLVM does not know the pipeline: ") << llvm::toString(std::move(error));
+  }
+  manager.run(llvmModule, modules);
+  return mlir::success();
+}
+
+std::string machineCode(llvm::Module &llvmModule, llvm::TargetMachine &machine) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager manager;
+  if (machine.addPassesToEmitFile(manager, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+    return {};
+  manager.run(llvmModule);
+  return std::string(bytes.begin(), bytes.end());
+}
+
+/// Links one object file into a shared object, through temporary files, which is how lld reads and writes.
+mlir::FailureOr<std::string> linkShared(StringRef object, mlir::ModuleOp module) {
+  llvm::SmallString<128> in, out;
+  if (llvm::sys::fs::createTemporaryFile("doppel-kernels", "o", in) ||
+      llvm::sys::fs::createTemporaryFile("doppel-kernels", "so", out))
+    return module.emitError("cannot make a temporary file to link the kernels");
+  llvm::scope_exit remove([&] {
+    llvm::sys::fs::remove(in);
+    llvm::sys::fs::remove(out);
+  });
+  {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(in, error);
+    stream << object;
+    stream.close();
+    if (error || stream.has_error()) {
+      stream.clear_error();
+      return module.emitError("cannot write the temporary file '") << in << "'";
+    }
+  }
+  const char *arguments[] = {"ld.lld",      "-shared",       "--strip-all",  "--build-id=none", "--hash-style=gnu",
+                             "--threads=1", "-soname=kernels", "-z", "relro", "-z", "now", "-o", out.c_str(), in.c_str()};
+  std::string messages;
+  llvm::raw_string_ostream stream(messages);
+  bool linked = lld::elf::link(arguments, stream, stream, /*exitEarly=*/false, /*disableOutput=*/false);
+  lld::CommonLinkerContext::destroy();
+  if (!linked)
+    return module.emitError("cannot link the kernels: ") << messages;
+  auto bytes = llvm::MemoryBuffer::getFile(out, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  if (!bytes)
+    return module.emitError("cannot read the linked kernels: ") << bytes.getError().message();
+  return (*bytes)->getBuffer().str();
+}
+
+} // namespace
+
+CpuTarget cpu::hostCpu() {
+  CpuTarget target{llvm::sys::getHostCPUName().str(), {}, 128};
+  llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  for (auto [llvmName, kernelName] : features)
+    if (host.lookup(llvmName))
+      target.features.push_back(kernelName);
+  llvm::sort(target.features);
+  setVectorBits(target);
+  return target;
+}
+
+mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name, llvm::function_ref<mlir::InFlightDiagnostic()> emitError) {
+  std::string error;
+  const llvm::Target *x86 = x86Target(error);
+  if (!x86)
+    return emitError() << "LLVM has no x86-64 target: " << error;
+  llvm::Triple triple("x86_64-unknown-linux-gnu");
+  std::unique_ptr<llvm::MCSubtargetInfo> generic(x86->createMCSubtargetInfo(triple, "", ""));
+  if (!generic->isCPUStringValid(name)) {
+    llvm::SmallVector<std::pair<unsigned, StringRef>> near;
+    for (const llvm::SubtargetSubTypeKV &known : generic->getAllProcessorDescriptions())
+      near.push_back({name.edit_distance(StringRef(known.Key)), StringRef(known.Key)});
+    llvm::sort(near);
+    auto diagnostic = emitError() << "no processor is called '" << name << "'";
+    diagnostic.attachNote() << "near names: " << near[0].second << ", " << near[1].second << ", " << near[2].second;
+    return diagnostic;
+  }
+  std::unique_ptr<llvm::MCSubtargetInfo> info(x86->createMCSubtargetInfo(triple, name, ""));
+  CpuTarget target{name.str(), {}, 128};
+  for (auto [llvmName, kernelName] : features)
+    if (info->checkFeatures("+" + std::string(llvmName)))
+      target.features.push_back(kernelName);
+  llvm::sort(target.features);
+  setVectorBits(target);
+  return target;
+}
+
+mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const CpuTarget &target) {
+  std::unique_ptr<llvm::TargetMachine> machine = machineFor(target);
+  if (!machine)
+    return module.emitError("LLVM makes no code for '") << target.name << "'";
+  llvm::LLVMContext context;
+  llvm::Module llvmModule("kernels", context);
+  if (failed(buildModule(module, target, *machine, llvmModule)))
+    return mlir::failure();
+  std::string object = machineCode(llvmModule, *machine);
+  if (object.empty())
+    return module.emitError("LLVM makes no object files for '") << target.name << "'";
+  mlir::FailureOr<std::string> elf = linkShared(object, module);
+  if (failed(elf))
+    return mlir::failure();
+  return ObjectCode{std::move(*elf)};
+}
+
+mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module, const CpuTarget &target) {
+  std::unique_ptr<llvm::TargetMachine> machine = machineFor(target);
+  if (!machine)
+    return module.emitError("LLVM makes no code for '") << target.name << "'";
+  llvm::LLVMContext context;
+  llvm::Module llvmModule("kernels", context);
+  if (failed(buildModule(module, target, *machine, llvmModule)))
+    return mlir::failure();
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  llvmModule.print(stream, nullptr);
+  return text;
+}

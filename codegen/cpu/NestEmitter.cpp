@@ -1,0 +1,407 @@
+// The nodes of a nest as LLVM IR: where each is emitted, and what it is. NestLoops.cpp has the loops.
+#include "codegen/cpu/NestEmitter.h"
+
+#include "runtime/schema/Abi.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/Module.h"
+
+#include <cmath>
+
+using namespace doppel;
+using namespace doppel::cpu;
+using namespace doppel::plan;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+using llvm::Type;
+using llvm::Value;
+
+Type *NestEmitter::registerType(mlir::Type type) {
+  if (type.isF32())
+    return b.getFloatTy();
+  if (type.isF64())
+    return b.getDoubleTy();
+  return b.getIntNTy(type.getIntOrFloatBitWidth());
+}
+
+Type *NestEmitter::memoryType(mlir::Type type) { return type.isInteger(1) ? b.getInt8Ty() : registerType(type); }
+
+Value *NestEmitter::widen(Value *value) {
+  return value->getType()->isVectorTy() ? value : b.CreateVectorSplat(lanes, value);
+}
+
+Value *NestEmitter::laneNumbers(Type *type) {
+  SmallVector<llvm::Constant *> numbers;
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    numbers.push_back(llvm::ConstantInt::get(type, lane));
+  return llvm::ConstantVector::get(numbers);
+}
+
+/// The index expression at the first lane of the instance.
+Value *NestEmitter::offset(const Affine &access, unsigned instance) {
+  Value *sum = nullptr;
+  for (auto [d, stride] : llvm::enumerate(access.strides)) {
+    if (stride == 0)
+      continue;
+    Value *position = int(d) == laneDim ? instances[instance].base : index[d];
+    Value *term = stride == 1 ? position : b.CreateMul(position, constant(stride), "", false, true);
+    sum = sum ? b.CreateAdd(sum, term, "", false, true) : term;
+  }
+  if (!sum)
+    return constant(access.offset);
+  return access.offset ? b.CreateAdd(sum, constant(access.offset), "", false, true) : sum;
+}
+
+Value *NestEmitter::eval(unsigned number, unsigned instance) {
+  const Node &node = nest.nodes[number];
+  unsigned own = inLane(node.loops) ? instance : 0;
+  size_t depth = 0;
+  while (depth + 1 < scopes.size() && (node.loops & ~scopes[depth].loops))
+    ++depth;
+  auto key = std::make_pair(number, own);
+  if (auto found = scopes[depth].known.find(key); found != scopes[depth].known.end())
+    return found->second;
+  llvm::IRBuilderBase::InsertPointGuard guard(b);
+  if (llvm::Instruction *anchor = scopes[depth].anchor)
+    b.SetInsertPoint(anchor);
+  Value *value = emitNode(node, number, own);
+  scopes[depth].known[key] = value;
+  return value;
+}
+
+Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instance) {
+  bool vector = inLane(node.loops);
+  SmallVector<Value *> operands;
+  bool lazy = node.kind == NodeKind::Reduction;
+  if (!lazy)
+    for (unsigned operand : node.operands)
+      operands.push_back(eval(operand, instance));
+  if (vector && node.kind != NodeKind::Load && node.kind != NodeKind::Table && node.kind != NodeKind::Choose)
+    for (Value *&operand : operands)
+      operand = widen(operand);
+  auto i64 = [&](int64_t value) -> llvm::Constant * {
+    Type *type = operands.empty() ? b.getInt64Ty() : operands[0]->getType();
+    return llvm::ConstantInt::get(type, value, true);
+  };
+  switch (node.kind) {
+  case NodeKind::Load:
+    return emitLoad(node, buffers.inputs[node.number], instance);
+  case NodeKind::Table:
+    return emitLoad(node, table(node.op), instance);
+  case NodeKind::Splat:
+    return splatConstant(node);
+  case NodeKind::Index: {
+    Value *first = offset(node.access, instance);
+    int64_t stride = laneDim >= 0 ? node.access.strides[laneDim] : 0;
+    if (stride == 0)
+      return first;
+    Value *steps = b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride)));
+    return b.CreateAdd(widen(first), steps, "", false, true);
+  }
+  case NodeKind::IndexAdd:
+    return b.CreateAdd(operands[0], operands[1], "", false, true);
+  case NodeKind::IndexScale:
+    return b.CreateMul(operands[0], i64(node.number), "", false, true);
+  case NodeKind::IndexDiv: {
+    // Rounds down; indices below zero occur where a guard will be false.
+    if (llvm::isPowerOf2_64(node.number))
+      return b.CreateAShr(operands[0], i64(llvm::Log2_64(node.number)));
+    Value *quotient = b.CreateSDiv(operands[0], i64(node.number));
+    Value *rest = b.CreateSub(operands[0], b.CreateMul(quotient, i64(node.number)));
+    return b.CreateSelect(b.CreateICmpSLT(rest, i64(0)), b.CreateSub(quotient, i64(1)), quotient);
+  }
+  case NodeKind::IndexMod: {
+    if (llvm::isPowerOf2_64(node.number))
+      return b.CreateAnd(operands[0], i64(node.number - 1));
+    Value *rest = b.CreateSRem(operands[0], i64(node.number));
+    return b.CreateSelect(b.CreateICmpSLT(rest, i64(0)), b.CreateAdd(rest, i64(node.number)), rest);
+  }
+  case NodeKind::InRange:
+    return b.CreateICmpULT(operands[0], i64(node.number));
+  case NodeKind::And:
+    return b.CreateAnd(operands[0], operands[1]);
+  case NodeKind::Choose:
+    if (vector && (operands[1]->getType()->isVectorTy() || operands[2]->getType()->isVectorTy() ||
+                   operands[0]->getType()->isVectorTy())) {
+      operands[1] = widen(operands[1]);
+      operands[2] = widen(operands[2]);
+    }
+    return b.CreateSelect(operands[0], operands[1], operands[2]);
+  case NodeKind::Compute:
+    return emitCompute(node, operands);
+  case NodeKind::Convert:
+    return convert(operands[0], nest.nodes[node.operands[0]].type, node.type);
+  case NodeKind::Reduction:
+    llvm_unreachable("a reduction is known once its sweep is done");
+  case NodeKind::RunScalar: {
+    auto value = mlir::cast<nn::RunScalarOp>(node.op).getValue();
+    return b.CreateSIToFP(runField(unsigned(value), false), registerType(node.type));
+  }
+  case NodeKind::Random:
+    return emitRandom(node, operands[0]);
+  case NodeKind::SampleIndex: {
+    Value *bytes = b.CreateAdd(b.CreateMul(operands[0], i64(sizeof(abi::ImageRef))), i64(offsetof(abi::ImageRef, index)));
+    Value *address = b.CreateGEP(b.getInt8Ty(), buffers.inputs[node.number], bytes);
+    if (!vector)
+      return b.CreateLoad(b.getInt64Ty(), address);
+    Value *mask = instances[instance].mask;
+    return b.CreateMaskedGather(operands[0]->getType(), address, llvm::Align(8), mask ? mask : widen(b.getTrue()));
+  }
+  case NodeKind::RingStart: {
+    Value *turn = b.CreateURem(runField(unsigned(nn::RunValue::Step), false), constant(node.number));
+    return b.CreateMul(turn, constant(node.limit));
+  }
+  case NodeKind::SegmentNumber:
+  case NodeKind::SegmentStart: {
+    SmallVector<int64_t> values;
+    for (const Piece &piece : nest.pieces)
+      values.push_back(node.kind == NodeKind::SegmentNumber ? piece.segment : piece.start);
+    return b.CreateLoad(b.getInt64Ty(), b.CreateGEP(b.getInt64Ty(), table(values), piece));
+  }
+  }
+  llvm_unreachable("every kind of node is handled");
+}
+
+llvm::Constant *NestEmitter::splatConstant(const Node &node) {
+  Type *type = registerType(node.type);
+  if (!node.op)
+    return llvm::Constant::getNullValue(type);
+  auto elements = mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(node.op).getValue());
+  if (type->isFloatingPointTy())
+    return llvm::ConstantFP::get(type, elements.getSplatValue<mlir::APFloat>());
+  return llvm::ConstantInt::get(type, elements.getSplatValue<mlir::APInt>());
+}
+
+llvm::GlobalVariable *NestEmitter::table(ArrayRef<int64_t> values) {
+  llvm::Module &module = *b.GetInsertBlock()->getModule();
+  llvm::Constant *data = llvm::ConstantDataArray::get(module.getContext(), values);
+  for (llvm::GlobalVariable &global : module.globals())
+    if (global.hasInitializer() && global.getInitializer() == data)
+      return &global;
+  return new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data, "table");
+}
+
+llvm::GlobalVariable *NestEmitter::table(mlir::Operation *constant) {
+  llvm::Module &module = *b.GetInsertBlock()->getModule();
+  auto elements = mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(constant).getValue());
+  Type *type = memoryType(elements.getElementType());
+  SmallVector<llvm::Constant *> values;
+  if (type->isFloatingPointTy())
+    for (const mlir::APFloat &value : elements.getValues<mlir::APFloat>())
+      values.push_back(llvm::ConstantFP::get(type, value));
+  else
+    for (const mlir::APInt &value : elements.getValues<mlir::APInt>())
+      values.push_back(llvm::ConstantInt::get(type, value.zextOrTrunc(type->getIntegerBitWidth())));
+  llvm::Constant *data = llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values);
+  for (llvm::GlobalVariable &global : module.globals())
+    if (global.hasInitializer() && global.getInitializer() == data)
+      return &global;
+  auto *global = new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data, "table");
+  global->setAlignment(llvm::Align(64));
+  return global;
+}
+
+Value *NestEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
+  Type *type = memoryType(node.type);
+  llvm::Align align(type->getPrimitiveSizeInBits() / 8);
+  Value *dynamic = node.operands.empty() ? nullptr : eval(node.operands[0], instance);
+  Value *guard = node.guard < 0 ? nullptr : eval(node.guard, instance);
+  Value *first = offset(node.access, instance);
+  auto loaded = [&](Value *value) {
+    return node.type.isInteger(1) ? b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType())) : value;
+  };
+  if (dynamic && !dynamic->getType()->isVectorTy()) {
+    first = b.CreateAdd(first, dynamic, "", false, true);
+    dynamic = nullptr;
+  }
+  int64_t stride = laneDim >= 0 ? node.access.strides[laneDim] : 0;
+  bool vectorGuard = guard && guard->getType()->isVectorTy();
+  if (!dynamic && stride == 0 && !vectorGuard) {
+    // A place that must not be read is replaced by the first element, whose value nobody looks at.
+    if (guard)
+      first = b.CreateSelect(guard, first, constant(0));
+    return loaded(b.CreateAlignedLoad(type, b.CreateInBoundsGEP(type, base, first), align));
+  }
+  auto *vector = llvm::FixedVectorType::get(type, lanes);
+  Value *mask = instances[instance].mask;
+  if (guard)
+    mask = mask ? b.CreateAnd(mask, widen(guard)) : widen(guard);
+  Value *zero = llvm::Constant::getNullValue(vector);
+  if (!dynamic && stride == 1) {
+    Value *address = b.CreateGEP(type, base, first);
+    if (mask)
+      return loaded(b.CreateMaskedLoad(vector, address, align, mask, zero));
+    return loaded(b.CreateAlignedLoad(vector, address, align));
+  }
+  Value *offsets = b.CreateAdd(widen(first), b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride))));
+  if (dynamic)
+    offsets = b.CreateAdd(offsets, dynamic);
+  Value *addresses = b.CreateGEP(type, base, offsets);
+  return loaded(b.CreateMaskedGather(vector, addresses, align, mask ? mask : widen(b.getTrue()), zero));
+}
+
+void NestEmitter::store(const Store &store, unsigned instance) {
+  const Node &node = nest.nodes[store.node];
+  Value *value = eval(store.node, instance);
+  Type *type = memoryType(node.type);
+  llvm::Align align(type->getPrimitiveSizeInBits() / 8);
+  Value *place = offset(store.access, instance);
+  if (store.dynamic >= 0)
+    place = b.CreateAdd(place, eval(store.dynamic, instance));
+  Value *address = b.CreateInBoundsGEP(type, buffers.outputs[store.output], place);
+  if (laneDim >= 0 && store.access.strides[laneDim] != 0) {
+    assert(store.access.strides[laneDim] == 1 && "outputs are dense along the lanes");
+    value = widen(value);
+    if (node.type.isInteger(1))
+      value = b.CreateZExt(value, llvm::FixedVectorType::get(type, lanes));
+    if (Value *mask = instances[instance].mask)
+      b.CreateMaskedStore(value, address, align, mask);
+    else
+      b.CreateAlignedStore(value, address, align);
+    return;
+  }
+  if (node.type.isInteger(1))
+    value = b.CreateZExt(value, type);
+  b.CreateAlignedStore(value, address, align);
+}
+
+Value *NestEmitter::runField(unsigned number, bool asWord) {
+  // abi::RunScalars: the seed, then the fields in the order of nn::RunValue.
+  Value *address = b.CreateConstInBoundsGEP1_64(b.getInt64Ty(), buffers.run, number);
+  Value *value = b.CreateLoad(b.getInt64Ty(), address);
+  return asWord ? b.CreateTrunc(value, b.getInt32Ty()) : value;
+}
+
+Value *NestEmitter::emitRandom(const Node &node, Value *element) {
+  auto random = mlir::cast<nn::RandomOp>(node.op);
+  Type *wide = element->getType(), *word = wide->getWithNewType(b.getInt32Ty());
+  auto likeWord = [&](Value *scalar) { return word->isVectorTy() ? widen(scalar) : scalar; };
+  Value *block = b.CreateLShr(element, llvm::ConstantInt::get(wide, 2));
+  Value *low = b.CreateTrunc(block, word);
+  Value *high = b.CreateTrunc(b.CreateLShr(block, llvm::ConstantInt::get(wide, 32)), word);
+  Value *seed = runField(0, false);
+  std::array<Value *, 4> words =
+      math.philox({low, high, llvm::ConstantInt::get(word, uint32_t(random.getStream()) << 8),
+                   likeWord(runField(unsigned(nn::RunValue::Step), true))},
+                  likeWord(b.CreateTrunc(seed, b.getInt32Ty())), likeWord(b.CreateTrunc(b.CreateLShr(seed, 32), b.getInt32Ty())));
+  auto bit = [&](uint64_t value) {
+    Value *masked = b.CreateAnd(b.CreateTrunc(element, word), llvm::ConstantInt::get(word, value));
+    return b.CreateICmpNE(masked, llvm::Constant::getNullValue(word));
+  };
+  Value *upper = bit(2), *odd = bit(1);
+  Value *first = b.CreateSelect(upper, words[2], words[0]), *second = b.CreateSelect(upper, words[3], words[1]);
+  Value *result;
+  if (random.getDistribution() == nn::Distribution::Uniform) {
+    result = math.uniform(b.CreateSelect(odd, second, first));
+  } else {
+    Value *u0 = math.uniform(first), *u1 = math.uniform(second);
+    auto real = [&](double value) { return llvm::ConstantFP::get(u0->getType(), value); };
+    Value *radius = b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt,
+                                           b.CreateFMul(real(-2), math.log(b.CreateFSub(real(1), u0))));
+    Value *angle = b.CreateFMul(u1, real(2 * M_PI));
+    result = b.CreateFMul(radius, b.CreateSelect(odd, math.sin(angle), math.cos(angle)));
+  }
+  if (node.type.isF64())
+    result = b.CreateFPExt(result, result->getType()->getWithNewType(b.getDoubleTy()));
+  return result;
+}
+
+Value *NestEmitter::convert(Value *value, mlir::Type from, mlir::Type to) {
+  Type *target = value->getType()->getWithNewType(registerType(to));
+  if (from == to)
+    return value;
+  bool fromFloat = mlir::isa<mlir::FloatType>(from), toFloat = mlir::isa<mlir::FloatType>(to);
+  if (to.isInteger(1))
+    return fromFloat ? b.CreateFCmpUNE(value, llvm::Constant::getNullValue(value->getType()))
+                     : b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()));
+  if (fromFloat && toFloat)
+    return b.CreateFPCast(value, target);
+  if (fromFloat)
+    return b.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {target, value->getType()}, {value});
+  if (toFloat)
+    return from.isInteger(1) ? b.CreateUIToFP(value, target) : b.CreateSIToFP(value, target);
+  return from.isInteger(1) ? b.CreateZExt(value, target) : b.CreateSExtOrTrunc(value, target);
+}
+
+Value *NestEmitter::combine(nn::ReduceKind kind, Value *x, Value *y) {
+  bool isFloat = x->getType()->isFPOrFPVectorTy();
+  if (kind == nn::ReduceKind::Sum)
+    return isFloat ? b.CreateFAdd(x, y) : b.CreateAdd(x, y);
+  bool max = kind == nn::ReduceKind::Max;
+  if (!isFloat)
+    return b.CreateSelect(max ? b.CreateICmpSLT(x, y) : b.CreateICmpSGT(x, y), y, x);
+  // The first of equals, and a NaN wherever there is one.
+  Value *better = max ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOGT(x, y);
+  return b.CreateSelect(b.CreateOr(better, b.CreateFCmpUNO(y, y)), y, x);
+}
+
+Value *NestEmitter::identity(nn::ReduceOp reduce, Type *type) {
+  Type *scalar = type->getScalarType();
+  if (!reduce || reduce.getKind() == nn::ReduceKind::Sum)
+    return llvm::Constant::getNullValue(type);
+  bool max = reduce.getKind() == nn::ReduceKind::Max;
+  if (scalar->isFloatingPointTy())
+    return llvm::ConstantFP::getInfinity(type, max);
+  unsigned width = scalar->getIntegerBitWidth();
+  return llvm::ConstantInt::get(type, max ? llvm::APInt::getSignedMinValue(width) : llvm::APInt::getSignedMaxValue(width));
+}
+
+Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
+  using namespace nn;
+  Value *x = operands[0], *y = operands.size() > 1 ? operands[1] : nullptr;
+  Type *type = x->getType();
+  bool isFloat = type->isFPOrFPVectorTy();
+  Value *zero = llvm::Constant::getNullValue(type);
+  auto real = [&](double value) { return llvm::ConstantFP::get(type, value); };
+  auto unary = [&](llvm::Intrinsic::ID id) { return b.CreateUnaryIntrinsic(id, x); };
+  return llvm::TypeSwitch<mlir::Operation *, Value *>(node.op)
+      .Case([&](NegOp) { return isFloat ? b.CreateFNeg(x) : b.CreateNeg(x); })
+      .Case([&](ExpOp) { return math.exp(x); })
+      .Case([&](LogOp) { return math.log(x); })
+      .Case([&](SqrtOp) { return unary(llvm::Intrinsic::sqrt); })
+      .Case([&](RsqrtOp) { return b.CreateFDiv(real(1), unary(llvm::Intrinsic::sqrt)); })
+      .Case([&](TanhOp) { return math.tanh(x); })
+      .Case([&](SigmoidOp) { return math.sigmoid(x); })
+      .Case([&](ErfOp) { return math.erf(x); })
+      .Case([&](AbsOp) -> Value * {
+        return isFloat ? unary(llvm::Intrinsic::fabs) : b.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, b.getFalse());
+      })
+      .Case([&](SinOp) { return math.sin(x); })
+      .Case([&](CosOp) { return math.cos(x); })
+      .Case([&](FloorOp) { return unary(llvm::Intrinsic::floor); })
+      .Case([&](ReluOp) { return b.CreateSelect(b.CreateFCmpOLT(x, zero), zero, x); })
+      .Case([&](NotOp) { return b.CreateNot(x); })
+      .Case([&](StopGradientOp) { return x; })
+      .Case([&](AddOp) { return isFloat ? b.CreateFAdd(x, y) : b.CreateAdd(x, y); })
+      .Case([&](SubOp) { return isFloat ? b.CreateFSub(x, y) : b.CreateSub(x, y); })
+      .Case([&](MulOp) { return isFloat ? b.CreateFMul(x, y) : b.CreateMul(x, y); })
+      .Case([&](DivOp) { return isFloat ? b.CreateFDiv(x, y) : b.CreateSDiv(x, y); })
+      .Case([&](RemOp) -> Value * {
+        if (isFloat) {
+          Value *floor = b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, b.CreateFDiv(x, y));
+          return b.CreateFSub(x, b.CreateFMul(y, floor));
+        }
+        Value *rest = b.CreateSRem(x, y);
+        Value *differs = b.CreateAnd(b.CreateICmpNE(rest, zero), b.CreateICmpSLT(b.CreateXor(rest, y), zero));
+        return b.CreateSelect(differs, b.CreateAdd(rest, y), rest);
+      })
+      .Case([&](MaxOp) { return combine(ReduceKind::Max, x, y); })
+      .Case([&](MinOp) { return combine(ReduceKind::Min, x, y); })
+      .Case([&](PowOp) { return math.pow(x, y); })
+      .Case([&](AndOp) { return b.CreateAnd(x, y); })
+      .Case([&](OrOp) { return b.CreateOr(x, y); })
+      .Case([&](CompareOp compare) {
+        using P = llvm::CmpInst::Predicate;
+        static constexpr P floats[] = {P::FCMP_OEQ, P::FCMP_UNE, P::FCMP_OLT, P::FCMP_OLE, P::FCMP_OGT, P::FCMP_OGE};
+        static constexpr P integers[] = {P::ICMP_EQ, P::ICMP_NE, P::ICMP_SLT, P::ICMP_SLE, P::ICMP_SGT, P::ICMP_SGE};
+        unsigned number = unsigned(compare.getPredicate()) - 1;
+        return b.CreateCmp(isFloat ? floats[number] : integers[number], x, y);
+      })
+      .Case([&](SelectOp) { return b.CreateSelect(x, y, operands[2]); })
+      .Case([&](ConvertOp op) {
+        return convert(x, mlir::getElementTypeOrSelf(op.getInput().getType()), node.type);
+      })
+      .Default([](mlir::Operation *) -> Value * { llvm_unreachable("an element-wise operation without code"); });
+}

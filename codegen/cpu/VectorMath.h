@@ -1,0 +1,45 @@
+// Elementary functions as straight-line LLVM IR, alike for a scalar and for a vector of any width: a loop that holds one stays a vector
+// loop on every processor, and a number does not depend on the C library or on the place in a vector where it was computed.
+// f32 only; f64 goes to the C library.
+#pragma once
+
+#include "llvm/IR/IRBuilder.h"
+
+namespace doppel::cpu {
+
+/// f32 to within 2 units in the last place, but where a function says more. Infinities, NaN and subnormal numbers as in C.
+class VectorMath {
+public:
+  explicit VectorMath(llvm::IRBuilder<> &b) : b(b) {}
+
+  llvm::Value *exp(llvm::Value *x);
+  llvm::Value *log(llvm::Value *x);
+  /// Good for |x| <= 10^5.
+  llvm::Value *sin(llvm::Value *x) { return circular(x, 0); }
+  llvm::Value *cos(llvm::Value *x) { return circular(x, 1); }
+  llvm::Value *tanh(llvm::Value *x);
+  llvm::Value *sigmoid(llvm::Value *x);
+  llvm::Value *erf(llvm::Value *x);
+  /// By the C library, lane by lane.
+  llvm::Value *pow(llvm::Value *x, llvm::Value *y);
+
+  /// The 32-bit words of Philox4x32-10 (runtime/schema/Abi.h). All of one type: i32 or a vector of it.
+  std::array<llvm::Value *, 4> philox(std::array<llvm::Value *, 4> counter, llvm::Value *keyLow, llvm::Value *keyHigh);
+  /// abi::uniform of a word.
+  llvm::Value *uniform(llvm::Value *word);
+
+private:
+  llvm::Value *circular(llvm::Value *x, int quarter);
+  llvm::Value *library(llvm::StringRef name, llvm::ArrayRef<llvm::Value *> operands);
+  llvm::Value *real(llvm::Value *like, double value);
+  llvm::Value *word(llvm::Value *like, uint32_t value);
+  llvm::Value *fma(llvm::Value *x, llvm::Value *y, llvm::Value *z);
+  llvm::Value *bits(llvm::Value *x);
+  llvm::Value *fromBits(llvm::Value *x);
+  /// coefficients[0] + x (coefficients[1] + x (...)).
+  llvm::Value *polynomial(llvm::Value *x, llvm::ArrayRef<double> coefficients);
+
+  llvm::IRBuilder<> &b;
+};
+
+} // namespace doppel::cpu
