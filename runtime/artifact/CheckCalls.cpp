@@ -1,0 +1,172 @@
+// A library computes with the shapes that it is given, so shapes that do not fit each other would be reads and writes out of bounds.
+#include "runtime/artifact/CheckCalls.h"
+
+#include <fmt/ranges.h>
+#include <vector>
+
+namespace doppel::runtime {
+
+namespace {
+
+using Shape = std::vector<int64_t>;
+
+/// Strides, windows and padding beyond this are no image's; products of two of them do not wrap.
+constexpr int64_t maxInteger = int64_t(1) << 31;
+
+/// Extents of the windows that step over an extent: (extent + padding - reach) / stride + 1.
+int64_t windows(int64_t extent, int64_t padding, int64_t kernel, int64_t dilation, int64_t stride) {
+  int64_t room = extent + padding - ((kernel - 1) * dilation + 1);
+  return room < 0 ? 0 : room / stride + 1;
+}
+
+class CallChecker {
+public:
+  CallChecker(const schema::Program &program, const schema::Call &call, const std::string &where)
+      : program(program), call(call), where(where) {}
+
+  Result<void> run() {
+    using schema::LibraryOp;
+    switch (call.op()) {
+    case LibraryOp::Matmul:
+      return matmul();
+    case LibraryOp::Conv2D:
+      return convolution(input(0), input(1), output(0), 2, 1);
+    case LibraryOp::Conv2DBackwardData:
+      return convolution(output(0), input(1), input(0), 2, 1);
+    case LibraryOp::Conv2DBackwardWeights:
+      return convolution(input(0), output(0), input(1), 2, 1);
+    case LibraryOp::MaxPool2D:
+      return pool(input(0), output(0), output(1), 1, 2);
+    case LibraryOp::MaxPool2DBackward:
+      return pool(output(0), input(0), input(1), 2, 1);
+    case LibraryOp::AvgPool2D:
+      return pool(input(0), output(0), none, 1, 1);
+    case LibraryOp::AvgPool2DBackward:
+      return pool(output(0), input(0), none, 1, 1);
+    case LibraryOp::RandomPermutation:
+      return permutation();
+    case LibraryOp::Unspecified:
+      break;
+    }
+    return fail("{}: operation {} is not known", where, uint32_t(call.op()));
+  }
+
+private:
+  static constexpr uint32_t none = ~0u;
+
+  uint32_t input(uint32_t i) const { return i < call.inputs()->size() ? call.inputs()->Get(i) : none; }
+  uint32_t output(uint32_t i) const {
+    return i < call.outputs()->size() ? call.outputs()->Get(i) : none;
+  }
+  Shape shape(uint32_t index) const {
+    const auto &shape = *program.buffers()->Get(index)->shape();
+    return Shape(shape.begin(), shape.end());
+  }
+  Result<void> counts(uint32_t inputs, uint32_t outputs, uint32_t ints) const {
+    if (call.inputs()->size() != inputs || call.outputs()->size() != outputs ||
+        call.ints()->size() != ints)
+      return fail("{}: {} takes {} inputs, {} outputs and {} ints, not {}, {} and {}", where,
+                  schema::EnumNameLibraryOp(call.op()), inputs, outputs, ints,
+                  call.inputs()->size(), call.outputs()->size(), call.ints()->size());
+    for (int64_t value : *call.ints())
+      if (value < 0 || value >= maxInteger)
+        return fail("{}: the integer {} is out of range", where, value);
+    return {};
+  }
+  Result<void> dtype(uint32_t index, schema::DType type) const {
+    if (program.buffers()->Get(index)->dtype() != type)
+      return fail("{}: buffers[{}] holds {}, not {}", where, index,
+                  schema::EnumNameDType(program.buffers()->Get(index)->dtype()),
+                  schema::EnumNameDType(type));
+    return {};
+  }
+  std::unexpected<Error> shapes(const Shape &a, const Shape &b, const Shape &c) const {
+    return fail("{}: shapes {}, {} and {} do not fit {} with {}", where, a, b, c,
+                schema::EnumNameLibraryOp(call.op()),
+                Shape(call.ints()->begin(), call.ints()->end()));
+  }
+
+  Result<void> matmul() const {
+    DOPPEL_CHECK(counts(2, 1, 2));
+    for (uint32_t index : {input(0), input(1), output(0)})
+      DOPPEL_CHECK(dtype(index, schema::DType::F32));
+    Shape a = shape(input(0)), b = shape(input(1)), c = shape(output(0));
+    size_t rank = a.size();
+    bool right = (rank == 2 || rank == 3) && b.size() == rank && c.size() == rank &&
+                 call.ints()->Get(0) <= 1 && call.ints()->Get(1) <= 1;
+    if (right) {
+      bool turnA = call.ints()->Get(0), turnB = call.ints()->Get(1);
+      int64_t m = a[rank - 2 + turnA], k = a[rank - 1 - turnA];
+      right = k == b[rank - 2 + turnB] && m == c[rank - 2] && b[rank - 1 - turnB] == c[rank - 1] &&
+              (rank == 2 || (a[0] == b[0] && a[0] == c[0]));
+    }
+    if (!right)
+      return shapes(a, b, c);
+    return {};
+  }
+
+  /// `wide`: x or its derivative, [N, H, W, I]; `narrow`: y or its derivative, [N, OH, OW, O].
+  Result<void> convolution(uint32_t wide, uint32_t weight, uint32_t narrow, uint32_t inputs,
+                           uint32_t outputs) const {
+    DOPPEL_CHECK(counts(inputs, outputs, 9));
+    for (uint32_t index : {wide, weight, narrow})
+      DOPPEL_CHECK(dtype(index, schema::DType::F32));
+    Shape x = shape(wide), w = shape(weight), y = shape(narrow);
+    auto ints = [&](uint32_t i) { return call.ints()->Get(i); };
+    int64_t groups = ints(8);
+    bool right = x.size() == 4 && w.size() == 4 && y.size() == 4 && ints(0) > 0 && ints(1) > 0 &&
+                 ints(6) > 0 && ints(7) > 0 && groups > 0;
+    right = right && x[0] == y[0] && y[3] == w[0] && x[3] % groups == 0 && y[3] % groups == 0 &&
+            x[3] / groups == w[1] &&
+            y[1] == windows(x[1], ints(2) + ints(4), w[2], ints(6), ints(0)) &&
+            y[2] == windows(x[2], ints(3) + ints(5), w[3], ints(7), ints(1));
+    if (!right)
+      return shapes(x, w, y);
+    return {};
+  }
+
+  /// `wide`: [N, H, W, C]; `narrow` and the workspace: [N, OH, OW, C].
+  Result<void> pool(uint32_t wide, uint32_t narrow, uint32_t workspace, uint32_t inputs,
+                    uint32_t outputs) const {
+    DOPPEL_CHECK(counts(inputs, outputs, 8));
+    DOPPEL_CHECK(dtype(wide, schema::DType::F32));
+    DOPPEL_CHECK(dtype(narrow, schema::DType::F32));
+    Shape x = shape(wide), y = shape(narrow), kept = y;
+    if (workspace != none) {
+      DOPPEL_CHECK(dtype(workspace, schema::DType::U8));
+      kept = shape(workspace);
+    }
+    auto ints = [&](uint32_t i) { return call.ints()->Get(i); };
+    bool right = x.size() == 4 && y.size() == 4 && kept == y && ints(0) > 0 && ints(1) > 0 &&
+                 ints(2) > 0 && ints(3) > 0 && (workspace == none || ints(0) * ints(1) <= 256);
+    right = right && x[0] == y[0] && x[3] == y[3] &&
+            y[1] == windows(x[1], ints(4) + ints(6), ints(0), 1, ints(2)) &&
+            y[2] == windows(x[2], ints(5) + ints(7), ints(1), 1, ints(3));
+    if (!right)
+      return shapes(x, y, kept);
+    return {};
+  }
+
+  Result<void> permutation() const {
+    DOPPEL_CHECK(counts(1, 1, 1));
+    DOPPEL_CHECK(dtype(input(0), schema::DType::RunScalars));
+    DOPPEL_CHECK(dtype(output(0), schema::DType::I32));
+    if (shape(output(0)).size() != 1 || call.ints()->Get(0) >= int64_t(1) << 24)
+      return fail("{}: a permutation of shape {} and stream {}", where, shape(output(0)),
+                  call.ints()->Get(0));
+    return {};
+  }
+
+  const schema::Program &program;
+  const schema::Call &call;
+  const std::string &where;
+};
+
+} // namespace
+
+Result<void> checkCall(const schema::Program &program, const schema::Call &call,
+                       const std::string &where) {
+  return CallChecker(program, call, where).run();
+}
+
+} // namespace doppel::runtime

@@ -1,0 +1,44 @@
+// Which instructions this machine's processor has, by the names that the Linux kernel gives them.
+#include "runtime/artifact/Validate.h"
+
+#include <fstream>
+#include <sstream>
+
+namespace doppel::runtime {
+
+std::set<std::string> processorFeatures() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::set<std::string> features;
+  for (std::string line; std::getline(cpuinfo, line);) {
+    // "flags" on x86, "Features" on ARM; all cores have the same.
+    if (!line.starts_with("flags") && !line.starts_with("Features"))
+      continue;
+    std::istringstream words(line.substr(std::min(line.find(':'), line.size() - 1) + 1));
+    for (std::string word; words >> word;)
+      features.insert(word);
+    break;
+  }
+  return features;
+}
+
+Result<void> checkProcessor(const schema::Program &program) {
+  const schema::Target &target = *program.target();
+  std::set<std::string> present = processorFeatures();
+  std::string missing;
+  for (const flatbuffers::String *feature : *target.features())
+    if (!present.contains(feature->str()))
+      missing += (missing.empty() ? "" : ", ") + feature->str();
+  if (missing.empty())
+    return {};
+  std::string spec = "SPEC";
+  for (const schema::Location *location : *program.locations())
+    if (location->file()->size() > 0) {
+      spec = location->file()->str();
+      break;
+    }
+  return fail("was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
+              "-o ARTIFACT",
+              target.name()->string_view(), missing, spec);
+}
+
+} // namespace doppel::runtime

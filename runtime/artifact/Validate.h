@@ -1,0 +1,22 @@
+// The checks of a program that FlatBuffers' verifier does not make.
+#pragma once
+
+#include "runtime/core/Error.h"
+#include "runtime/schema/program_generated.h"
+
+#include <set>
+#include <string>
+
+namespace doppel::runtime {
+
+/// Every index, enum, range, dtype, size and name of a program that FlatBuffers' verifier has accepted. The error names the element:
+/// "buffers[12].offset 4096 + 512 exceeds arena 'transient' of 4000".
+Result<void> validateProgram(const schema::Program &program);
+
+/// Whether this machine's processor has the features that the code needs. The error names those that are missing.
+Result<void> checkProcessor(const schema::Program &program);
+
+/// The processor features of this machine, as the kernel names them.
+std::set<std::string> processorFeatures();
+
+} // namespace doppel::runtime
