@@ -21,8 +21,17 @@ static double uniform(uint64_t seed, uint32_t number, uint64_t i) {
 
 FailureOr<reference::Value> ArgumentSource::draw(Location location, Type type,
                                                  DictionaryAttr attributes, unsigned number) {
-  if (auto batch = dyn_cast<nn::ImagesType>(type))
-    return reference::Value(images(batch.getBatch()));
+  if (auto batch = dyn_cast<nn::ImagesType>(type)) {
+    auto given = attributes ? attributes.getAs<DenseIntElementsAttr>("nn.value") : nullptr;
+    if (!given)
+      return reference::Value(images(batch.getBatch()));
+    ArrayRef<int64_t> shape = given.getType().getShape();
+    if (shape.size() != 4 || shape[0] != batch.getBatch() || shape[3] != 3 ||
+        !given.getElementType().isInteger(8))
+      return emitError(location) << "nn.value is of type " << given.getType()
+                                 << ", not [batch, height, width, 3] of bytes";
+    return reference::Value(images(given));
+  }
   auto tensorType = dyn_cast<RankedTensorType>(type);
   if (!tensorType || !tensorType.hasStaticShape())
     return emitError(location) << "cannot make an argument of type " << type;
@@ -86,6 +95,22 @@ reference::Images ArgumentSource::images(int64_t count) {
           image.push_back(static_cast<uint8_t>(255 * std::clamp(smooth + 0.2 * noise, 0.0, 1.0)));
         }
     batch.push_back({image.data(), height, width, index});
+  }
+  return batch;
+}
+
+/// As given; the ranks have consecutive samples of equal pixels.
+reference::Images ArgumentSource::images(DenseIntElementsAttr given) {
+  ArrayRef<int64_t> shape = given.getType().getShape();
+  auto bytes = given.getValues<APInt>();
+  reference::Images batch;
+  for (int64_t n = 0; n < shape[0]; ++n) {
+    auto &image = pixels.emplace_back();
+    for (int64_t i = 0; i < shape[1] * shape[2] * 3; ++i)
+      image.push_back(static_cast<uint8_t>(
+          bytes[n * shape[1] * shape[2] * 3 + i].getZExtValue()));
+    batch.push_back({image.data(), static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]),
+                     rank * shape[0] + n});
   }
   return batch;
 }

@@ -12,7 +12,7 @@ namespace doppel::verify {
 ///   nn.value = dense<...>        this value
 ///   nn.range = [low, high]       uniform in [low, high), instead of [-1, 1); integers are rounded down, booleans are x >= 0
 ///   nn.replicated                the same on every rank, where others differ
-/// Values of f32 arguments are exact floats. Images are procedural, of various sizes.
+/// Values of f32 arguments are exact floats. Images are procedural, of various sizes, or given by nn.value as [N, H, W, 3] of ui8.
 class ArgumentSource {
 public:
   ArgumentSource(uint64_t seed, int rank) : seed(seed), rank(rank) {}
@@ -24,6 +24,7 @@ public:
 
 private:
   reference::Images images(int64_t count);
+  reference::Images images(mlir::DenseIntElementsAttr given);
 
   uint64_t seed;
   int rank;
