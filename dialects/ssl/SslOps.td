@@ -10,6 +10,7 @@ def Ssl_Dialect : Dialect {
   let name = "ssl";
   let cppNamespace = "::doppel::ssl";
   let summary = "A self-supervised method as written";
+  let dependentDialects = ["::doppel::nn::NnDialect"];
   let useDefaultAttributePrinterParser = 1;
 }
 
