@@ -858,8 +858,12 @@ FailureOr<KernelGrid> plan::gridOf(nn::KernelKind kind, Block &body) {
 }
 
 int64_t plan::augmentScratchBytes(nn::AugmentOp augment) {
-  int64_t size = shapeOf(augment.getResult())[1];
-  return int64_t(sizeof(float)) * (3 * 3 * size * size + 64 * size + 1024);
+  int64_t size = shapeOf(augment.getResult())[1], taps = 1;
+  for (auto stage : augment.getPipeline().getAsRange<nn::StageAttr>())
+    if (stage.getTransform() == nn::Transform::GaussianBlur)
+      taps = std::max(taps, stage.getInteger("kernel"));
+  int64_t row = llvm::alignTo(size, 16), plane = llvm::alignTo(size * size, 16);
+  return int64_t(sizeof(float)) * (6 * plane + 10 * row + 2 * llvm::alignTo(taps, 16) + 64);
 }
 
 bool plan::usesRun(Block &body) {

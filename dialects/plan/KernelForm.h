@@ -119,8 +119,8 @@ struct KernelGrid {
 };
 mlir::FailureOr<KernelGrid> gridOf(nn::KernelKind kind, mlir::Block &body);
 
-/// The scratch memory of one thread of an augment kernel, in bytes: three images of floats of the greatest size that a stage works on,
-/// and the resize's rows and weights.
+/// The scratch memory of one thread of an augment kernel, in bytes: two views as planes of floats, nine rows for the resize, a padded row and
+/// the weights of a blur. No view's memory grows with its image.
 int64_t augmentScratchBytes(nn::AugmentOp augment);
 
 /// Whether the body reads the run's scalars (the step, the seed): the launch has the run buffer as its last input then.

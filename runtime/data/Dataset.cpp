@@ -143,7 +143,7 @@ void Dataset::decodeAll(const DataOptions &options) {
     offsets[index] = offset;
     offset += extents[index].bytes();
   }
-  pixels = std::make_unique_for_overwrite<uint8_t[]>(offset);
+  pixels = std::make_unique_for_overwrite<uint8_t[]>(offset + abi::imagePadding);
   std::vector<uint8_t> good(samples.size());
   std::vector<std::string> reasons(samples.size());
   parallelFor(
@@ -173,7 +173,7 @@ Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storag
       if (knownBroken[index])
         continue;
     }
-    storage.resize(extents[index].bytes());
+    storage.resize(extents[index].bytes() + abi::imagePadding);
     Result<void> decoded = source->decode(samples[index], extents[index], storage.data());
     if (decoded)
       return abi::ImageRef{storage.data(), extents[index].height, extents[index].width, index};

@@ -8,6 +8,9 @@
 
 namespace doppel::abi {
 
+/// Bytes after an image's last pixel that may be read: a kernel reads a pixel's three channels as one word.
+inline constexpr size_t imagePadding = 1;
+
 /// One decoded sample of a batch: interleaved 8-bit RGB, rows without padding. A batch is an array of these.
 struct ImageRef {
   const uint8_t *pixels; ///< [height, width, 3]
