@@ -1,7 +1,7 @@
 // The update rules, for one parameter at a time. g' = g + wd w where the parameter is under decay. `trust` is the coefficient of LARS,
 // |.| the 2-norm of the whole parameter; where a norm is zero or the parameter is not adapted, the factor a is 1.
 //
-//   sgd        v = m v + (1 - dampening) g';                               w -= lr (nesterov ? g' + m v : v)
+//   sgd        v = m v + (1 - dampening) g', undamped in step 0;           w -= lr (nesterov ? g' + m v : v)
 //   lars tf    a = trust |w| / (|g'| + eps);  v = m v + lr a g';              w -= nesterov ? m v + lr a g' : v
 //   lars byol  a = trust |w| / (|g'| + eps);  v = m v + a g';                 w -= lr (nesterov ? a g' + m v : v)
 //   lars larc  a = trust |w| / (|g| + wd |w| + eps), g' = a (g + wd w);       v = m v + g'; w -= lr (nesterov ? g' + m v : v)
@@ -18,7 +18,7 @@ using namespace mlir;
 namespace doppel::reference {
 
 llvm::ArrayRef<llvm::StringRef> momentNames(nn::OptimizerRule rule) {
-  static const llvm::StringRef momentum[] = {"momentum"}, adam[] = {"first", "second"};
+  static const llvm::StringRef momentum[] = {"momentum"}, adam[] = {"first_moment", "second_moment"};
   if (rule == nn::OptimizerRule::AdamW)
     return adam;
   return momentum;
@@ -62,7 +62,7 @@ void updateParameter(nn::OptimizerRule rule, DictionaryAttr options, bool decay,
   std::vector<double> &v = moments[0].values;
   StringRef form = "byol"; // sgd too has its learning rate outside of the momentum
   if (rule == nn::OptimizerRule::Sgd) {
-    fresh = 1 - number("dampening");
+    fresh = step == 0 ? 1 : 1 - number("dampening");
     for (size_t i = 0; i < count; ++i)
       g[i] += wd * w[i];
   } else {
