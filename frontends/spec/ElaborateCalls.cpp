@@ -1,0 +1,431 @@
+// Calls of functions, which are inlined, and the statements of their bodies.
+#include "frontends/spec/Builtins.h"
+#include "frontends/spec/Elaborator.h"
+
+namespace doppel::spec {
+
+constexpr unsigned maxCallDepth = 200;
+
+//===- Messages -----------------------------------------------------------------------------------------------------------------------------===//
+
+Diagnostic &Elaborator::report(Code code, SourceRange range, const llvm::Twine &message) {
+  // The user cannot edit the library: the message stands at their call, and the place in the library is a note.
+  const Frame *at = frame;
+  SourceRange shown = range;
+  bool inLibrary = range.isValid() && frame && frame->unit && frame->unit->isLibrary &&
+                   range.file == frame->unit->ast.file;
+  while (inLibrary && at && at->unit->isLibrary && at->callRange.isValid()) {
+    shown = at->callRange;
+    at = at->caller;
+  }
+  size_t before = diagnostics.all().size();
+  Diagnostic &error = diagnostics.report(code, shown, message);
+  if (diagnostics.all().size() == before)
+    return error;
+  if (inLibrary)
+    error.note(range, "in '" + frame->name + "' of the library");
+  unsigned notes = 0;
+  for (; at && at->caller && at->callRange.isValid() && notes < 4; at = at->caller) {
+    if (at->startsLocations)
+      continue; // the frame of the net's forward says the same
+    error.note(at->callRange, "in this use of '" + at->name + "'");
+    ++notes;
+  }
+  return error;
+}
+
+std::string Elaborator::label(SourceRange range, llvm::StringRef otherwise) const {
+  llvm::StringRef text = range.isValid() ? sources.text(range).trim() : llvm::StringRef();
+  if (text.empty() || text.size() > 32 || text.contains('\n'))
+    return otherwise.str();
+  return text.str();
+}
+
+//===- Arguments ----------------------------------------------------------------------------------------------------------------------------===//
+
+bool Elaborator::evalArguments(llvm::ArrayRef<Argument> written,
+                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
+  bool sound = true;
+  for (const Argument &argument : written) {
+    if (auto *spread = llvm::dyn_cast<SpreadExpr>(argument.value)) {
+      Value list = eval(spread->operand);
+      if (!list.isSequence()) {
+        sound = false;
+        if (!list.isError())
+          report(Code::WrongType, argument.value->range,
+                 "'...' takes a list apart, but this is " + typeName(list));
+        continue;
+      }
+      for (const Value &element : list.elements())
+        arguments.push_back({{}, element, argument.value->range});
+      continue;
+    }
+    arguments.push_back({argument.name, eval(argument.value), argument.value->range});
+  }
+  return sound;
+}
+
+Value Elaborator::evalCall(const CallExpr *expr) {
+  Value callee = eval(expr->callee);
+  llvm::SmallVector<EvaluatedArgument> arguments;
+  bool isSampleIndex = callee.isCallable() && callee.asCallable().builtin &&
+                       llvm::StringRef(callee.asCallable().builtin->name) == "sample_index";
+  bool sound;
+  {
+    Scoped<bool> image(imageAllowed, imageAllowed || isSampleIndex);
+    sound = evalArguments(expr->arguments, arguments);
+  }
+  if (callee.isError() || !sound)
+    return Value::error();
+  return call(callee, arguments, expr->range, expr->callee->range);
+}
+
+Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                       SourceRange range, SourceRange calleeRange) {
+  if (callee.isError() || stopped())
+    return Value::error();
+  if (callee.isCallable()) {
+    const Callable &function = callee.asCallable();
+    if (function.builtin)
+      return callBuiltin(*function.builtin, arguments, range);
+    return function.net ? makeNet(function, arguments, range)
+                        : callFunction(function, arguments, range);
+  }
+  if (callee.isNet())
+    return applyNet(callee.asNet(), arguments, range);
+  if (callee.isList()) {
+    // The elements of a list of nets one after another.
+    if (callee.elements().empty())
+      return arguments.size() == 1 ? arguments[0].value
+                                   : fail(Code::WrongArgumentCount, range,
+                                          "a list of nets is applied to one value");
+    Value value;
+    for (const Value &element : callee.elements()) {
+      if (!element.isCallable() && !element.isNet() && !element.isList())
+        return element.isError() ? element
+                                 : fail(Code::NotCallable, calleeRange,
+                                        label(calleeRange, "the list") + " holds a " +
+                                            typeName(element) + ", which cannot be called");
+      value = call(element, arguments, range, calleeRange);
+      if (value.isError())
+        return value;
+      arguments.assign(1, {{}, value, range});
+    }
+    return value;
+  }
+  return fail(Code::NotCallable, calleeRange,
+              label(calleeRange, "the value") + " is " + typeName(callee) +
+                  ", which cannot be called");
+}
+
+bool Elaborator::enterCall(Frame &next, SourceRange range) {
+  if (frame->depth + 1 > maxCallDepth) {
+    report(Code::RecursionTooDeep, range,
+           "'" + next.name + "' is called within more than 200 other calls");
+    gaveUp = true;
+    return false;
+  }
+  next.depth = frame->depth + 1;
+  next.caller = frame;
+  next.callRange = range;
+  if (!next.startsLocations && !frame->startsLocations)
+    next.callLocation = location(range);
+  return true;
+}
+
+/// Gives every parameter a value in the current scope: first those that were given, then defaults, then all are checked against their types, in order.
+bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::StringRef callee,
+                                SourceRange declared,
+                                llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                                SourceRange range, const Frame &callerFrame, Scope *callerScope) {
+  // Messages about arguments belong to the caller.
+  auto atCaller = [&](auto &&action) {
+    Scoped<Frame *> callerIs(frame, const_cast<Frame *>(&callerFrame));
+    Scoped<Scope *> scopeIs(scope, callerScope);
+    return action();
+  };
+  llvm::SmallVector<EvaluatedArgument> given(parameters.size());
+  bool sound = true;
+  size_t next = 0;
+  for (EvaluatedArgument &argument : arguments) {
+    if (argument.name.text.empty()) {
+      if (next < parameters.size()) {
+        given[next++] = std::move(argument);
+        continue;
+      }
+      size_t count = llvm::count_if(arguments, [](auto &a) { return a.name.text.empty(); });
+      atCaller([&] {
+        report(Code::WrongArgumentCount, range,
+               "'" + callee + "' takes " + llvm::Twine(parameters.size()) +
+                   (parameters.size() == 1 ? " argument" : " arguments") + ", but " +
+                   llvm::Twine(count) + (count == 1 ? " is" : " are") + " given")
+            .note(declared, "declared here");
+      });
+      sound = false;
+      break;
+    }
+    auto found = llvm::find_if(parameters,
+                               [&](const Parameter &p) { return p.name.text == argument.name.text; });
+    if (found == parameters.end()) {
+      std::vector<llvm::StringRef> names;
+      for (const Parameter &p : parameters)
+        names.push_back(p.name.text);
+      atCaller([&] {
+        Diagnostic &error = report(Code::UnknownArgument, argument.name.range,
+                                   "'" + callee + "' has no parameter '" + argument.name.text + "'");
+        error.note(declared, "declared here");
+        if (auto nearest = nearestName(argument.name.text, names))
+          error.help("did you mean '" + *nearest + "'?");
+      });
+      sound = false;
+      continue;
+    }
+    EvaluatedArgument &slot = given[found - parameters.begin()];
+    if (!slot.value.isNone()) {
+      atCaller([&] {
+        report(Code::WrongArgumentCount, argument.name.range,
+               "'" + argument.name.text + "' of '" + callee + "' is given twice")
+            .note(declared, "declared here");
+      });
+      sound = false;
+      continue;
+    }
+    slot = std::move(argument);
+  }
+  for (auto [parameter, slot] : llvm::zip(parameters, given)) {
+    if (slot.value.isNone() && parameter.fallback) {
+      slot.value = eval(parameter.fallback);
+      slot.range = parameter.fallback->range;
+    } else if (slot.value.isNone() && sound) {
+      atCaller([&] {
+        report(Code::WrongArgumentCount, range,
+               "'" + callee + "' needs '" + parameter.name.text + "', which is not given")
+            .note(declared, "declared here");
+      });
+      sound = false;
+    }
+    if (slot.value.isNone())
+      slot.value = Value::error();
+    sound &= !slot.value.isError();
+    bind(parameter.name.text, slot.value, parameter.name.range, /*isVariable=*/true);
+  }
+  if (!sound)
+    return false;
+  for (auto [i, parameter] : llvm::enumerate(parameters)) {
+    if (!parameter.type)
+      continue;
+    EvaluatedArgument &slot = given[i];
+    std::string what = ("'" + parameter.name.text + "' of '" + callee + "'").str();
+    bool isDefault = parameter.fallback && slot.range.file == parameter.fallback->range.file &&
+                     slot.range.begin == parameter.fallback->range.begin;
+    // Dimensions are looked up in the function, the message is the caller's.
+    Value value = slot.value;
+    Frame *own = frame;
+    const Frame *outer = own->caller;
+    bool fits;
+    if (isDefault || !outer) {
+      fits = coerce(value, *parameter.type, what, slot.range, parameter.name.range, true);
+    } else {
+      Scoped<Frame *> callerIs(frame, const_cast<Frame *>(&callerFrame));
+      fits = coerce(value, *parameter.type, what, slot.range, parameter.name.range, true);
+    }
+    sound &= fits;
+    if (fits)
+      scope->findHere(parameter.name.text)->value = value;
+  }
+  return sound;
+}
+
+Value Elaborator::callFunction(const Callable &callee,
+                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                               SourceRange range) {
+  const FunctionDecl *function = callee.function;
+  Frame next{.name = function->name.text, .unit = callee.unit};
+  if (!enterCall(next, range))
+    return Value::error();
+  Frame *caller = frame;
+  Scope *callerScope = scope;
+  Scope names{.isRoot = true};
+  Scoped<Frame *> inFrame(frame, &next);
+  Scoped<Scope *> inScope(scope, &names);
+  if (!bindParameters(function->parameters, function->name.text, function->name.range, arguments,
+                      range, *caller, callerScope))
+    return Value::error();
+  Value result;
+  if (runBody(function->body, result) != Flow::Return) {
+    if (stopped())
+      return Value::error();
+    return fail(Code::NoReturn, function->name.range,
+                "'" + function->name.text + "' came to its end without 'return'");
+  }
+  if (function->result && !result.isError()) {
+    if (!coerce(result, *function->result, ("the result of '" + function->name.text + "'").str(),
+                function->name.range, function->result->range, /*bindDims=*/false))
+      return Value::error();
+  }
+  return result;
+}
+
+Value Elaborator::callBuiltin(const Builtin &builtin,
+                              llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                              SourceRange range) {
+  BuiltinCall call(*this, builtin, range);
+  if (!call.bind(arguments))
+    return Value::error();
+  return builtin.run(call);
+}
+
+//===- Statements -----------------------------------------------------------------------------------------------------------------------------===//
+
+void Elaborator::bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable) {
+  Binding binding{.name = name, .value = std::move(value), .range = range};
+  binding.isVariable = isVariable;
+  scope->bindings.push_back(std::move(binding));
+}
+
+Elaborator::Flow Elaborator::runBody(llvm::ArrayRef<const Stmt *> body, Value &result) {
+  for (const Stmt *stmt : body) {
+    if (!countEvaluation(stmt->range)) {
+      result = Value::error();
+      return Flow::Return;
+    }
+    if (runStmt(stmt, result) == Flow::Return)
+      return Flow::Return;
+  }
+  return Flow::Next;
+}
+
+/// After a condition that could not be evaluated: names of both branches exist, but nothing is known of them.
+void Elaborator::poisonNames(llvm::ArrayRef<const Stmt *> body) {
+  auto poison = [&](const Name &name) {
+    if (!scope->findHere(name.text))
+      bind(name.text, Value::error(), name.range, /*isVariable=*/true);
+  };
+  for (const Stmt *stmt : body) {
+    if (auto *let = llvm::dyn_cast<LetStmt>(stmt)) {
+      for (const Name &name : let->pattern.names)
+        poison(name);
+    } else if (auto *assign = llvm::dyn_cast<AssignStmt>(stmt)) {
+      poison(assign->name);
+    } else if (auto *tensor = llvm::dyn_cast<TensorDeclStmt>(stmt)) {
+      poison(tensor->name);
+    } else if (auto *net = llvm::dyn_cast<NetStmt>(stmt)) {
+      poison(net->name);
+    } else if (auto *view = llvm::dyn_cast<ViewStmt>(stmt)) {
+      for (const ViewName &name : view->names)
+        poison(name.name);
+    } else if (auto *branch = llvm::dyn_cast<IfStmt>(stmt)) {
+      poisonNames(branch->thenBody);
+      poisonNames(branch->elseBody);
+    }
+  }
+}
+
+Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
+  switch (stmt->kind) {
+  case StmtKind::Let: {
+    auto *let = llvm::cast<LetStmt>(stmt);
+    Value value = eval(let->value);
+    bindPattern(let->pattern, value, let->value->range, /*isVariable=*/true);
+    return Flow::Next;
+  }
+  case StmtKind::Assign:
+    runAssign(llvm::cast<AssignStmt>(stmt));
+    return Flow::Next;
+  case StmtKind::Return:
+    result = eval(llvm::cast<ReturnStmt>(stmt)->value);
+    return Flow::Return;
+  case StmtKind::If: {
+    auto *branch = llvm::cast<IfStmt>(stmt);
+    std::optional<bool> condition = evalCondition(branch->condition, "the condition of 'if'");
+    if (!condition) {
+      result = Value::error(); // what the function gives depends on the condition
+      return Flow::Return;
+    }
+    return runBody(*condition ? branch->thenBody : branch->elseBody, result);
+  }
+  case StmtKind::For:
+    return runFor(llvm::cast<ForStmt>(stmt), result);
+  case StmtKind::Call:
+    eval(llvm::cast<CallStmt>(stmt)->call);
+    return Flow::Next;
+  case StmtKind::Update:
+    runBufferUpdate(llvm::cast<UpdateStmt>(stmt));
+    return Flow::Next;
+  default:
+    return Flow::Next; // the parser lets nothing else stand in a function
+  }
+}
+
+Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {
+  Value iterable = eval(stmt->iterable);
+  if (!iterable.isSequence()) {
+    if (!iterable.isError())
+      report(Code::WrongType, stmt->iterable->range,
+             "'for' goes through a list, but this is " + typeName(iterable));
+    result = Value::error();
+    return Flow::Return;
+  }
+  for (const Value &element : iterable.elements()) {
+    Scope turn{.parent = scope};
+    Scoped<Scope *> inside(scope, &turn);
+    bindPattern(stmt->pattern, element, stmt->iterable->range, /*isVariable=*/true);
+    if (runBody(stmt->body, result) == Flow::Return)
+      return Flow::Return;
+  }
+  return Flow::Next;
+}
+
+void Elaborator::runAssign(const AssignStmt *stmt) {
+  Value value = eval(stmt->value);
+  for (Scope *s = scope; s; s = s->isRoot ? nullptr : s->parent) {
+    Binding *binding = s->findHere(stmt->name.text);
+    if (!binding)
+      continue;
+    if (!binding->isVariable)
+      break;
+    binding->value = std::move(value);
+    return;
+  }
+  Diagnostic &error =
+      report(Code::NotAssignable, stmt->name.range,
+             "'" + stmt->name.text + "' is no variable of this function");
+  error.help("introduce it: let " + stmt->name.text + " = ...");
+  bind(stmt->name.text, Value::error(), stmt->name.range, /*isVariable=*/true);
+}
+
+void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
+  Binding *target = nullptr;
+  for (Scope *s = scope; s && !target; s = s->parent)
+    target = s->findHere(stmt->name.text);
+  if (!target || !target->isBuffer || !frame->isForward) {
+    Diagnostic &error = report(Code::BadUpdateTarget, stmt->name.range,
+                               "'" + stmt->name.text + "' is not a buffer of this net");
+    if (target && target->range.isValid())
+      error.note(target->range, "declared here");
+    error.help("declare it in the net: buffer " + stmt->name.text + ": f32[...] = zeros()");
+    return;
+  }
+  Value value = eval(stmt->value);
+  if (value.isError() || !current->training)
+    return; // in inference an update does nothing
+  llvm::ArrayRef<int64_t> shape = target->stateType.getShape();
+  if (value.isTensor() && value.shape() != shape) {
+    report(Code::ShapesDiffer, stmt->value->range,
+           "'" + stmt->name.text + "' is " + typeName(target->stateType) + ", its new value is " +
+               typeName(value))
+        .note(target->range, "declared here");
+    return;
+  }
+  if (!value.isTensor() && !value.isNumber()) {
+    report(Code::WrongType, stmt->value->range,
+           "the new value of '" + stmt->name.text + "' is " + typeName(value) + ", not a tensor")
+        .note(target->range, "declared here");
+    return;
+  }
+  mlir::Value tensor =
+      materialize(stmt->value->range, value, shape, target->stateType.getElementType());
+  make<nn::WriteOp>(stmt->range, *target->state, tensor);
+}
+
+} // namespace doppel::spec

@@ -1,0 +1,654 @@
+// The items of a method, in the order of the text: what they declare becomes states and networks, what they compute the body of ssl.step.
+#include "frontends/spec/Elaborator.h"
+
+#include "frontends/spec/Builtins.h"
+
+namespace doppel::spec {
+
+using namespace mlir;
+
+Elaborator::Elaborator(MLIRContext &context, const SourceManager &sources, Diagnostics &diagnostics,
+                       Units &units)
+    : builder(&context), diagnostics(diagnostics), sources(sources), context(context), units(units) {
+}
+
+//===- The method as a whole -------------------------------------------------------------------------------------------------------------------===//
+
+const MethodDecl *Elaborator::findMethod(const Unit &unit) {
+  const MethodDecl *found = nullptr;
+  for (const Decl *decl : unit.ast.decls) {
+    auto *candidate = llvm::dyn_cast<MethodDecl>(decl);
+    if (candidate && found) {
+      diagnostics
+          .report(Code::NoSingleMethod, candidate->name.range,
+                  "the file has two methods, '" + found->name.text + "' and '" +
+                      candidate->name.text + "'")
+          .note(found->name.range, "the first is here");
+      return nullptr;
+    }
+    found = candidate ? candidate : found;
+  }
+  if (!found)
+    diagnostics
+        .report(Code::NoSingleMethod, {unit.ast.file, 0, 0}, "the file has no method to compile")
+        .help("begin one: method NAME { param batch = 256 ... }");
+  return found;
+}
+
+OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
+                                      llvm::ArrayRef<std::pair<std::string, std::string>> given) {
+  const MethodDecl *decl = findMethod(unit);
+  if (!decl)
+    return nullptr;
+  methodUnit = &unit;
+  Frame root{.name = decl->name.text, .unit = &unit, .isMethod = true};
+  Scope names{.isRoot = true};
+  frame = &root;
+  scope = methodScope = &names;
+
+  OwningOpRef<ModuleOp> module = ModuleOp::create(fileLocation({unit.ast.file, 0, 0}));
+  builder.setInsertionPointToEnd(module->getBody());
+  method = ssl::MethodOp::create(builder, fileLocation(decl->name.range), decl->name.text,
+                                 /*batch=*/0, /*epochs=*/0, builder.getDictionaryAttr({}));
+  Block &body = method.getBody().emplaceBlock();
+  builder.setInsertionPointToEnd(&body);
+  step = ssl::StepOp::create(builder, fileLocation(decl->name.range));
+  Context forward{.kind = ContextKind::Step, .block = &step.getBody().emplaceBlock()};
+  current = stepContext = &forward;
+
+  collectNames(decl->body);
+  checkSets(given, decl->body);
+  runItems(decl->body);
+  if (!stopped())
+    checkMethod(*decl);
+  current = stepContext = nullptr;
+  frame = nullptr;
+  scope = methodScope = nullptr;
+  if (diagnostics.hasErrors())
+    return nullptr;
+  method.setParamsAttr(builder.getDictionaryAttr(paramTexts));
+  method.setBatch(batch);
+  method.setEpochs(epochs);
+  return module;
+}
+
+void Elaborator::collectNames(llvm::ArrayRef<const Stmt *> body) {
+  auto add = [&](const Name &name) { methodNames.try_emplace(name.text, name.range); };
+  for (const Stmt *stmt : body) {
+    switch (stmt->kind) {
+    case StmtKind::Let:
+      for (const Name &name : llvm::cast<LetStmt>(stmt)->pattern.names)
+        add(name);
+      break;
+    case StmtKind::Param:
+      add(llvm::cast<ParamStmt>(stmt)->name);
+      break;
+    case StmtKind::View:
+      for (const ViewName &view : llvm::cast<ViewStmt>(stmt)->names)
+        add(view.name);
+      break;
+    case StmtKind::Net:
+      add(llvm::cast<NetStmt>(stmt)->name);
+      break;
+    case StmtKind::State:
+      add(llvm::cast<TensorDeclStmt>(stmt)->name);
+      break;
+    case StmtKind::If:
+      collectNames(llvm::cast<IfStmt>(stmt)->thenBody);
+      collectNames(llvm::cast<IfStmt>(stmt)->elseBody);
+      break;
+    default:
+      break;
+    }
+  }
+}
+
+/// False, after an error, if the method has such a name already.
+bool Elaborator::declareInMethod(const Name &name) {
+  auto [earlier, isNew] = declaredNames.try_emplace(name.text, name.range);
+  if (isNew)
+    return true;
+  report(Code::DuplicateName, name.range, "'" + name.text + "' is declared twice")
+      .note(earlier->second, "the first is here");
+  return false;
+}
+
+void Elaborator::runItems(llvm::ArrayRef<const Stmt *> body) {
+  for (const Stmt *stmt : body)
+    if (countEvaluation(stmt->range))
+      runItem(stmt);
+}
+
+void Elaborator::runItem(const Stmt *stmt) {
+  switch (stmt->kind) {
+  case StmtKind::Param:
+    return runParam(llvm::cast<ParamStmt>(stmt));
+  case StmtKind::View:
+    return runView(llvm::cast<ViewStmt>(stmt));
+  case StmtKind::Net:
+    return runNetStmt(llvm::cast<NetStmt>(stmt));
+  case StmtKind::State:
+    return runState(llvm::cast<TensorDeclStmt>(stmt));
+  case StmtKind::Let: {
+    auto *let = llvm::cast<LetStmt>(stmt);
+    Value value = eval(let->value);
+    bindPattern(let->pattern, value, let->value->range, /*isVariable=*/false, let);
+    return;
+  }
+  case StmtKind::If: {
+    auto *branch = llvm::cast<IfStmt>(stmt);
+    std::optional<bool> condition = evalCondition(branch->condition, "the condition of 'if'");
+    if (condition)
+      return runItems(*condition ? branch->thenBody : branch->elseBody);
+    poisonNames(branch->thenBody);
+    poisonNames(branch->elseBody);
+    return;
+  }
+  case StmtKind::Call:
+    eval(llvm::cast<CallStmt>(stmt)->call);
+    return;
+  case StmtKind::Loss:
+    return runLoss(llvm::cast<LossStmt>(stmt));
+  case StmtKind::Metric:
+    return runMetric(llvm::cast<MetricStmt>(stmt));
+  case StmtKind::Update:
+    return runUpdate(llvm::cast<UpdateStmt>(stmt));
+  case StmtKind::Optimize:
+    return runOptimize(llvm::cast<OptimizeStmt>(stmt));
+  case StmtKind::Represent:
+    return runRepresent(llvm::cast<RepresentStmt>(stmt));
+  default:
+    return; // the parser lets nothing else stand in a method
+  }
+}
+
+/// What a method must have, and what it probably should.
+void Elaborator::checkMethod(const MethodDecl &decl) {
+  SourceRange at = decl.name.range;
+  for (llvm::StringRef name : {"batch", "epochs"})
+    if (!params.contains(name))
+      report(Code::MissingParam, at, "the method has no 'param " + name + "'")
+          .help("add: param " + name + (name == "batch" ? " = 256" : " = 100"));
+  if (!hasLoss)
+    report(Code::NoLoss, at, "the method '" + decl.name.text + "' has no 'loss'");
+  if (!hasOptimizer)
+    report(Code::NoOptimizer, at, "the method '" + decl.name.text + "' has no 'optimize'")
+        .help("add: optimize NET with sgd(lr: 0.1)");
+  if (!represented.isValid())
+    report(Code::NoRepresent, at, "the method '" + decl.name.text + "' has no 'represent'")
+        .help("add: represent NET(augment.center(image, size: 224))");
+  if (diagnostics.hasErrors())
+    return;
+  for (auto &[name, net] : nets) {
+    if (!net.emaOf.empty()) {
+      if (!net.updated.isValid())
+        report(Code::EmaNeverUpdated, net.range, "'" + name + "' is never updated")
+            .help("add: update " + name + " before forward");
+      continue;
+    }
+    std::string prefix = (name + ".").str();
+    auto isOwn = [&](auto &state) {
+      return state.second.kind == nn::StateKind::Parameter && state.first.starts_with(prefix);
+    };
+    bool any = llvm::any_of(states, isOwn);
+    bool optimized = llvm::any_of(
+        states, [&](auto &state) { return isOwn(state) && state.second.optimized.isValid(); });
+    if (any && !optimized)
+      report(Code::NeverOptimized, net.range,
+             "no 'optimize' names '" + name + "', so its parameters stay as they are");
+  }
+}
+
+//===- Views, nets, states ---------------------------------------------------------------------------------------------------------------------===//
+
+void Elaborator::runView(const ViewStmt *stmt) {
+  auto makeView = [&](const std::string &name, SourceRange range) -> Value {
+    Value value;
+    {
+      Scoped<bool> image(imageAllowed, true);
+      value = eval(stmt->value);
+    }
+    if (value.isError())
+      return value;
+    if (!value.isImage()) {
+      Diagnostic &error = report(Code::WrongType, stmt->value->range,
+                                 "a view is an image, but this is " + typeName(value));
+      error.help("start from the picture: augment.simclr(image, size: 32)");
+      return Value::error();
+    }
+    if (batch == 0)
+      return Value::error(); // reported at the end
+    mlir::Value view = materializeImage(value.asImage(), stmt->value->range);
+    if (!view)
+      return Value::error();
+    make<ssl::ViewOp>(range, name, view);
+    return Value::tensor(view);
+  };
+  for (const ViewName &view : stmt->names) {
+    Value value;
+    if (!view.count) {
+      value = makeView(view.name.text.str(), view.name.range);
+    } else if (std::optional<int64_t> count = evalSize(view.count, "the number of views")) {
+      std::vector<Value> all;
+      for (int64_t i = 0; i < *count && !stopped(); ++i)
+        all.push_back(
+            makeView((view.name.text + "." + llvm::Twine(i)).str(), view.name.range));
+      value = Value::list(std::move(all));
+    } else {
+      value = Value::error();
+    }
+    if (!declareInMethod(view.name))
+      continue;
+    bind(view.name.text, std::move(value), view.name.range);
+    scope->bindings.back().context = current;
+  }
+}
+
+void Elaborator::runNetStmt(const NetStmt *stmt) {
+  if (runEma(stmt))
+    return;
+  Value value = eval(stmt->value);
+  std::optional<NetValue> net = asNet(value, stmt->value->range);
+  if (net && holdsPlaced(Value::net(*net))) {
+    report(Code::AlreadyPlaced, stmt->value->range,
+           "a part of this net has its place already, so it cannot get '" + stmt->name.text + "'")
+        .help("apply both after one another, or describe it again: let part = ...; net a = part; "
+              "net b = part");
+    net.reset();
+  }
+  bool isNew = declareInMethod(stmt->name);
+  if (!net || !isNew) {
+    if (isNew)
+      bind(stmt->name.text, Value::error(), stmt->name.range);
+    return;
+  }
+  std::string path = stmt->name.text.str();
+  declareStates(*net, path, stmt->range);
+  net->place = path;
+  nets[stmt->name.text] = {.range = stmt->name.range};
+  bind(stmt->name.text, Value::net(std::move(*net)), stmt->name.range);
+}
+
+/// `net NAME = ema(net, momentum, init: "copy")`. False if the value is something else.
+bool Elaborator::runEma(const NetStmt *stmt) {
+  auto *call = llvm::dyn_cast<CallExpr>(stmt->value);
+  auto *callee = call ? llvm::dyn_cast<NameExpr>(call->callee) : nullptr;
+  if (!callee || callee->name != "ema" || scope->findHere("ema") ||
+      frame->unit->decls.contains("ema"))
+    return false;
+  bool isNew = declareInMethod(stmt->name);
+  auto give = [&](Value value) {
+    if (isNew)
+      bind(stmt->name.text, std::move(value), stmt->name.range);
+    return true;
+  };
+  const Expr *source = nullptr, *momentum = nullptr, *init = nullptr;
+  llvm::StringRef order[] = {"net", "momentum", "init"};
+  const Expr **slots[] = {&source, &momentum, &init};
+  size_t next = 0;
+  for (const Argument &argument : call->arguments) {
+    size_t index = argument.isNamed() ? llvm::find(order, argument.name.text) - order : next++;
+    if (index < 3 && !*slots[index] && !llvm::isa<SpreadExpr>(argument.value)) {
+      *slots[index] = argument.value;
+      continue;
+    }
+    report(argument.isNamed() ? Code::UnknownArgument : Code::WrongArgumentCount,
+           argument.value->range, "ema takes (net, momentum, init: \"copy\")");
+    return give(Value::error());
+  }
+  if (!source || !momentum) {
+    report(Code::WrongArgumentCount, call->range, "ema takes (net, momentum, init: \"copy\")");
+    return give(Value::error());
+  }
+  Value value = eval(source);
+  Value initial = init ? eval(init) : Value::string("copy");
+  Value rate = eval(momentum); // for its errors; what it is at an update is computed there
+  if (value.isError() || initial.isError() || rate.isError())
+    return give(Value::error());
+  if (!rate.isNumber() && !(rate.isTensor() && rate.shape().empty())) {
+    scalar(rate, momentum->range, "the momentum");
+    return give(Value::error());
+  }
+  if (rate.isNumber() && (rate.asDouble() < 0 || rate.asDouble() > 1)) {
+    report(Code::BadValue, momentum->range,
+           "the momentum is " + valueText(rate) + ", but must be from 0 to 1");
+    return give(Value::error());
+  }
+  if (!value.isNet() || !value.asNet().place) {
+    Diagnostic &error = report(Code::BadEma, source->range,
+                               label(source->range, "this") + " is " +
+                                   (value.isNet() ? "a net without a place" : typeName(value)) +
+                                   ", but ema follows a net of the method");
+    error.help("give it a place first: net online = " + label(source->range, "..."));
+    return give(Value::error());
+  }
+  NetValue net = value.asNet();
+  std::string path = *net.place;
+  llvm::StringRef root = llvm::StringRef(path).split('.').first;
+  auto rootNet = nets.find(root);
+  if (rootNet != nets.end() && !rootNet->second.emaOf.empty()) {
+    report(Code::BadEma, source->range, "'" + path + "' is an EMA net itself")
+        .note(rootNet->second.range, "declared here")
+        .help("follow its source: ema(" + rootNet->second.emaOf + ", ...)");
+    return give(Value::error());
+  }
+  if (!initial.isString() || (initial.asString() != "copy" && initial.asString() != "fresh")) {
+    report(Code::BadValue, init->range,
+           "init is " + valueText(initial, true) + ", but must be \"copy\" or \"fresh\"");
+    return give(Value::error());
+  }
+  if (!isNew)
+    return true;
+  std::string target = stmt->name.text.str();
+  declareEma(net, target, path, initial.asString() == "fresh", stmt->range);
+  net.place = target;
+  nets[stmt->name.text] = {.range = stmt->name.range, .emaOf = path, .momentum = momentum};
+  return give(Value::net(std::move(net)));
+}
+
+void Elaborator::addState(const std::string &name, nn::StateKind kind, RankedTensorType type,
+                          SourceRange range, llvm::function_ref<Value()> initial) {
+  builder.setInsertionPoint(step);
+  // States come before networks, so that the initial values stand together.
+  for (Operation &op : *step->getBlock())
+    if (isa<ssl::NetOp>(op)) {
+      builder.setInsertionPoint(&op);
+      break;
+    }
+  auto state = ssl::StateOp::create(builder, location(range), name, kind, type);
+  symbols.insert(name);
+  auto [key, isNew] = stateNames.try_emplace(name, name);
+  states[key->getKey()] = {.kind = kind, .type = type, .range = range};
+  Context inside{.kind = ContextKind::Initial,
+                 .block = &state.getInit().emplaceBlock(),
+                 .declared = type};
+  Scoped<Context *> inContext(current, &inside);
+  Value value = initial();
+  if (value.isError())
+    return;
+  if (value.isTensor() && !value.shape().empty() && value.shape() != type.getShape()) {
+    report(Code::ShapesDiffer, range,
+           "'" + llvm::StringRef(name).rsplit('.').second + (llvm::StringRef(name).contains('.') ? "" : name) +
+               "' is " + typeName(type) + ", its initial value is " + typeName(value));
+    return;
+  }
+  if (!value.isTensor() && !value.isNumber() && !(value.isBool() && type.getElementType().isInteger(1))) {
+    report(Code::WrongType, range,
+           "the initial value is " + typeName(value) + ", not " + typeName(type));
+    return;
+  }
+  mlir::Value tensor = materialize(range, value, type.getShape(), type.getElementType());
+  make<nn::YieldOp>(range, tensor);
+}
+
+void Elaborator::runState(const TensorDeclStmt *stmt) {
+  std::optional<RankedTensorType> type = evalTensorType(*stmt->type);
+  if (!declareInMethod(stmt->name))
+    return;
+  if (!type)
+    return bind(stmt->name.text, Value::error(), stmt->name.range);
+  addState(stmt->name.text.str(), nn::StateKind::Other, *type, stmt->name.range,
+           [&] { return eval(stmt->initial); });
+  Binding binding{.name = stmt->name.text, .range = stmt->name.range};
+  binding.state = stmt->name.text.str();
+  binding.stateType = *type;
+  scope->bindings.push_back(std::move(binding));
+}
+
+//===- Loss, metrics, updates -------------------------------------------------------------------------------------------------------------------===//
+
+void Elaborator::runLoss(const LossStmt *stmt) {
+  hasLoss = true;
+  Value value = eval(stmt->value);
+  if (value.isNumber()) {
+    report(Code::NotScalar, stmt->value->range,
+           "the loss is the number " + valueText(value) + ", which no network can change");
+    return;
+  }
+  if (mlir::Value loss = scalar(value, stmt->value->range, "the loss"))
+    make<ssl::LossOp>(stmt->value->range, loss);
+}
+
+void Elaborator::runMetric(const MetricStmt *stmt) {
+  Value value = eval(stmt->value);
+  if (mlir::Value metric = scalar(value, stmt->value->range, "the metric"))
+    make<ssl::MetricOp>(stmt->value->range, stmt->name.text, metric);
+}
+
+static ssl::When whenOf(Moment moment) {
+  switch (moment) {
+  case Moment::BeforeForward: return ssl::When::BeforeForward;
+  case Moment::AfterStep: return ssl::When::AfterStep;
+  default: return ssl::When::AfterLoss;
+  }
+}
+
+void Elaborator::runUpdate(const UpdateStmt *stmt) {
+  llvm::StringRef name = stmt->name.text;
+  if (auto net = nets.find(name); net != nets.end())
+    return runEmaUpdate(stmt, net->second);
+  if (auto state = states.find(name); state != states.end())
+    return runStateUpdate(stmt, state->second);
+  if (Binding *known = scope->findHere(name)) {
+    if (known->value.isError())
+      return;
+    report(Code::BadUpdateTarget, stmt->name.range,
+           "'" + name + "' is " + typeName(known->value) + ", which cannot be updated")
+        .note(known->range, "declared here")
+        .help("only states and EMA nets are updated");
+    return;
+  }
+  std::vector<llvm::StringRef> known;
+  for (auto &[net, info] : nets)
+    known.push_back(net);
+  for (auto &[state, info] : states)
+    if (!state.contains('.'))
+      known.push_back(state);
+  Diagnostic &error = report(Code::UnknownName, stmt->name.range,
+                             "there is no state or EMA net '" + name + "'");
+  if (auto later = methodNames.find(name); later != methodNames.end())
+    error.note(later->second, "it is declared here, further down");
+  else if (auto nearest = nearestName(name, known))
+    error.help("did you mean '" + *nearest + "'?");
+}
+
+void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
+  llvm::StringRef name = stmt->name.text;
+  auto refuse = [&](Code code, const llvm::Twine &why) -> Diagnostic & {
+    return report(code, stmt->name.range, why).note(net.range, "declared here");
+  };
+  if (net.emaOf.empty()) {
+    refuse(Code::BadUpdateTarget, "'" + name + "' is no EMA net: its parameters are changed by 'optimize'");
+    return;
+  }
+  if (stmt->value) {
+    refuse(Code::BadUpdateTarget, "an EMA net is updated without a value")
+        .help("write: update " + name + " " + spelling(stmt->moment));
+    return;
+  }
+  if (net.updated.isValid()) {
+    report(Code::UpdatedTwice, stmt->name.range, "'" + name + "' is updated twice in a step")
+        .note(net.updated, "the first is here");
+    return;
+  }
+  net.updated = stmt->name.range;
+  if (stmt->moment == Moment::AfterLoss) {
+    report(Code::BadUpdateTarget, stmt->momentRange,
+           "an EMA net moves 'before forward' or 'after step'; after the loss its source has not changed yet");
+    return;
+  }
+  auto ema = make<ssl::EmaOp>(stmt->range, name, net.emaOf, whenOf(stmt->moment));
+  Context inside{.kind = ContextKind::Rate, .block = &ema.getMomentum().emplaceBlock()};
+  Scoped<Context *> inContext(current, &inside);
+  Value momentum = eval(net.momentum);
+  if (mlir::Value rate = scalar(momentum, net.momentum->range, "the momentum"))
+    make<nn::YieldOp>(net.momentum->range, rate);
+}
+
+void Elaborator::runStateUpdate(const UpdateStmt *stmt, StateInfo &state) {
+  llvm::StringRef name = stmt->name.text;
+  if (!stmt->value) {
+    report(Code::BadUpdateTarget, stmt->name.range, "the update of the state '" + name + "' has no value")
+        .note(state.range, "declared here")
+        .help("write: update " + name + " = ... " + spelling(stmt->moment));
+    return;
+  }
+  if (state.updated.isValid()) {
+    report(Code::UpdatedTwice, stmt->name.range, "'" + name + "' is updated twice in a step")
+        .note(state.updated, "the first is here");
+    return;
+  }
+  state.updated = stmt->name.range;
+  auto update = make<ssl::UpdateOp>(stmt->range, name, whenOf(stmt->moment));
+  bool early = stmt->moment == Moment::BeforeForward;
+  Context inside{.kind = early ? ContextKind::BeforeForward : ContextKind::Update,
+                 .block = &update.getValue().emplaceBlock(),
+                 .outer = early ? nullptr : stepContext};
+  Scoped<Context *> inContext(current, &inside);
+  Value value = eval(stmt->value);
+  if (value.isError())
+    return;
+  SourceRange at = stmt->value->range;
+  if (!value.isTensor() && !value.isNumber()) {
+    report(Code::WrongType, at,
+           "the new value of '" + name + "' is " + typeName(value) + ", not a tensor")
+        .note(state.range, "declared here");
+    return;
+  }
+  if (value.isTensor() && value.shape() != state.type.getShape()) {
+    report(Code::ShapesDiffer, at,
+           "'" + name + "' is " + typeName(state.type) + ", its new value is " + typeName(value))
+        .note(state.range, "declared here");
+    return;
+  }
+  mlir::Value tensor =
+      materialize(at, value, state.type.getShape(), state.type.getElementType());
+  if (tensor.getDefiningOp<nn::EnqueueOp>())
+    if (auto declared = dyn_cast_or_null<ssl::StateOp>(method.lookupSymbol(name)))
+      declared.setKind(nn::StateKind::Queue);
+  make<nn::YieldOp>(at, tensor);
+}
+
+//===- Optimizers and features ------------------------------------------------------------------------------------------------------------------===//
+
+void Elaborator::runOptimize(const OptimizeStmt *stmt) {
+  hasOptimizer = true;
+  llvm::SmallVector<Attribute> names;
+  llvm::SmallVector<RankedTensorType> types;
+  bool failed = false;
+  for (const Expr *target : stmt->targets) {
+    Value value = eval(target);
+    if (value.isError()) {
+      failed = true;
+      continue;
+    }
+    std::string path;
+    if (value.isNet())
+      path = value.asNet().place.value_or("");
+    else if (value.isList() && !value.elements().empty() && value.elements()[0].isNet())
+      path = llvm::StringRef(value.elements()[0].asNet().place.value_or("")).rsplit('.').first.str();
+    if (path.empty()) {
+      failed = true;
+      Diagnostic &error =
+          report(Code::NotOptimizable, target->range,
+                 label(target->range, "this") + " is " +
+                     (value.isNet() ? "a net without a place" : typeName(value)) +
+                     ", not a net of the method");
+      error.help("optimize a net or a part of it: optimize online.backbone with sgd(lr: 0.1)");
+      continue;
+    }
+    auto root = nets.find(llvm::StringRef(path).split('.').first);
+    if (root != nets.end() && !root->second.emaOf.empty()) {
+      failed = true;
+      report(Code::NotOptimizable, target->range,
+             "'" + path + "' is an EMA net: it follows '" + root->second.emaOf +
+                 "' and has no gradient")
+          .note(root->second.range, "declared here");
+      continue;
+    }
+    std::string prefix = path + ".";
+    bool any = false;
+    for (auto &[name, state] : states) {
+      if (state.kind != nn::StateKind::Parameter || !name.starts_with(prefix))
+        continue;
+      any = true;
+      if (state.optimized.isValid()) {
+        failed = true;
+        report(Code::OptimizedTwice, target->range, "'" + name + "' has an optimizer already")
+            .note(state.optimized, "this one");
+        break;
+      }
+      state.optimized = target->range;
+      names.push_back(builder.getStringAttr(name));
+      types.push_back(state.type);
+    }
+    if (!any) {
+      failed = true;
+      report(Code::NotOptimizable, target->range, "'" + path + "' has no parameters");
+    }
+  }
+  builder.setInsertionPointToEnd(step->getBlock());
+  auto optimize = ssl::OptimizeOp::create(
+      builder, location(stmt->range), nn::OptimizerRule::Sgd, builder.getArrayAttr(names),
+      builder.getDenseBoolArrayAttr({}), builder.getDenseBoolArrayAttr({}),
+      builder.getDictionaryAttr({}));
+  Context inside{.kind = ContextKind::Rate, .block = &optimize.getSchedule().emplaceBlock()};
+  Scoped<Context *> inContext(current, &inside);
+  Value value = eval(stmt->optimizer);
+  if (value.isError())
+    return;
+  SourceRange at = stmt->optimizer->range;
+  if (!value.isOptimizer()) {
+    report(Code::WrongType, at, "'with' asks for an optimizer, but this is " + typeName(value))
+        .help("sgd(lr: 0.1), lars(lr: 0.3) or adamw(lr: 1e-3)");
+    return;
+  }
+  const OptimizerValue &optimizer = value.asOptimizer();
+  mlir::Value rate = scalar(optimizer.learningRate, at, "the learning rate");
+  mlir::Value decay = scalar(optimizer.weightDecay, at, "the weight decay");
+  if (failed || !rate || !decay)
+    return;
+  make<nn::YieldOp>(at, ValueRange{rate, decay});
+  llvm::SmallVector<bool> decays, adapts;
+  for (RankedTensorType type : types) {
+    bool isMatrix = type.getRank() >= 2;
+    decays.push_back(isMatrix || !optimizer.decayMatricesOnly);
+    adapts.push_back(optimizer.adapts && (isMatrix || !optimizer.adaptMatricesOnly));
+  }
+  optimize.setRule(static_cast<nn::OptimizerRule>(optimizer.rule));
+  optimize.setDecay(decays);
+  optimize.setAdapt(adapts);
+  optimize.setOptionsAttr(optimizer.options);
+}
+
+void Elaborator::runRepresent(const RepresentStmt *stmt) {
+  if (represented.isValid()) {
+    report(Code::DuplicateName, stmt->range, "the method has two 'represent'")
+        .note(represented, "the first is here");
+    return;
+  }
+  represented = stmt->range;
+  if (batch == 0)
+    return; // reported at the end
+  builder.setInsertionPointToEnd(step->getBlock());
+  auto represent = ssl::RepresentOp::create(builder, location(stmt->range));
+  Block &body = represent.getBody().emplaceBlock();
+  Context inside{.kind = ContextKind::Represent, .block = &body, .training = false};
+  inside.images = body.addArgument(nn::ImagesType::get(&context, batch), location(stmt->range));
+  Scoped<Context *> inContext(current, &inside);
+  Value value = eval(stmt->value);
+  if (value.isError())
+    return;
+  SourceRange at = stmt->value->range;
+  bool fits = value.isTensor() && value.shape().size() == 2 && value.shape()[0] == batch;
+  if (!fits) {
+    report(value.isTensor() ? Code::WrongRank : Code::WrongType, at,
+           "the features are " + typeName(value) + ", but must be f32[" + llvm::Twine(batch) +
+               ", D], a row for each image of the batch")
+        .help("apply a net to the picture: represent online.backbone(augment.center(image, size: 224))");
+    return;
+  }
+  make<nn::YieldOp>(at, convert(at, value.asTensor(), builder.getF32Type()));
+}
+
+} // namespace doppel::spec

@@ -1,0 +1,342 @@
+// Operators: on numbers computed here, on tensors emitted with every broadcast explicit.
+#include "frontends/spec/Elaborator.h"
+
+#include <cmath>
+
+namespace doppel::spec {
+
+using namespace mlir;
+
+static bool isComparison(BinaryOp op) {
+  return op >= BinaryOp::Equal && op <= BinaryOp::GreaterEqual;
+}
+
+//===- Numbers, strings, lists ------------------------------------------------------------------------------------------------------===//
+
+/// Equality of compile-time values; nothing if they cannot be compared.
+static std::optional<bool> equal(const Value &left, const Value &right) {
+  if (left.isInt() && right.isInt())
+    return left.asInt() == right.asInt();
+  if (left.isNumber() && right.isNumber())
+    return left.asDouble() == right.asDouble();
+  if (left.isBool() && right.isBool())
+    return left.asBool() == right.asBool();
+  if (left.isString() && right.isString())
+    return left.asString() == right.asString();
+  if (left.isSequence() && right.isSequence()) {
+    if (left.elements().size() != right.elements().size())
+      return false;
+    for (auto [a, b] : llvm::zip(left.elements(), right.elements())) {
+      std::optional<bool> same = equal(a, b);
+      if (!same.value_or(false))
+        return same;
+    }
+    return true;
+  }
+  return std::nullopt;
+}
+
+template <typename T> static bool compare(BinaryOp op, const T &left, const T &right) {
+  switch (op) {
+  case BinaryOp::Less: return left < right;
+  case BinaryOp::LessEqual: return left <= right;
+  case BinaryOp::Greater: return left > right;
+  default: return left >= right;
+  }
+}
+
+static std::optional<int64_t> power(int64_t base, int64_t exponent) {
+  int64_t result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) && __builtin_mul_overflow(result, base, &result))
+      return std::nullopt;
+    if (exponent > 1 && __builtin_mul_overflow(base, base, &base))
+      return std::nullopt;
+  }
+  return result;
+}
+
+/// The result of an operator of two ints that gives an int; nothing on overflow.
+static std::optional<int64_t> integerBinary(BinaryOp op, int64_t a, int64_t b) {
+  int64_t result;
+  switch (op) {
+  case BinaryOp::Add:
+    return __builtin_add_overflow(a, b, &result) ? std::nullopt : std::optional(result);
+  case BinaryOp::Subtract:
+    return __builtin_sub_overflow(a, b, &result) ? std::nullopt : std::optional(result);
+  case BinaryOp::Multiply:
+    return __builtin_mul_overflow(a, b, &result) ? std::nullopt : std::optional(result);
+  case BinaryOp::Remainder:
+    if (b == -1)
+      return 0;
+    result = a % b;
+    return result != 0 && (result < 0) != (b < 0) ? result + b : result;
+  case BinaryOp::Power:
+    return power(a, b);
+  default:
+    return std::nullopt;
+  }
+}
+
+static double doubleBinary(BinaryOp op, double a, double b) {
+  switch (op) {
+  case BinaryOp::Add: return a + b;
+  case BinaryOp::Subtract: return a - b;
+  case BinaryOp::Multiply: return a * b;
+  case BinaryOp::Divide: return a / b;
+  case BinaryOp::Remainder: return a - b * std::floor(a / b);
+  default: return std::pow(a, b);
+  }
+}
+
+Value Elaborator::numberBinary(BinaryOp op, const Value &left, const Value &right,
+                               SourceRange range) {
+  if ((op == BinaryOp::Divide || op == BinaryOp::Remainder) && right.asDouble() == 0)
+    return fail(Code::BadValue, range,
+                "division by zero: " + valueText(left) + " " + spelling(op) + " " +
+                    valueText(right));
+  bool integers = left.isInt() && right.isInt() && op != BinaryOp::Divide &&
+                  (op != BinaryOp::Power || right.asInt() >= 0);
+  if (integers) {
+    if (std::optional<int64_t> result = integerBinary(op, left.asInt(), right.asInt()))
+      return Value::integer(*result);
+    return fail(Code::BadValue, range,
+                valueText(left) + " " + spelling(op) + " " + valueText(right) +
+                    " does not fit into an int of 64 bits");
+  }
+  double result = doubleBinary(op, left.asDouble(), right.asDouble());
+  if (!std::isfinite(result))
+    return fail(Code::BadValue, range,
+                valueText(left) + " " + spelling(op) + " " + valueText(right) +
+                    " is not a finite number");
+  return Value::number(result);
+}
+
+//===- Tensors -------------------------------------------------------------------------------------------------------------------------===//
+
+Value Elaborator::matmul(const Value &left, const Value &right, SourceRange leftRange,
+                         SourceRange rightRange, SourceRange range) {
+  std::string leftName = label(leftRange, "the left"), rightName = label(rightRange, "the right");
+  auto both = [&] {
+    return leftName + " is " + (left.isTensor() ? shapeText(left.shape()) : typeName(left)) + ", " +
+           rightName + " is " + (right.isTensor() ? shapeText(right.shape()) : typeName(right));
+  };
+  if (!left.isTensor() || !right.isTensor())
+    return fail(Code::BadOperands, range, both() + ": '@' takes two tensors");
+  llvm::ArrayRef<int64_t> a = left.shape(), b = right.shape();
+  if (a.size() < 2 || b.size() != a.size()) {
+    Diagnostic &error =
+        report(Code::WrongRank, range, both() + ": '@' takes two matrices, or two stacks of them");
+    if (a.size() == 2 && b.size() == 1)
+      error.help("for a vector use sum(" + leftName + " * " + rightName + ", axis: 1)");
+    return Value::error();
+  }
+  size_t rank = a.size();
+  for (size_t axis = 0; axis + 2 < rank; ++axis)
+    if (a[axis] != b[axis])
+      return fail(Code::ShapesDiffer, range, both() + ": axis " + llvm::Twine(axis) + " differs");
+  if (a[rank - 1] != b[rank - 2]) {
+    Diagnostic &error = report(Code::ShapesDiffer, range,
+                               both() + ": the inner axes " + llvm::Twine(a[rank - 1]) + " and " +
+                                   llvm::Twine(b[rank - 2]) + " differ");
+    if (a[rank - 1] == b[rank - 1])
+      error.help("transpose one: " + leftName + " @ transpose(" + rightName + ")");
+    return Value::error();
+  }
+  Type f32Type = builder.getF32Type();
+  mlir::Value lhs = convert(leftRange, left.asTensor(), f32Type);
+  mlir::Value rhs = convert(rightRange, right.asTensor(), f32Type);
+  llvm::SmallVector<int64_t> result(a.drop_back());
+  result.push_back(b[rank - 1]);
+  if (rank > 3) {
+    int64_t stack = 1;
+    for (int64_t size : a.drop_back(2))
+      stack *= size;
+    lhs = reshape(range, lhs, {stack, a[rank - 2], a[rank - 1]});
+    rhs = reshape(range, rhs, {stack, b[rank - 2], b[rank - 1]});
+    mlir::Value product =
+        make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs, rhs, UnitAttr(),
+                           UnitAttr());
+    return Value::tensor(reshape(range, product, result));
+  }
+  return Value::tensor(
+      make<nn::MatmulOp>(range, f32(result), lhs, rhs, UnitAttr(), UnitAttr()).getResult());
+}
+
+static nn::ComparePredicate predicateOf(BinaryOp op) {
+  switch (op) {
+  case BinaryOp::Equal: return nn::ComparePredicate::EQ;
+  case BinaryOp::NotEqual: return nn::ComparePredicate::NE;
+  case BinaryOp::Less: return nn::ComparePredicate::LT;
+  case BinaryOp::LessEqual: return nn::ComparePredicate::LE;
+  case BinaryOp::Greater: return nn::ComparePredicate::GT;
+  default: return nn::ComparePredicate::GE;
+  }
+}
+
+Value Elaborator::tensorBinary(BinaryOp op, const Value &left, const Value &right,
+                               SourceRange leftRange, SourceRange rightRange, SourceRange range) {
+  auto isBool = [](const Value &value) {
+    return value.isBool() || (value.isTensor() && value.tensorType().getElementType().isInteger(1));
+  };
+  bool logical = op == BinaryOp::And || op == BinaryOp::Or;
+  if (logical != (isBool(left) || isBool(right)) || isBool(left) != isBool(right)) {
+    Diagnostic &error = report(Code::BadOperands, range,
+                               "'" + spelling(op) + "' does not apply to " + typeName(left) +
+                                   " and " + typeName(right));
+    if (!logical)
+      error.help("float(x) makes numbers 0 and 1 of bools");
+    return Value::error();
+  }
+  // Small powers are products: exact, and their derivative needs no logarithm.
+  if (op == BinaryOp::Power && left.isTensor() && right.isNumber()) {
+    double exponent = right.asDouble();
+    mlir::Value x = convert(leftRange, left.asTensor(), builder.getF32Type());
+    auto product = [&](mlir::Value a, mlir::Value b) -> mlir::Value {
+      return make<nn::MulOp>(range, a.getType(), a, b);
+    };
+    if (exponent == 1)
+      return Value::tensor(x);
+    if (exponent == 2)
+      return Value::tensor(product(x, x));
+    if (exponent == 3)
+      return Value::tensor(product(product(x, x), x));
+    if (exponent == 0.5)
+      return Value::tensor(make<nn::SqrtOp>(range, x.getType(), x));
+    if (exponent == -0.5)
+      return Value::tensor(make<nn::RsqrtOp>(range, x.getType(), x));
+  }
+  if (op == BinaryOp::Divide && right.isNumber() && right.asDouble() == 0)
+    return fail(Code::BadValue, range, "division by zero");
+
+  mlir::Value a, b;
+  if (!unify(left, right, leftRange, rightRange, range, a, b))
+    return Value::error();
+  if ((op == BinaryOp::Divide || op == BinaryOp::Power) && !isBool(left)) {
+    a = convert(leftRange, a, builder.getF32Type());
+    b = convert(rightRange, b, builder.getF32Type());
+  }
+  Type type = a.getType();
+  switch (op) {
+  case BinaryOp::Add:
+    return Value::tensor(make<nn::AddOp>(range, type, a, b));
+  case BinaryOp::Subtract:
+    return Value::tensor(make<nn::SubOp>(range, type, a, b));
+  case BinaryOp::Multiply:
+    return Value::tensor(make<nn::MulOp>(range, type, a, b));
+  case BinaryOp::Divide:
+    return Value::tensor(make<nn::DivOp>(range, type, a, b));
+  case BinaryOp::Remainder:
+    return Value::tensor(make<nn::RemOp>(range, type, a, b));
+  case BinaryOp::Power:
+    return Value::tensor(make<nn::PowOp>(range, type, a, b));
+  case BinaryOp::And:
+    return Value::tensor(make<nn::AndOp>(range, type, a, b));
+  case BinaryOp::Or:
+    return Value::tensor(make<nn::OrOp>(range, type, a, b));
+  default: {
+    auto result = tensorType(cast<RankedTensorType>(type).getShape(), builder.getI1Type());
+    return Value::tensor(make<nn::CompareOp>(range, result, predicateOf(op), a, b));
+  }
+  }
+}
+
+//===- All operands ----------------------------------------------------------------------------------------------------------------------===//
+
+Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
+                         SourceRange rightRange, SourceRange range) {
+  if (left.isError() || right.isError())
+    return Value::error();
+  if (op == BinaryOp::MatMul)
+    return matmul(left, right, leftRange, rightRange, range);
+  auto isOperand = [](const Value &v) { return v.isTensor() || v.isNumber() || v.isBool(); };
+  if ((left.isTensor() && isOperand(right)) || (right.isTensor() && isOperand(left)))
+    return tensorBinary(op, left, right, leftRange, rightRange, range);
+  if (op == BinaryOp::Equal || op == BinaryOp::NotEqual)
+    if (std::optional<bool> same = equal(left, right))
+      return Value::boolean(*same == (op == BinaryOp::Equal));
+  if (left.isNumber() && right.isNumber()) {
+    if (!isComparison(op))
+      return numberBinary(op, left, right, range);
+    return Value::boolean(left.isInt() && right.isInt()
+                              ? compare(op, left.asInt(), right.asInt())
+                              : compare(op, left.asDouble(), right.asDouble()));
+  }
+  if (left.isString() && right.isString()) {
+    if (op == BinaryOp::Add)
+      return Value::string((left.asString() + right.asString()).str());
+    if (isComparison(op))
+      return Value::boolean(compare(op, left.asString(), right.asString()));
+  }
+  if (op == BinaryOp::Add && left.isList() && right.isList()) {
+    std::vector<Value> joined(left.elements());
+    llvm::append_range(joined, right.elements());
+    return Value::list(std::move(joined));
+  }
+  Diagnostic &error =
+      report(Code::BadOperands, range,
+             "'" + spelling(op) + "' does not apply to " + label(leftRange, "the left") + ", " +
+                 typeName(left) + ", and " + label(rightRange, "the right") + ", " +
+                 typeName(right));
+  if (left.isImage() || right.isImage())
+    error.help("a picture becomes a tensor as a view: view x = augment.simclr(image, size: 32)");
+  else if (left.isCallable() || right.isCallable())
+    error.help("call the function: f(...)");
+  return Value::error();
+}
+
+Value Elaborator::evalBinary(const BinaryExpr *expr) {
+  if (expr->op == BinaryOp::And || expr->op == BinaryOp::Or)
+    return evalLogical(expr);
+  Value left = eval(expr->left);
+  Value right = eval(expr->right);
+  return binary(expr->op, left, right, expr->left->range, expr->right->range, expr->range);
+}
+
+Value Elaborator::evalLogical(const BinaryExpr *expr) {
+  Value left = eval(expr->left);
+  if (left.isBool() && left.asBool() == (expr->op == BinaryOp::Or))
+    return left; // the right side is not evaluated
+  Value right = eval(expr->right);
+  if (left.isError() || right.isError())
+    return Value::error();
+  if (left.isBool() && right.isBool())
+    return right;
+  if (left.isTensor() || right.isTensor())
+    return binary(expr->op, left, right, expr->left->range, expr->right->range, expr->range);
+  return fail(Code::BadOperands, expr->range,
+              "'" + spelling(expr->op) + "' does not apply to " + typeName(left) + " and " +
+                  typeName(right) + ": it takes bools");
+}
+
+Value Elaborator::evalUnary(const UnaryExpr *expr) {
+  Value operand = eval(expr->operand);
+  if (operand.isError())
+    return operand;
+  bool isBoolTensor =
+      operand.isTensor() && operand.tensorType().getElementType().isInteger(1);
+  if (expr->op == UnaryOp::Not) {
+    if (operand.isBool())
+      return Value::boolean(!operand.asBool());
+    if (isBoolTensor)
+      return Value::tensor(
+          make<nn::NotOp>(expr->range, operand.tensorType(), operand.asTensor()));
+  } else {
+    if (operand.isInt()) {
+      int64_t negated;
+      if (__builtin_sub_overflow(int64_t(0), operand.asInt(), &negated))
+        return fail(Code::BadValue, expr->range, "the result does not fit into an int of 64 bits");
+      return Value::integer(negated);
+    }
+    if (operand.isNumber())
+      return Value::number(-operand.asDouble());
+    if (operand.isTensor() && !isBoolTensor)
+      return Value::tensor(
+          make<nn::NegOp>(expr->range, operand.tensorType(), operand.asTensor()));
+  }
+  return fail(Code::BadOperands, expr->range,
+              "'" + spelling(expr->op) + "' does not apply to " +
+                  label(expr->operand->range, "the operand") + ", " + typeName(operand));
+}
+
+} // namespace doppel::spec

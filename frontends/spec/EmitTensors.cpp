@@ -1,0 +1,293 @@
+// The tensor operations that several parts of the elaborator share: shapes and types made to agree, every broadcast explicit, locations, the limit on
+// the number of operations.
+#include "frontends/spec/Elaborator.h"
+
+#include <cmath>
+
+namespace doppel::spec {
+
+using namespace mlir;
+
+constexpr size_t maxOperations = 1'000'000;
+constexpr int64_t maxStream = int64_t(1) << 24;
+
+//===- Locations and limits ---------------------------------------------------------------------------------------------------------------===//
+
+Location Elaborator::fileLocation(SourceRange range) {
+  if (!range.isValid())
+    return UnknownLoc::get(&context);
+  LineColumn at = sources.lineColumn(range.file, range.begin);
+  return FileLineColLoc::get(&context, sources.path(range.file), at.line, at.column);
+}
+
+/// The place in the text; inside of a function "name"(place) called at the caller's place, and so on to the method.
+Location Elaborator::location(SourceRange range) {
+  Location place = fileLocation(range);
+  if (!frame->callLocation)
+    return place;
+  return CallSiteLoc::get(NameLoc::get(builder.getStringAttr(frame->name), place),
+                          *frame->callLocation);
+}
+
+void Elaborator::countOperation(SourceRange range) {
+  if (++operations <= maxOperations || gaveUp)
+    return;
+  report(Code::TooLarge, range, "the spec unrolls to more than a million operations");
+  gaveUp = true;
+}
+
+int64_t Elaborator::nextStream(SourceRange range) {
+  current->drewRandom = true;
+  if (streams + 1 >= maxStream && !gaveUp) {
+    report(Code::TooLarge, range, "the spec draws random numbers at more than 16 million places");
+    gaveUp = true;
+  }
+  return gaveUp ? 0 : streams++;
+}
+
+//===- Types and shapes -------------------------------------------------------------------------------------------------------------------===//
+
+RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
+  return RankedTensorType::get(shape, element);
+}
+
+RankedTensorType Elaborator::f32(llvm::ArrayRef<int64_t> shape) {
+  return RankedTensorType::get(shape, builder.getF32Type());
+}
+
+mlir::Value Elaborator::constant(SourceRange range, RankedTensorType type, double value) {
+  return make<nn::ConstantOp>(range, type, value);
+}
+
+mlir::Value Elaborator::convert(SourceRange range, mlir::Value value, Type element) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getElementType() == element)
+    return value;
+  return make<nn::ConvertOp>(range, tensorType(type.getShape(), element), value);
+}
+
+mlir::Value Elaborator::reshape(SourceRange range, mlir::Value value,
+                                llvm::ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getShape() == shape)
+    return value;
+  return make<nn::ReshapeOp>(range, tensorType(shape, type.getElementType()), value);
+}
+
+mlir::Value Elaborator::broadcastTo(SourceRange range, mlir::Value value,
+                                    llvm::ArrayRef<int64_t> shape) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getShape() == shape)
+    return value;
+  // Axes that stretch are dropped first, since nn.broadcast only adds axes.
+  size_t lead = shape.size() - type.getRank();
+  llvm::SmallVector<int64_t> kept, dims;
+  for (auto [axis, size] : llvm::enumerate(type.getShape())) {
+    if (size == 1 && shape[lead + axis] != 1)
+      continue;
+    kept.push_back(size);
+    dims.push_back(lead + axis);
+  }
+  mlir::Value narrow = reshape(range, value, kept);
+  auto result = tensorType(shape, type.getElementType());
+  return make<nn::BroadcastOp>(range, result, narrow, builder.getDenseI64ArrayAttr(dims));
+}
+
+std::optional<llvm::SmallVector<int64_t>>
+Elaborator::broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t> right,
+                            llvm::StringRef leftName, llvm::StringRef rightName,
+                            SourceRange range) {
+  size_t rank = std::max(left.size(), right.size());
+  llvm::SmallVector<int64_t> result(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    int64_t a = i < left.size() ? left[left.size() - 1 - i] : 1;
+    int64_t b = i < right.size() ? right[right.size() - 1 - i] : 1;
+    if (a != b && a != 1 && b != 1) {
+      std::string which = left.size() == right.size()
+                              ? "axis " + std::to_string(rank - 1 - i) + " differs"
+                              : "counted from the last, axis " + std::to_string(i) + " differs";
+      Diagnostic &error =
+          report(Code::CannotBroadcast, range,
+                 leftName + " is " + shapeText(left) + ", " + rightName + " is " +
+                     shapeText(right) + ": " + which + " (" + llvm::Twine(a) + " and " +
+                     llvm::Twine(b) + ")");
+      if (left.size() == right.size() + 1 && left[0] == right[0])
+        error.help("keep the reduced axis as 1: keep: true");
+      return std::nullopt;
+    }
+    result[rank - 1 - i] = a == 1 ? b : a;
+  }
+  return result;
+}
+
+mlir::Value Elaborator::materialize(SourceRange range, const Value &value,
+                                    llvm::ArrayRef<int64_t> shape, Type element) {
+  if (value.isTensor())
+    return broadcastTo(range, convert(range, value.asTensor(), element), shape);
+  double number = value.isBool() ? value.asBool() : value.asDouble();
+  return constant(range, tensorType(shape, element), number);
+}
+
+Type Elaborator::commonElement(const Value &left, const Value &right) {
+  auto rank = [](const Value &value) {
+    if (value.isBool())
+      return 0;
+    if (value.isInt())
+      return 1;
+    if (!value.isTensor())
+      return 2;
+    Type element = value.tensorType().getElementType();
+    return element.isInteger(1) ? 0 : element.isInteger() ? 1 : 2;
+  };
+  switch (std::max(rank(left), rank(right))) {
+  case 0: return builder.getI1Type();
+  case 1: return builder.getI32Type();
+  default: return builder.getF32Type();
+  }
+}
+
+bool Elaborator::unify(const Value &left, const Value &right, SourceRange leftRange,
+                       SourceRange rightRange, SourceRange range, mlir::Value &leftTensor,
+                       mlir::Value &rightTensor) {
+  Type element = commonElement(left, right);
+  llvm::SmallVector<int64_t> shape;
+  if (left.isTensor() && right.isTensor()) {
+    auto common = broadcastShapes(left.shape(), right.shape(), label(leftRange, "the left"),
+                                  label(rightRange, "the right"), range);
+    if (!common)
+      return false;
+    shape = std::move(*common);
+  } else {
+    shape = llvm::to_vector((left.isTensor() ? left : right).shape());
+  }
+  leftTensor = materialize(leftRange, left, shape, element);
+  rightTensor = materialize(rightRange, right, shape, element);
+  return true;
+}
+
+//===- Operations -------------------------------------------------------------------------------------------------------------------------===//
+
+mlir::Value Elaborator::reduce(SourceRange range, nn::ReduceKind kind, mlir::Value value,
+                               llvm::ArrayRef<int64_t> dims, bool keep) {
+  auto type = cast<RankedTensorType>(value.getType());
+  llvm::SmallVector<int64_t> sorted(dims), reduced, kept;
+  llvm::sort(sorted);
+  for (auto [axis, size] : llvm::enumerate(type.getShape())) {
+    bool gone = llvm::is_contained(sorted, static_cast<int64_t>(axis));
+    if (!gone)
+      reduced.push_back(size);
+    kept.push_back(gone ? 1 : size);
+  }
+  if (!sorted.empty())
+    value = make<nn::ReduceOp>(range, tensorType(reduced, type.getElementType()), kind, value,
+                               builder.getDenseI64ArrayAttr(sorted));
+  return keep ? reshape(range, value, kept) : value;
+}
+
+mlir::Value Elaborator::slice(SourceRange range, mlir::Value value, llvm::ArrayRef<int64_t> offsets,
+                              llvm::ArrayRef<int64_t> sizes) {
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getShape() == sizes)
+    return value;
+  llvm::SmallVector<int64_t> strides(sizes.size(), 1);
+  return make<nn::SliceOp>(range, tensorType(sizes, type.getElementType()), value,
+                           builder.getDenseI64ArrayAttr(offsets),
+                           builder.getDenseI64ArrayAttr(strides));
+}
+
+mlir::Value Elaborator::concat(SourceRange range, llvm::ArrayRef<mlir::Value> values,
+                               int64_t axis) {
+  if (values.size() == 1)
+    return values[0];
+  auto type = cast<RankedTensorType>(values[0].getType());
+  llvm::SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = 0;
+  for (mlir::Value value : values)
+    shape[axis] += cast<RankedTensorType>(value.getType()).getDimSize(axis);
+  return make<nn::ConcatOp>(range, tensorType(shape, type.getElementType()), ValueRange(values),
+                            builder.getI64IntegerAttr(axis));
+}
+
+mlir::Value Elaborator::transpose(SourceRange range, mlir::Value value,
+                                  llvm::ArrayRef<int64_t> permutation) {
+  auto type = cast<RankedTensorType>(value.getType());
+  llvm::SmallVector<int64_t> shape;
+  for (int64_t axis : permutation)
+    shape.push_back(type.getDimSize(axis));
+  return make<nn::TransposeOp>(range, tensorType(shape, type.getElementType()), value,
+                               builder.getDenseI64ArrayAttr(permutation));
+}
+
+mlir::Value Elaborator::scalar(const Value &value, SourceRange range, llvm::StringRef what) {
+  if (value.isError())
+    return nullptr;
+  if (value.isNumber())
+    return constant(range, f32({}), value.asDouble());
+  if (value.isTensor() && value.shape().empty())
+    return convert(range, value.asTensor(), builder.getF32Type());
+  Diagnostic &error = report(Code::NotScalar, range,
+                             what + " is " + typeName(value) + ", but must be a scalar, f32[]");
+  if (value.isTensor())
+    error.help("reduce it: mean(" + label(range, "x") + ")");
+  return nullptr;
+}
+
+mlir::Value Elaborator::readState(llvm::StringRef path, RankedTensorType type, SourceRange range) {
+  mlir::Value &read = current->reads[path];
+  if (!read)
+    read = make<nn::ReadOp>(range, type, path);
+  return read;
+}
+
+Value Elaborator::runScalar(llvm::StringRef name, SourceRange range) {
+  static constexpr llvm::StringRef names[] = {"step", "steps_per_epoch", "epochs", "samples",
+                                              "epoch", "total_steps"};
+  if (!llvm::is_contained(names, name))
+    return Value();
+  if (current->kind == ContextKind::Initial || current->kind == ContextKind::Represent)
+    return fail(Code::NotAvailableHere, range,
+                "'" + name + "' is a value of the running training, which " +
+                    (current->kind == ContextKind::Initial ? "an initial value" : "'represent'") +
+                    " cannot use");
+  auto read = [&](nn::RunValue which) {
+    mlir::Value &value = current->runScalars[static_cast<size_t>(which)];
+    if (!value)
+      value = make<nn::RunScalarOp>(range, f32({}), which);
+    return value;
+  };
+  if (name == "step")
+    return Value::tensor(read(nn::RunValue::Step));
+  if (name == "steps_per_epoch")
+    return Value::tensor(read(nn::RunValue::StepsPerEpoch));
+  if (name == "epochs")
+    return Value::tensor(read(nn::RunValue::Epochs));
+  if (name == "samples")
+    return Value::tensor(read(nn::RunValue::Samples));
+  mlir::Value perEpoch = read(nn::RunValue::StepsPerEpoch);
+  if (name == "total_steps") {
+    mlir::Value epochs = read(nn::RunValue::Epochs);
+    return Value::tensor(make<nn::MulOp>(range, f32({}), epochs, perEpoch));
+  }
+  mlir::Value step = read(nn::RunValue::Step);
+  mlir::Value quotient = make<nn::DivOp>(range, f32({}), step, perEpoch);
+  return Value::tensor(make<nn::FloorOp>(range, f32({}), quotient));
+}
+
+mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange range) {
+  if (image.size == 0) {
+    Diagnostic &error =
+        report(Code::NoFixedSize, range, "the picture has no fixed size, so it cannot be a tensor");
+    error.help("crop it: augment.random_resized_crop(image, size: 32), or center_crop(image, 32)");
+    return nullptr;
+  }
+  if (image.stages.size() > 64) {
+    report(Code::TooLarge, range,
+           "the view has " + llvm::Twine(image.stages.size()) + " operations, at most 64 are possible");
+    return nullptr;
+  }
+  auto type = f32({batch, image.size, image.size, 3});
+  return make<nn::AugmentOp>(range, type, current->images, builder.getArrayAttr(image.stages),
+                             builder.getI64IntegerAttr(nextStream(range)));
+}
+
+} // namespace doppel::spec
