@@ -42,6 +42,11 @@ static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
 
 /// fused -> plan: buffers at offsets, launches, calls.
 static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addNestedPass<func::FuncOp>(createOrderUpdates());
+  manager.addPass(createPlaceProgram());
+  manager.addPass(createElideCopies());
+  manager.addPass(createPlanMemory());
+  manager.addPass(createVerifyMemory());
   addVerifier(manager, "plan");
 }
 

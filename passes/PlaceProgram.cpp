@@ -1,6 +1,7 @@
 // Turns the functions of the `fused` phase into programs over buffers. States get their final offsets here; every other value gets an
 // allocation of its own. The result is right but wasteful: reads and writes of states, packs and concatenations are copies.
 #include "passes/Passes.h"
+#include "passes/PlanEffects.h"
 
 #include "dialects/plan/KernelForm.h"
 #include "dialects/plan/PlanDialect.h"
@@ -238,10 +239,18 @@ LogicalResult FunctionPlacer::placeConcat(nn::ConcatOp concat) {
   return success();
 }
 
+/// Kernels write aligned buffers alone, so a gap that is not aligned is copied from one that is.
 void FunctionPlacer::fillWithZeros(Location location, Value buffer) {
+  if (rangeOf(buffer).begin % plan::alignment) {
+    Value zeros = allocate(location, cast<plan::BufferType>(buffer.getType()).getValue());
+    fillWithZeros(location, zeros);
+    copy(location, zeros, buffer);
+    return;
+  }
   auto type = cast<RankedTensorType>(cast<plan::BufferType>(buffer.getType()).getValue());
   Region body;
-  OpBuilder builder = OpBuilder::atBlockEnd(&body.emplaceBlock());
+  OpBuilder builder(location.getContext());
+  builder.setInsertionPointToEnd(&body.emplaceBlock());
   auto zero = DenseElementsAttr::get(type, builder.getFloatAttr(type.getElementType(), 0.0));
   Value zeros = nn::ConstantOp::create(builder, location, type, zero);
   nn::YieldOp::create(builder, location, zeros);

@@ -1,0 +1,50 @@
+// Reads MLIR's nested locations the way a person reads an error: one file, one line, one name.
+#include "codegen/artifact/Locations.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <tuple>
+
+using namespace mlir;
+
+namespace doppel {
+
+bool SpecLocation::operator<(const SpecLocation &other) const {
+  return std::tie(file, line, column, expression) <
+         std::tie(other.file, other.line, other.column, other.expression);
+}
+
+/// Fills in what is still missing; the outermost name and the first place win.
+static void visit(Location location, SpecLocation &found) {
+  llvm::TypeSwitch<LocationAttr>(location)
+      .Case([&](FileLineColLoc place) {
+        if (!found.file.empty())
+          return;
+        found.file = place.getFilename().str();
+        found.line = place.getLine();
+        found.column = place.getColumn();
+      })
+      .Case([&](NameLoc name) {
+        if (found.expression.empty())
+          found.expression = name.getName().str();
+        visit(name.getChildLoc(), found);
+      })
+      .Case([&](FusedLoc fused) {
+        for (Location part : fused.getLocations())
+          visit(part, found);
+      })
+      .Case([&](CallSiteLoc call) {
+        visit(call.getCallee(), found);
+        visit(call.getCaller(), found);
+      });
+}
+
+SpecLocation describeLocation(Location location, StringRef fallback) {
+  SpecLocation found;
+  visit(location, found);
+  if (found.expression.empty())
+    found.expression = fallback.str();
+  return found;
+}
+
+} // namespace doppel

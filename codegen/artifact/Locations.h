@@ -1,0 +1,22 @@
+// Where in the spec an instruction comes from, and what expression it computes.
+#pragma once
+
+#include "mlir/IR/Location.h"
+#include "mlir/IR/Operation.h"
+
+#include <string>
+
+namespace doppel {
+
+struct SpecLocation {
+  std::string file; ///< empty if unknown
+  uint32_t line = 0, column = 0;
+  std::string expression; ///< "grad of conv2d": the location's name, or else `fallback`
+
+  bool operator<(const SpecLocation &other) const;
+};
+
+/// The first place in a file that the location names.
+SpecLocation describeLocation(mlir::Location location, llvm::StringRef fallback);
+
+} // namespace doppel

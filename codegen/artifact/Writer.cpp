@@ -1,0 +1,450 @@
+// One table of the schema for each operation of `plan`; indices are positions in the module. Nothing here depends on time, on addresses or
+// on the order of a hash table, so equal modules give equal bytes.
+#include "codegen/artifact/Writer.h"
+
+#include "codegen/artifact/Locations.h"
+#include "dialects/plan/PlanDialect.h"
+#include "runtime/schema/Abi.h"
+#include "runtime/schema/Format.h"
+#include "runtime/schema/program_generated.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+using namespace mlir;
+
+namespace doppel {
+
+namespace {
+
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+// The dialects' enums have the schema's numbers.
+static_assert(uint32_t(plan::ArenaKind::Io) == uint32_t(schema::ArenaKind::Io) &&
+              uint32_t(plan::LibraryOp::RandomPermutation) ==
+                  uint32_t(schema::LibraryOp::RandomPermutation) &&
+              uint32_t(plan::LibraryOp::MaxPool2D) == uint32_t(schema::LibraryOp::MaxPool2D) &&
+              uint32_t(plan::CollectiveKind::Broadcast) ==
+                  uint32_t(schema::CollectiveKind::Broadcast) &&
+              uint32_t(nn::StateKind::Other) == uint32_t(schema::StateKind::Other) &&
+              uint32_t(nn::StateKind::Ema) == uint32_t(schema::StateKind::Ema) &&
+              uint32_t(nn::KernelKind::Augment) == uint32_t(schema::KernelKind::Augment) &&
+              uint32_t(nn::KernelKind::Segment) == uint32_t(schema::KernelKind::Segment));
+
+std::optional<schema::DType> dtypeOf(Type element) {
+  if (element.isF32())
+    return schema::DType::F32;
+  if (element.isF64())
+    return schema::DType::F64;
+  if (element.isInteger(64))
+    return schema::DType::I64;
+  if (element.isInteger(32))
+    return schema::DType::I32;
+  if (element.isInteger(8))
+    return schema::DType::U8;
+  if (element.isInteger(1))
+    return schema::DType::Bool;
+  return std::nullopt;
+}
+
+class ProgramWriter {
+public:
+  ProgramWriter(ModuleOp module, const ArtifactParts &parts) : module(module), parts(parts) {}
+
+  /// The FlatBuffer's bytes.
+  FailureOr<std::string> write();
+
+private:
+  template <typename T> auto vectorOf(const std::vector<T> &items) {
+    return builder.CreateVector(items);
+  }
+  Offset<flatbuffers::String> text(StringRef value) {
+    return builder.CreateString(value.data(), value.size());
+  }
+
+  FailureOr<uint32_t> bufferIndex(StringRef arena, int64_t offset, Type value, Location location);
+  FailureOr<uint32_t> bufferIndex(Value buffer);
+  FailureOr<std::vector<uint32_t>> bufferIndices(ValueRange buffers);
+  uint32_t locationIndex(Location location, StringRef fallback);
+  LogicalResult writeFunction(plan::FuncOp function);
+  LogicalResult writeInstruction(Operation *op, std::vector<Offset<schema::Instruction>> &list);
+  FailureOr<Offset<schema::NamedBuffer>> named(StringRef name, Value buffer);
+  std::string summaryOf(Operation *op);
+  Offset<flatbuffers::Vector<Offset<schema::Param>>> writeParams();
+
+  ModuleOp module;
+  const ArtifactParts &parts;
+  FlatBufferBuilder builder{1 << 16};
+  llvm::StringMap<uint32_t> arenaIndex, kernelIndex;
+  llvm::StringMap<std::string> kernelSummary;
+  std::map<std::tuple<uint32_t, int64_t, const void *>, uint32_t> bufferIndexOf;
+  std::map<SpecLocation, uint32_t> locationIndexOf;
+  std::vector<Offset<schema::Buffer>> buffers;
+  std::vector<Offset<schema::Location>> locations;
+  std::vector<Offset<schema::Function>> functions;
+};
+
+FailureOr<uint32_t> ProgramWriter::bufferIndex(StringRef arena, int64_t offset, Type value,
+                                               Location location) {
+  uint32_t in = arenaIndex.lookup(arena);
+  auto [entry, added] =
+      bufferIndexOf.try_emplace({in, offset, value.getAsOpaquePointer()}, buffers.size());
+  if (!added)
+    return entry->second;
+  schema::DType dtype = schema::DType::RunScalars;
+  std::vector<int64_t> shape;
+  if (auto images = dyn_cast<nn::ImagesType>(value)) {
+    dtype = schema::DType::ImageRef;
+    shape = {images.getBatch()};
+  } else if (auto tensor = dyn_cast<RankedTensorType>(value)) {
+    std::optional<schema::DType> known = dtypeOf(tensor.getElementType());
+    if (!known)
+      return emitError(location) << "an artifact cannot hold elements of type "
+                                 << tensor.getElementType();
+    dtype = *known;
+    shape.assign(tensor.getShape().begin(), tensor.getShape().end());
+  }
+  buffers.push_back(schema::CreateBuffer(builder, in, offset, dtype, vectorOf(shape)));
+  return entry->second;
+}
+
+FailureOr<uint32_t> ProgramWriter::bufferIndex(Value buffer) {
+  auto placed = buffer.getDefiningOp<plan::BufferOp>();
+  if (!placed)
+    return emitError(buffer.getLoc()) << "a buffer has no place in an arena yet: run plan-memory";
+  return bufferIndex(placed.getArena(), placed.getOffset(), placed.getType().getValue(),
+                     buffer.getLoc());
+}
+
+FailureOr<std::vector<uint32_t>> ProgramWriter::bufferIndices(ValueRange values) {
+  std::vector<uint32_t> indices;
+  for (Value value : values) {
+    FailureOr<uint32_t> index = bufferIndex(value);
+    if (failed(index))
+      return failure();
+    indices.push_back(*index);
+  }
+  return indices;
+}
+
+uint32_t ProgramWriter::locationIndex(Location location, StringRef fallback) {
+  SpecLocation described = describeLocation(location, fallback);
+  auto [entry, added] = locationIndexOf.try_emplace(described, locations.size());
+  if (added)
+    locations.push_back(schema::CreateLocation(builder, text(described.file), described.line,
+                                               described.column, text(described.expression)));
+  return entry->second;
+}
+
+/// What an instruction computes, for one whose location has no name: "exp, mul, sum" of a kernel, or the library's operation.
+std::string ProgramWriter::summaryOf(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::string>(op)
+      .Case([&](plan::LaunchOp launch) { return kernelSummary.lookup(launch.getKernel()); })
+      .Case([&](plan::CallOp call) { return stringifyLibraryOp(call.getCallee()).str(); })
+      .Case([&](plan::CollectiveOp collective) {
+        return stringifyCollectiveKind(collective.getKind()).str();
+      })
+      .Default([&](Operation *) { return op->getName().stripDialect().str(); });
+}
+
+std::string summarize(plan::KernelOp kernel) {
+  std::string text;
+  int count = 0;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (isa<nn::ConstantOp, nn::BroadcastOp, nn::ReshapeOp>(op))
+      continue;
+    if (++count > 6)
+      return text + ", ...";
+    text += (text.empty() ? "" : ", ") + op.getName().stripDialect().str();
+  }
+  return text.empty() ? stringifyKernelKind(kernel.getKind()).str() : text;
+}
+
+LogicalResult ProgramWriter::writeInstruction(Operation *op,
+                                              std::vector<Offset<schema::Instruction>> &list) {
+  uint32_t location = locationIndex(op->getLoc(), summaryOf(op));
+  auto add = [&](schema::Operation type, Offset<void> operation) {
+    list.push_back(schema::CreateInstruction(builder, type, operation, location));
+    return success();
+  };
+  auto each = [&](ValueRange values, auto use) -> LogicalResult {
+    FailureOr<std::vector<uint32_t>> indices = bufferIndices(values);
+    return failed(indices) ? failure() : use(*indices);
+  };
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](plan::LaunchOp launch) {
+        SmallVector<Value> all(launch.getInputs());
+        llvm::append_range(all, launch.getOutputs());
+        return each(all, [&](const std::vector<uint32_t> &indices) {
+          auto table = schema::CreateLaunch(builder, kernelIndex.lookup(launch.getKernel()),
+                                            vectorOf(indices), launch.getOutputs().size());
+          return add(schema::Operation::Launch, table.Union());
+        });
+      })
+      .Case([&](plan::CallOp call) {
+        return each(call.getInputs(), [&](const std::vector<uint32_t> &inputs) {
+          return each(call.getOutputs(), [&](const std::vector<uint32_t> &outputs) {
+            auto in = vectorOf(inputs);
+            auto out = vectorOf(outputs);
+            auto ints = vectorOf(std::vector<int64_t>(call.getInts()));
+            auto op = schema::LibraryOp(uint32_t(call.getCallee()));
+            return add(schema::Operation::Call,
+                       schema::CreateCall(builder, op, in, out, ints).Union());
+          });
+        });
+      })
+      .Case([&](plan::CopyOp copy) {
+        return each({copy.getSource(), copy.getTarget()}, [&](const std::vector<uint32_t> &ends) {
+          return add(schema::Operation::Copy,
+                     schema::CreateCopy(builder, ends[0], ends[1]).Union());
+        });
+      })
+      .Case([&](plan::CollectiveOp op) {
+        return each({op.getInput(), op.getOutput()}, [&](const std::vector<uint32_t> &ends) {
+          auto kind = schema::CollectiveKind(uint32_t(op.getKind()));
+          return add(schema::Operation::Collective,
+                     schema::CreateCollective(builder, kind, ends[0], ends[1], op.getOrder())
+                         .Union());
+        });
+      })
+      .Case([&](plan::CheckOp check) {
+        return each(check.getBuffer(), [&](const std::vector<uint32_t> &indices) {
+          auto table = schema::CreateCheck(builder, indices[0], text(check.getWhat()));
+          return add(schema::Operation::Check, table.Union());
+        });
+      })
+      .Default([&](Operation *) { return op->emitOpError("has no form in an artifact"); });
+}
+
+FailureOr<Offset<schema::NamedBuffer>> ProgramWriter::named(StringRef name, Value buffer) {
+  FailureOr<uint32_t> index = bufferIndex(buffer);
+  if (failed(index))
+    return failure();
+  return schema::CreateNamedBuffer(builder, text(name), *index);
+}
+
+LogicalResult ProgramWriter::writeFunction(plan::FuncOp function) {
+  std::vector<Offset<schema::Instruction>> instructions;
+  std::vector<Offset<schema::NamedBuffer>> inputs, outputs;
+  auto name = [&](auto op, auto &list) -> LogicalResult {
+    auto entry = named(op.getName(), op.getBuffer());
+    if (succeeded(entry))
+      list.push_back(*entry);
+    return entry;
+  };
+  for (Operation &op : function.getBody().front()) {
+    if (isa<plan::BufferOp>(op))
+      continue;
+    LogicalResult written =
+        llvm::TypeSwitch<Operation *, LogicalResult>(&op)
+            .Case([&](plan::InputOp input) { return name(input, inputs); })
+            .Case([&](plan::OutputOp output) { return name(output, outputs); })
+            .Default([&](Operation *) { return writeInstruction(&op, instructions); });
+    if (failed(written))
+      return failure();
+  }
+  auto symbol = text(function.getSymName());
+  auto code = vectorOf(instructions);
+  auto in = vectorOf(inputs);
+  auto out = vectorOf(outputs);
+  functions.push_back(schema::CreateFunction(builder, symbol, code, in, out));
+  return success();
+}
+
+/// A param is its value as text, or a dictionary of type, value and doc.
+Offset<flatbuffers::Vector<Offset<schema::Param>>> ProgramWriter::writeParams() {
+  std::vector<Offset<schema::Param>> params;
+  if (auto dictionary = module->getAttrOfType<DictionaryAttr>("nn.params"))
+    for (NamedAttribute param : dictionary) {
+      auto field = [&](StringRef key) -> std::string {
+        auto fields = dyn_cast<DictionaryAttr>(param.getValue());
+        auto value = fields ? fields.getAs<StringAttr>(key) : StringAttr();
+        if (!fields && key == "value")
+          value = dyn_cast<StringAttr>(param.getValue());
+        return value ? value.str() : "";
+      };
+      auto name = text(param.getName().strref());
+      auto type = text(field("type")), value = text(field("value")), doc = text(field("doc"));
+      params.push_back(schema::CreateParam(builder, name, type, value, doc));
+    }
+  return vectorOf(params);
+}
+
+FailureOr<std::string> ProgramWriter::write() {
+  std::vector<Offset<schema::Arena>> arenas;
+  std::vector<Offset<schema::State>> states;
+  std::vector<Offset<schema::Kernel>> kernels;
+  uint64_t peak = 0;
+  for (auto arena : module.getOps<plan::ArenaOp>()) {
+    arenaIndex[arena.getSymName()] = arenas.size();
+    auto kind = schema::ArenaKind(uint32_t(arena.getKind()));
+    arenas.push_back(schema::CreateArena(builder, text(arena.getSymName()), kind, arena.getBytes()));
+    if (arena.getKind() != plan::ArenaKind::Io)
+      peak += arena.getBytes();
+  }
+  if (arenas.size() != 3)
+    return module.emitError() << "the module is not in the phase 'plan': it has " << arenas.size()
+                              << " arenas instead of 3";
+  for (auto state : module.getOps<plan::StateOp>()) {
+    FailureOr<uint32_t> buffer =
+        bufferIndex(plan::stateArena, state.getOffset(), state.getType(), state.getLoc());
+    if (failed(buffer))
+      return failure();
+    uint32_t location = locationIndex(state.getLoc(), state.getSymName());
+    states.push_back(schema::CreateState(builder, text(state.getSymName()),
+                                         schema::StateKind(uint32_t(state.getKind())), *buffer,
+                                         location));
+  }
+  for (auto kernel : module.getOps<plan::KernelOp>()) {
+    kernelIndex[kernel.getSymName()] = kernels.size();
+    kernelSummary[kernel.getSymName()] = summarize(kernel);
+    kernels.push_back(schema::CreateKernel(builder, text(kernel.getSymName()),
+                                           schema::KernelKind(uint32_t(kernel.getKind())),
+                                           kernel.getGrid(), kernel.getScratchBytes()));
+  }
+  for (auto function : module.getOps<plan::FuncOp>())
+    if (failed(writeFunction(function)))
+      return failure();
+
+  auto integer = [&](StringRef name, int64_t fallback) {
+    auto attribute = module->getAttrOfType<IntegerAttr>(name);
+    return attribute ? attribute.getInt() : fallback;
+  };
+  // place-program puts the images at the io arena's begin and the run's scalars behind them.
+  int64_t batch = integer("nn.batch", 0);
+  for (plan::FuncOp function : module.getOps<plan::FuncOp>())
+    function.walk([&](plan::BufferOp buffer) {
+      if (auto images = dyn_cast<nn::ImagesType>(buffer.getType().getValue()))
+        batch = images.getBatch();
+    });
+  auto images = nn::ImagesType::get(module.getContext(), std::max<int64_t>(batch, 1));
+  auto imagesIndex = bufferIndex(plan::ioArena, 0, images, module.getLoc());
+  auto runIndex = bufferIndex(plan::ioArena, plan::alignUp(plan::bytesOf(images)),
+                              plan::RunType::get(module.getContext()), module.getLoc());
+
+  auto method = module->getAttrOfType<StringAttr>("nn.method");
+  auto producer = text("doppel " DOPPEL_VERSION), name = text(method ? method.getValue() : "");
+  std::vector<Offset<flatbuffers::String>> features;
+  for (const std::string &feature : parts.features)
+    features.push_back(text(feature));
+  auto featureList = vectorOf(features);
+  auto targetKind = text(parts.targetKind), targetName = text(parts.targetName);
+  auto target = schema::CreateTarget(builder, targetKind, targetName, featureList);
+  auto params = writeParams();
+  auto arenaList = vectorOf(arenas);
+  auto bufferList = vectorOf(buffers);
+  auto stateList = vectorOf(states);
+  auto kernelList = vectorOf(kernels);
+  auto locationList = vectorOf(locations);
+  auto functionList = vectorOf(functions);
+  schema::FinishProgramBuffer(
+      builder, schema::CreateProgram(builder, producer, name, target,
+                                     images.getBatch() * int64_t(parts.world), parts.world, params,
+                                     arenaList, bufferList, stateList, kernelList, locationList,
+                                     functionList, *imagesIndex, *runIndex,
+                                     integer("nn.epochs", 0), peak));
+  return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
+}
+
+} // namespace
+
+FailureOr<std::string> serializeArtifact(ModuleOp module, const ArtifactParts &parts) {
+  FailureOr<std::string> program = ProgramWriter(module, parts).write();
+  if (failed(program))
+    return failure();
+  if (program->size() > format::maxProgramBytes)
+    return module.emitError() << "the program has " << program->size() << " bytes, more than "
+                              << format::maxProgramBytes;
+
+  struct Content {
+    format::SegmentKind kind;
+    const std::string *bytes;
+  };
+  std::vector<Content> contents = {{format::SegmentKind::Elf, &parts.elf}};
+  if (!parts.specSource.empty())
+    contents.push_back({format::SegmentKind::SpecSource, &parts.specSource});
+
+  auto align = [](uint64_t offset) {
+    return (offset + format::alignment - 1) / format::alignment * format::alignment;
+  };
+  uint64_t table = sizeof(format::Header) + contents.size() * sizeof(format::Segment);
+  format::Header header = {};
+  header.magic = format::magic;
+  header.headerBytes = table + sizeof(uint64_t);
+  header.major = format::schemaMajor;
+  header.minor = format::schemaMinor;
+  header.programOffset = align(header.headerBytes);
+  header.programBytes = program->size();
+  header.programChecksum = XXH64(program->data(), program->size(), 0);
+  header.segmentCount = contents.size();
+  std::string_view("doppel " DOPPEL_VERSION)
+      .copy(header.producer.data(), header.producer.size() - 1);
+
+  std::vector<format::Segment> segments;
+  uint64_t end = header.programOffset + program->size();
+  for (const Content &content : contents) {
+    uint64_t offset = align(end);
+    segments.push_back({uint32_t(content.kind), 0, offset, content.bytes->size(),
+                        XXH64(content.bytes->data(), content.bytes->size(), 0)});
+    end = offset + content.bytes->size();
+  }
+  header.fileBytes = end;
+
+  std::string file(end, '\0');
+  std::memcpy(file.data(), &header, sizeof(header));
+  std::memcpy(file.data() + sizeof(header), segments.data(),
+              segments.size() * sizeof(format::Segment));
+  uint64_t checksum = XXH64(file.data(), table, 0);
+  std::memcpy(file.data() + table, &checksum, sizeof(checksum));
+  program->copy(file.data() + header.programOffset, program->size());
+  for (auto [segment, content] : llvm::zip(segments, contents))
+    content.bytes->copy(file.data() + segment.offset, content.bytes->size());
+  return file;
+}
+
+std::string writeFileAtomically(StringRef path, StringRef bytes) {
+  std::string target = path.str(), temporary = target + ".XXXXXX";
+  auto failed = [&](const char *what) {
+    std::string message = std::string("cannot ") + what + " " + target + ": " + std::strerror(errno);
+    ::unlink(temporary.c_str());
+    return message;
+  };
+  int file = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (file < 0)
+    return std::string("cannot create ") + target + ": " + std::strerror(errno);
+  mode_t mask = ::umask(0); // the permissions that open() would have given
+  ::umask(mask);
+  ::fchmod(file, 0666 & ~mask);
+  for (size_t done = 0; done < bytes.size();) {
+    ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0) {
+      std::string message = failed("write");
+      ::close(file);
+      return message;
+    }
+    done += count;
+  }
+  if (::fsync(file) != 0 || ::close(file) != 0)
+    return failed("write");
+  if (::rename(temporary.c_str(), target.c_str()) != 0)
+    return failed("create");
+  size_t slash = target.rfind('/');
+  std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
+  if (int handle = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); handle >= 0) {
+    ::fsync(handle);
+    ::close(handle);
+  }
+  return "";
+}
+
+} // namespace doppel
