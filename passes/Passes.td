@@ -80,6 +80,23 @@ def VerifyPhase : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
   let options = [Option<"phase", "phase", "std::string", "", "step, train, fused or plan">];
 }
 
+//===-- To the fused phase --------------------------------------------------------------------------===//
+
+def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
+  let summary = "y = f(x); z = g(y, x) => y, z = fused(x): kernels of kind map, row, column, gather, scatter, segment, random, augment";
+  let description = [{
+    ```
+    sum(x), sum((x - mean)^2)      => s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
+    reduce(x, [0, 2])              => reduce(reduce(x, [2]), [0])
+    reduce(x [R, C]) of long R     => reduce(reduce(x [parts, R / parts, C])): partial results, then their sum in order
+    segment_sum of long segments   => segment_sum(segment_sum of parts)
+    ```
+    Then groups operations. A value is stored only where that costs less traffic than computing it again in each kernel that reads it.
+    Library calls, views (reshape, slice of neighbours), pack, concat along the first dimension, states, checks and collectives stay.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
 //===-- To the plan phase ---------------------------------------------------------------------------===//
 
 def OrderUpdates : Pass<"nn-order-updates", "::mlir::func::FuncOp"> {

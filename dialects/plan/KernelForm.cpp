@@ -655,8 +655,11 @@ Cone coneOf(Value value) {
       cone.mixed |= !signature || (cone.signature && *cone.signature != *signature);
       cone.signature = signature;
     }
-    if (auto segments = dyn_cast<nn::SegmentBroadcastOp>(work[i]))
+    if (auto segments = dyn_cast<nn::SegmentBroadcastOp>(work[i])) {
+      cone.mixed |= cone.segments && (cone.segments.getOffsets() != segments.getOffsets() ||
+                                      cone.segments.getSizes() != segments.getSizes());
       cone.segments = segments;
+    }
     for (Value operand : work[i]->getOperands())
       if (Operation *op = operand.getDefiningOp())
         work.insert(op);
@@ -757,7 +760,7 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
   for (auto [output, value] : llvm::enumerate(yield.getValues())) {
     Cone cone = coneOf(value);
     if (cone.mixed)
-      return fail(value.getLoc(), "its reductions run over different loops");
+      return fail(value.getLoc(), "its reductions or segments are of different kinds");
     if (auto scatter = value.getDefiningOp<nn::ScatterRowsOp>()) {
       ArrayRef<int64_t> shape = shapeOf(value);
       LoopNest &nest = addNest(NestKind::Scatter,

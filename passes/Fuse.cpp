@@ -1,0 +1,537 @@
+// Groups the operations of a function into kernels. Every value is either made (written to a buffer) or inline (computed again in each
+// kernel that reads it); made values of one iteration space that share inputs, or of which one needs the other at its own point, form a
+// kernel. The choice of what is made goes by bytes of memory traffic and is repeated once the kernels are known, because a value read
+// twice by one kernel is read once.
+//
+// After this pass all operations but library calls, views, placed concats, states, checks and collectives lie in an nn.fused.
+#include "dialects/plan/KernelForm.h"
+#include "passes/FuseAnalysis.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace doppel {
+
+#define GEN_PASS_DEF_FUSE
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// A kernel of fewer elements than this costs its launch, whatever it computes.
+constexpr int64_t smallElements = 16384;
+/// More buffers than this in one kernel would leave too few registers for their addresses.
+constexpr size_t mostBuffers = 40;
+
+/// A set of kernels of a function, by number.
+struct KernelSet {
+  SmallVector<uint64_t> words;
+  void set(unsigned number) {
+    if (words.size() <= number / 64)
+      words.resize(number / 64 + 1);
+    words[number / 64] |= uint64_t(1) << number % 64;
+  }
+  bool test(unsigned number) const { return words.size() > number / 64 && (words[number / 64] >> number % 64 & 1); }
+  KernelSet &operator|=(const KernelSet &other) {
+    if (words.size() < other.words.size())
+      words.resize(other.words.size());
+    for (auto [i, word] : llvm::enumerate(other.words))
+      words[i] |= word;
+    return *this;
+  }
+};
+
+/// Values that will be one kernel.
+struct Kernel {
+  SmallVector<Value> roots;
+  SetVector<Value> leaves; ///< values it reads
+  std::optional<ReduceLoops> loops;
+  int64_t elements = 0; ///< of the largest map root
+  bool alone = false;   ///< takes no other root
+  KernelSet needs;      ///< kernels that come before
+};
+
+class Fuser {
+public:
+  explicit Fuser(Block &block) : block(block) {
+    for (Operation &op : block)
+      order[&op] = order.size();
+  }
+
+  LogicalResult run();
+
+private:
+  // What is made.
+  bool isMade(Value value) const;
+  Value source(Value value) const;
+  void findForced();
+  void decide();
+  SmallVector<unsigned> readersOf(Value value);
+  int64_t work(Value value);
+
+  // Kernels.
+  void formKernels();
+  SetVector<Value> leavesOf(Value root, const Kernel *kernel) const;
+  bool dependsOn(unsigned kernel, ArrayRef<Value> values) const;
+  void updateDependencies(unsigned kernel, ArrayRef<Value> leaves);
+  bool fits(unsigned number, Value root, ArrayRef<Value> leaves);
+  bool isLegal(ArrayRef<Value> roots);
+  std::unique_ptr<Block> makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs) const;
+  void add(unsigned kernel, Value root);
+
+  // The result.
+  LogicalResult emit();
+  void sortOperations();
+
+  Block &block;
+  llvm::DenseMap<Operation *, unsigned> order;
+  llvm::DenseSet<Value> forced; ///< must be made: read by what is no kernel
+  llvm::DenseSet<Value> made;   ///< results of fusible operations that are made
+  std::vector<Kernel> kernels;
+  llvm::DenseMap<Value, unsigned> kernelOf;
+  llvm::DenseMap<Value, int64_t> workOf;
+  llvm::DenseMap<Operation *, KernelSet> dependencies; ///< kernels that an operation waits for
+};
+
+/// Follows views to the value that has the bytes.
+Value Fuser::source(Value value) const {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isView(op) || made.contains(value))
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
+/// Whether the value lies in a buffer (as a view of one, too).
+bool Fuser::isMade(Value value) const {
+  value = source(value);
+  Operation *op = value.getDefiningOp();
+  return !op || !isFusible(op) || made.contains(value);
+}
+
+/// What operations outside of kernels read has to be made.
+void Fuser::findForced() {
+  llvm::DenseMap<Value, Operation *> segmentsOf;
+  for (Operation &op : block) {
+    if (!isFusible(&op) || isa<nn::EnqueueOp, nn::ScatterRowsOp>(op)) {
+      for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
+        if (isa<nn::EnqueueOp>(op) && number != 0)
+          continue;
+        Value value = source(operand);
+        Operation *maker = value.getDefiningOp();
+        bool constantTable = isa<nn::ScatterRowsOp>(op) && maker && isa<nn::ConstantOp, nn::BroadcastOp>(maker);
+        if (maker && isFusible(maker) && !constantTable)
+          forced.insert(value);
+      }
+    }
+    if (alwaysMade(&op))
+      forced.insert(op.getResult(0));
+    // A number a segment can be computed inline only where the segments' own vector is.
+    Operation *segments = isa<nn::SegmentBroadcastOp>(op) ? &op : nullptr;
+    for (Value operand : op.getOperands()) {
+      Operation *other = segmentsOf.lookup(operand);
+      if (!other)
+        continue;
+      bool same = !segments || (segments->getAttr("offsets") == other->getAttr("offsets") &&
+                                segments->getAttr("sizes") == other->getAttr("sizes"));
+      if (op.hasTrait<OpTrait::Elementwise>() && same)
+        segments = other;
+      else
+        forced.insert(source(operand));
+    }
+    if (segments)
+      segmentsOf[op.getResult(0)] = segments;
+    if (isa<nn::RandomOp>(op) && !op.getResult(0).hasOneUse())
+      forced.insert(op.getResult(0));
+  }
+}
+
+/// Operations that computing the value takes at one point, down to what is made; data movement counts nothing.
+int64_t Fuser::work(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !isFusible(op) || isMade(value))
+    return 0;
+  if (auto found = workOf.find(value); found != workOf.end())
+    return found->second;
+  int64_t sum = 0;
+  if (op->hasTrait<OpTrait::Elementwise>())
+    sum = isa<nn::ExpOp, nn::LogOp, nn::TanhOp, nn::SigmoidOp, nn::ErfOp, nn::SinOp, nn::CosOp, nn::PowOp>(op) ? 8 : 1;
+  if (isa<nn::RandomOp>(op))
+    sum = 40;
+  for (Value operand : op->getOperands())
+    sum = std::min<int64_t>(sum + work(operand), 1 << 20);
+  return workOf[value] = sum;
+}
+
+/// The kernels that would read the value, where it is inline; numbers beyond the kernels stand for values that have none yet.
+SmallVector<unsigned> Fuser::readersOf(Value value) {
+  llvm::SmallSetVector<unsigned, 4> readers;
+  SetVector<Value> work;
+  work.insert(value);
+  for (size_t i = 0; i < work.size() && readers.size() < 64; ++i)
+    for (Operation *user : work[i].getUsers())
+      for (Value result : user->getResults()) {
+        if (!isFusible(user))
+          continue;
+        if (!made.contains(result)) {
+          work.insert(result);
+          continue;
+        }
+        auto found = kernelOf.find(result);
+        readers.insert(found != kernelOf.end() ? found->second : kernels.size() + order[user]);
+      }
+  return readers.takeVector();
+}
+
+/// Chooses what is made, given the kernels of the last round.
+void Fuser::decide() {
+  made.clear();
+  made.insert(forced.begin(), forced.end());
+  workOf.clear();
+  // The bytes of all made values that each inline value is computed from.
+  llvm::DenseMap<Value, SetVector<Value>> sources;
+  auto sourcesOf = [&](Operation *op) {
+    SetVector<Value> result;
+    for (Value operand : op->getOperands()) {
+      if (isMade(operand))
+        result.insert(source(operand));
+      else
+        result.insert(sources[operand].begin(), sources[operand].end());
+    }
+    return result;
+  };
+  // A small value that many points of a larger space read is computed once, unless each row of the space needs it just once.
+  for (Operation &op : block) {
+    auto broadcast = dyn_cast<nn::BroadcastOp>(op);
+    if (!broadcast)
+      continue;
+    Value input = source(broadcast.getInput());
+    Operation *maker = input.getDefiningOp();
+    if (!maker || !isFusible(maker) || isMade(input))
+      continue;
+    int64_t cost = work(input);
+    bool repeats = elementsOf(broadcast.getResult()) > elementsOf(input) && elementsOf(broadcast.getResult()) > 1024;
+    if (repeats && cost > (isHoistable(broadcast) ? (elementsOf(input) == 1 ? 8 : 64) : 0)) {
+      made.insert(input);
+      workOf.clear();
+    }
+  }
+  for (Operation &op : block) {
+    if (!isFusible(&op) || op.getNumResults() != 1)
+      continue;
+    Value value = op.getResult(0);
+    SetVector<Value> own = sourcesOf(&op);
+    bool computes = op.hasTrait<OpTrait::Elementwise>() ||
+                    isa<nn::TransposeOp, nn::ConcatOp, nn::PadOp, nn::GatherRowsOp, nn::SegmentBroadcastOp>(op) ||
+                    (isa<nn::SliceOp>(op) && !isView(&op));
+    if (!made.contains(value) && computes) {
+      int64_t readers = readersOf(value).size(), bytes = bytesOf(value), read = 0;
+      for (Value leaf : own)
+        read += bytesOf(leaf);
+      // A mask would save traffic, but live from the forward to the backward pass; it is cheap to compute from what lives there anyway.
+      bool mask = cast<ShapedType>(value.getType()).getElementType().isInteger(1) && work(value) < 8;
+      // Arithmetic beyond some operations a number costs as much as memory does.
+      int64_t compute = bytes * work(value) / 24;
+      if (readers > 1 && !mask && read + 2 * bytes + (readers - 1) * bytes <= readers * read + (readers - 1) * compute) {
+        made.insert(value);
+        workOf.clear();
+      }
+    }
+    if (own.size() > mostBuffers / 2 && !made.contains(value) && computes)
+      made.insert(value);
+    sources[value] = std::move(own);
+  }
+}
+
+/// The made values that a root reads. Inside of `kernel` its other roots are no leaves.
+SetVector<Value> Fuser::leavesOf(Value root, const Kernel *kernel) const {
+  SetVector<Value> leaves, seen;
+  SmallVector<Value> work(root.getDefiningOp()->getOperands());
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (!seen.insert(value))
+      continue;
+    Value bytes = source(value);
+    if (isMade(value) && !(kernel && llvm::is_contained(kernel->roots, bytes))) {
+      leaves.insert(value);
+      continue;
+    }
+    llvm::append_range(work, value.getDefiningOp()->getOperands());
+  }
+  return leaves;
+}
+
+/// Whether one of the values needs the kernel's results by a way through other kernels or calls.
+bool Fuser::dependsOn(unsigned kernel, ArrayRef<Value> values) const {
+  return llvm::any_of(values, [&](Value value) {
+    Operation *op = source(value).getDefiningOp();
+    return op && !llvm::is_contained(kernels[kernel].roots, source(value)) && dependencies.lookup(op).test(kernel);
+  });
+}
+
+/// Notes that what waits for a kernel waits for all that the kernel reads, too.
+void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
+  KernelSet &needs = kernels[number].needs;
+  for (Value leaf : leaves)
+    if (Operation *op = source(leaf).getDefiningOp(); op && !llvm::is_contained(kernels[number].roots, source(leaf)))
+      needs |= dependencies[op];
+  KernelSet all = needs;
+  all.set(number);
+  for (auto &[op, set] : dependencies)
+    if (set.test(number))
+      set |= all;
+  for (Kernel &kernel : kernels)
+    if (kernel.needs.test(number))
+      kernel.needs |= all;
+}
+
+std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs) const {
+  auto body = std::make_unique<Block>();
+  IRMapping mapping;
+  OpBuilder builder(block.getParentOp()->getContext());
+  builder.setInsertionPointToEnd(body.get());
+  llvm::DenseSet<Value> own(roots.begin(), roots.end());
+  std::function<Value(Value)> clone = [&](Value value) -> Value {
+    if (Value known = mapping.lookupOrNull(value))
+      return known;
+    if (isMade(value) && !own.contains(source(value))) {
+      inputs.push_back(value);
+      Value argument = body->addArgument(value.getType(), value.getLoc());
+      mapping.map(value, argument);
+      return argument;
+    }
+    Operation *op = value.getDefiningOp();
+    for (Value operand : op->getOperands())
+      clone(operand);
+    builder.clone(*op, mapping);
+    return mapping.lookup(value);
+  };
+  SmallVector<Value> results;
+  for (Value root : roots)
+    clone(root);
+  for (Value value : yields)
+    results.push_back(mapping.lookup(value));
+  nn::YieldOp::create(builder, roots.front().getLoc(), results);
+  return body;
+}
+
+bool Fuser::isLegal(ArrayRef<Value> roots) {
+  SmallVector<Value> inputs;
+  std::unique_ptr<Block> body = makeBody(roots, roots, inputs);
+  FailureOr<plan::KernelForm> form = plan::buildKernelForm(*body, /*diagnose=*/false);
+  return succeeded(form) && inputs.size() + roots.size() <= mostBuffers;
+}
+
+bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
+  const Kernel &kernel = kernels[number];
+  Operation *op = root.getDefiningOp();
+  if (kernel.alone || isa<nn::AugmentOp, nn::ScatterRowsOp, nn::SegmentSumOp>(op))
+    return false;
+  auto reduce = dyn_cast<nn::ReduceOp>(op);
+  std::optional<ReduceLoops> loops = reduce ? reduceLoopsOf(reduce) : std::nullopt;
+  auto ring = dyn_cast<nn::EnqueueOp>(op);
+  int64_t elements = elementsOf(ring ? ring.getRows() : root);
+
+  bool needs = false, shares = false;
+  for (Value leaf : leaves) {
+    needs |= llvm::is_contained(kernel.roots, source(leaf));
+    shares |= kernel.leaves.contains(leaf) && bytesOf(source(leaf)) >= 1024;
+  }
+  bool sameLoops = false;
+  if (loops)
+    sameLoops = kernel.loops ? *kernel.loops == *loops : kernel.elements == loops->elements();
+  else if (kernel.loops)
+    sameLoops = elements == kernel.loops->elements() || elements == kernel.loops->outer * kernel.loops->inner;
+  else
+    sameLoops = elements == kernel.elements;
+  // Small maps of any size go together; each is a nest of its own.
+  bool bothSmall = !loops && !kernel.loops && elements <= smallElements && kernel.elements <= smallElements;
+  // Two kernels of one launch each are worse than one, even if they have nothing in common but their loops.
+  if (!(sameLoops && (needs || shares || elements <= smallElements)) && !bothSmall)
+    return false;
+  if (dependsOn(number, leaves))
+    return false;
+  SmallVector<Value> roots(kernel.roots);
+  roots.push_back(root);
+  return isLegal(roots);
+}
+
+void Fuser::add(unsigned number, Value root) {
+  Kernel &kernel = kernels[number];
+  kernel.roots.push_back(root);
+  kernelOf[root] = number;
+  if (auto reduce = root.getDefiningOp<nn::ReduceOp>())
+    kernel.loops = reduceLoopsOf(reduce);
+  else
+    kernel.elements = std::max(kernel.elements, elementsOf(root));
+  kernel.alone |= isa<nn::AugmentOp, nn::ScatterRowsOp, nn::SegmentSumOp>(root.getDefiningOp());
+  kernel.leaves.clear();
+  for (Value each : kernel.roots)
+    for (Value leaf : leavesOf(each, &kernel))
+      kernel.leaves.insert(leaf);
+}
+
+void Fuser::formKernels() {
+  kernels.clear();
+  kernelOf.clear();
+  dependencies.clear();
+  for (Operation &op : block) {
+    KernelSet before;
+    for (Value operand : op.getOperands())
+      if (Operation *maker = operand.getDefiningOp())
+        before |= dependencies[maker];
+    dependencies[&op] = std::move(before);
+    if (op.getNumResults() != 1 || !made.contains(op.getResult(0)) || op.use_empty())
+      continue;
+    Value root = op.getResult(0);
+    SetVector<Value> leaves = leavesOf(root, nullptr);
+    // The kernels that the root needs come first, then the latest others.
+    SmallVector<unsigned> candidates;
+    for (Value leaf : leaves)
+      if (auto found = kernelOf.find(source(leaf)); found != kernelOf.end() && !llvm::is_contained(candidates, found->second))
+        candidates.push_back(found->second);
+    llvm::sort(candidates, std::greater<>());
+    for (unsigned back = 0; back < 48 && back < kernels.size(); ++back)
+      if (unsigned number = kernels.size() - 1 - back; !llvm::is_contained(candidates, number))
+        candidates.push_back(number);
+    int chosen = -1;
+    for (unsigned number : candidates)
+      if (fits(number, root, leaves.getArrayRef())) {
+        chosen = number;
+        break;
+      }
+    if (chosen < 0) {
+      chosen = kernels.size();
+      kernels.emplace_back();
+    }
+    add(chosen, root);
+    updateDependencies(chosen, leaves.getArrayRef());
+    KernelSet &own = dependencies[&op];
+    own |= kernels[chosen].needs;
+    own.set(chosen);
+  }
+}
+
+nn::KernelKind kindOf(Block &body) {
+  nn::KernelKind kind = nn::KernelKind::Map;
+  body.walk([&](Operation *op) {
+    if (isa<nn::AugmentOp>(op))
+      kind = nn::KernelKind::Augment;
+    else if (isa<nn::ScatterRowsOp, nn::EnqueueOp>(op))
+      kind = nn::KernelKind::Scatter;
+    else if (isa<nn::SegmentSumOp, nn::SegmentBroadcastOp>(op))
+      kind = nn::KernelKind::Segment;
+    else if (auto reduce = dyn_cast<nn::ReduceOp>(op); reduce && (kind == nn::KernelKind::Map || kind == nn::KernelKind::Row))
+      kind = reduceLoopsOf(reduce)->inner == 1 ? nn::KernelKind::Row : nn::KernelKind::Column;
+    else if (isa<nn::GatherRowsOp>(op) && kind == nn::KernelKind::Map)
+      kind = nn::KernelKind::Gather;
+    else if (isa<nn::RandomOp>(op) && kind == nn::KernelKind::Map)
+      kind = nn::KernelKind::Random;
+  });
+  return kind;
+}
+
+LogicalResult Fuser::emit() {
+  for (Kernel &kernel : kernels) {
+    // What only the kernel itself reads needs no buffer.
+    SmallVector<Value> yields;
+    llvm::DenseSet<Value> internal;
+    for (Value root : kernel.roots) {
+      bool outside = false;
+      SetVector<Value> reached;
+      reached.insert(root);
+      for (size_t i = 0; i < reached.size() && !outside; ++i)
+        for (Operation *user : reached[i].getUsers()) {
+          if (!isFusible(user)) {
+            outside = true;
+            break;
+          }
+          Value result = user->getResult(0);
+          if (!made.contains(result))
+            reached.insert(result);
+          else if (auto found = kernelOf.find(result); found == kernelOf.end() || &kernels[found->second] != &kernel)
+            outside |= found != kernelOf.end();
+        }
+      if (outside)
+        yields.push_back(root);
+    }
+    if (yields.empty())
+      continue;
+    SmallVector<Value> inputs;
+    std::unique_ptr<Block> body = makeBody(kernel.roots, yields, inputs);
+    SmallVector<Type> types;
+    SmallVector<Location> locations;
+    for (Value value : yields) {
+      types.push_back(value.getType());
+      locations.push_back(value.getLoc());
+    }
+    OpBuilder builder(yields.back().getDefiningOp());
+    auto fused = nn::FusedOp::create(builder, FusedLoc::get(builder.getContext(), locations), types, kindOf(*body), inputs);
+    fused.getBody().push_back(body.release());
+    if (fused.getKind() != nn::KernelKind::Augment && failed(plan::buildKernelForm(fused.getBody().front())))
+      return failure();
+    // Operations that this one was cloned from still stand; sorting will find them unused.
+    for (auto [value, result] : llvm::zip_equal(yields, fused.getResults()))
+      value.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner() != fused; });
+  }
+  return success();
+}
+
+/// Erases what nobody reads any more, and puts kernels behind all that they read.
+void Fuser::sortOperations() {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (op.use_empty() && isMemoryEffectFree(&op) && !op.hasTrait<OpTrait::IsTerminator>()) {
+        op.erase();
+        changed = true;
+      }
+  }
+  // Program order wherever it is possible: an operation that is too early waits for the last of its operands.
+  llvm::DenseSet<Operation *> placed;
+  SmallVector<Operation *> sequence;
+  std::function<void(Operation *)> place = [&](Operation *op) {
+    if (!placed.insert(op).second)
+      return;
+    for (Value operand : op->getOperands())
+      if (Operation *maker = operand.getDefiningOp())
+        place(maker);
+    sequence.push_back(op);
+  };
+  for (Operation &op : block)
+    place(&op);
+  for (Operation *op : sequence)
+    op->moveBefore(&block, block.end());
+}
+
+LogicalResult Fuser::run() {
+  findForced();
+  for (int round = 0; round < 3; ++round) {
+    decide();
+    formKernels();
+  }
+  if (failed(emit()))
+    return failure();
+  sortOperations();
+  return success();
+}
+
+struct Fuse : impl::FuseBase<Fuse> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (function.isExternal())
+      return;
+    prepareReductions(function);
+    if (failed(Fuser(function.getBody().front()).run()))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace doppel

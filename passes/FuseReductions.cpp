@@ -1,0 +1,193 @@
+// Rewrites reductions so that each fits a kernel: neighbouring dimensions, enough workgroups, one sweep over the data. The number of
+// parts is a function of the shapes alone, so a sum has the same bits for any number of threads.
+#include "passes/Expr.h"
+#include "passes/FuseAnalysis.h"
+
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace doppel {
+namespace {
+
+/// A reduction over more elements than this, for one workgroup, is cut into parts.
+constexpr int64_t longReduction = 1 << 17;
+constexpr int64_t mostParts = 64;
+/// Columns of one workgroup (plan::KernelForm).
+constexpr int64_t groupColumns = 256;
+
+/// The value that a splat constant holds, seen through broadcasts.
+std::optional<double> splatOf(Value value) {
+  while (auto broadcast = value.getDefiningOp<nn::BroadcastOp>())
+    value = broadcast.getInput();
+  DenseFPElementsAttr elements;
+  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
+    return std::nullopt;
+  return elements.getSplatValue<APFloat>().convertToDouble();
+}
+
+/// The sum of which `value` is a multiple by a constant.
+nn::ReduceOp scaledSum(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<nn::MulOp, nn::DivOp>(op) && splatOf(op->getOperand(1)))
+    return op->getOperand(0).getDefiningOp<nn::ReduceOp>();
+  return nullptr;
+}
+
+/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
+///
+/// Both sums then need one sweep. A sample of the data as the shift keeps the digits that E[x^2] - mean^2 would lose: the difference is
+/// of numbers as large as the variance and the squared distance of one sample from the mean.
+void shiftVariance(nn::ReduceOp squares) {
+  auto product = squares.getInput().getDefiningOp<nn::MulOp>();
+  if (squares.getKind() != nn::ReduceKind::Sum || !product || product.getLhs() != product.getRhs())
+    return;
+  auto centered = product.getLhs().getDefiningOp<nn::SubOp>();
+  auto everywhere = centered ? centered.getRhs().getDefiningOp<nn::BroadcastOp>() : nullptr;
+  nn::ReduceOp sum = everywhere ? scaledSum(everywhere.getInput()) : nullptr;
+  if (!sum || sum.getKind() != nn::ReduceKind::Sum || sum.getInput() != centered.getLhs() || sum.getDims() != squares.getDims())
+    return;
+  std::optional<ReduceLoops> loops = reduceLoopsOf(squares);
+  if (!loops || loops->inner == 1 || loops->elements() < longReduction / 2)
+    return;
+  // The multiple has to be the mean: mean = sum / M.
+  Operation *mean = everywhere.getInput().getDefiningOp();
+  double count = double(loops->reduced), factor = *splatOf(mean->getOperand(1));
+  if (isa<nn::MulOp>(mean))
+    factor = 1 / factor;
+  if (std::abs(factor / count - 1) > 1e-6)
+    return;
+
+  // Both stand where the first sum stood: the new values depend on x alone.
+  ImplicitLocOpBuilder builder(squares.getLoc(), sum);
+  Expr x(builder, sum.getInput());
+  SmallVector<int64_t> first(x.shape()), zeros(x.rank(), 0), ones(x.rank(), 1);
+  for (int64_t dim : sum.getDims())
+    first[dim] = 1;
+  Expr k = x.slice(first, zeros, ones).reshape(sum.getResult().getType().getShape());
+  Expr shifted = x - k.expand(x.shape(), sum.getDims());
+  Expr s1 = shifted.sum(sum.getDims()), s2 = (shifted * shifted).sum(sum.getDims());
+  Expr variance = s2 - s1 * s1 * (1 / count);
+  Expr atLeastZero(builder, nn::MaxOp::create(builder, variance.type(), variance.value(), variance.full(0).value()));
+  Expr total = s1 + k * count;
+  squares.getResult().replaceAllUsesWith(atLeastZero);
+  squares.erase();
+  sum.getResult().replaceAllUsesWith(total);
+  sum.erase();
+}
+
+/// reduce(x, [0, 2]) => reduce(reduce(x, [2]), [0]).
+nn::ReduceOp splitDims(nn::ReduceOp reduce) {
+  if (reduceLoopsOf(reduce))
+    return reduce;
+  ImplicitLocOpBuilder builder(reduce.getLoc(), reduce);
+  SmallVector<int64_t> dims(reduce.getDims()), last;
+  llvm::sort(dims);
+  ArrayRef<int64_t> shape = reduce.getInput().getType().getShape();
+  // The last run of neighbours, with the ones between.
+  last.push_back(dims.pop_back_val());
+  while (!dims.empty()) {
+    bool neighbours = true;
+    for (int64_t d = dims.back() + 1; d < last.back(); ++d)
+      neighbours &= shape[d] == 1;
+    if (!neighbours)
+      break;
+    last.push_back(dims.pop_back_val());
+  }
+  llvm::sort(last);
+  Expr inner = Expr(builder, reduce.getInput()).reduce(reduce.getKind(), last);
+  Expr whole = inner.reduce(reduce.getKind(), dims);
+  reduce.getResult().replaceAllUsesWith(whole);
+  reduce.erase();
+  auto result = whole.value().getDefiningOp<nn::ReduceOp>();
+  splitDims(result);
+  return nullptr;
+}
+
+/// reduce over one element => reshape.
+bool dropTrivial(nn::ReduceOp reduce) {
+  std::optional<ReduceLoops> loops = reduceLoopsOf(reduce);
+  if (!loops || loops->reduced != 1)
+    return false;
+  ImplicitLocOpBuilder builder(reduce.getLoc(), reduce);
+  reduce.getResult().replaceAllUsesWith(
+      Expr(builder, reduce.getInput()).reshape(reduce.getResult().getType().getShape()));
+  reduce.erase();
+  return true;
+}
+
+/// reduce(x [outer, R, inner]) => reduce(reduce(x [outer, parts, R / parts, inner])) where one workgroup would have too much of it.
+void cutLong(nn::ReduceOp reduce) {
+  std::optional<ReduceLoops> loops = reduceLoopsOf(reduce);
+  if (!loops)
+    return;
+  int64_t groups = loops->outer * llvm::divideCeil(loops->inner, groupColumns);
+  if (loops->elements() / groups < longReduction)
+    return;
+  int64_t parts = 1;
+  for (int64_t candidate = 2; candidate <= mostParts; ++candidate)
+    if (loops->reduced % candidate == 0)
+      parts = candidate;
+  if (parts == 1)
+    return;
+  ImplicitLocOpBuilder builder(reduce.getLoc(), reduce);
+  SmallVector<int64_t> shape;
+  if (loops->outer != 1)
+    shape.push_back(loops->outer);
+  int64_t dim = shape.size();
+  shape.append({parts, loops->reduced / parts});
+  if (loops->inner != 1)
+    shape.push_back(loops->inner);
+  Expr partial = Expr(builder, reduce.getInput()).reshape(shape).reduce(reduce.getKind(), {dim + 1});
+  Expr whole = partial.reduce(reduce.getKind(), {dim});
+  reduce.getResult().replaceAllUsesWith(whole.reshape(reduce.getResult().getType().getShape()));
+  reduce.erase();
+}
+
+/// segment_sum(x) => segment_sum of the sums of parts, where a segment is long.
+void cutSegments(nn::SegmentSumOp sum) {
+  constexpr int64_t longest = longReduction / 2;
+  SmallVector<int64_t> offsets, sizes, firstPart, parts;
+  for (auto [offset, size] : llvm::zip_equal(sum.getOffsets(), sum.getSizes())) {
+    firstPart.push_back(offsets.size());
+    int64_t at = 0;
+    do {
+      int64_t part = std::min(longest, size - at);
+      offsets.push_back(offset + at);
+      sizes.push_back(part);
+      at += part;
+    } while (at < size);
+    parts.push_back(offsets.size() - firstPart.back());
+  }
+  if (offsets.size() == size_t(sum.getOffsets().size()))
+    return;
+  OpBuilder builder(sum);
+  auto type = sum.getResult().getType().clone({int64_t(offsets.size())});
+  auto partial = nn::SegmentSumOp::create(builder, sum.getLoc(), type, sum.getInput(), offsets, sizes);
+  auto whole = nn::SegmentSumOp::create(builder, sum.getLoc(), sum.getResult().getType(), partial, firstPart, parts);
+  sum.getResult().replaceAllUsesWith(whole.getResult());
+  sum.erase();
+}
+
+} // namespace
+
+void prepareReductions(Operation *function) {
+  auto all = [&] {
+    SmallVector<nn::ReduceOp> reduces;
+    function->walk([&](nn::ReduceOp reduce) { reduces.push_back(reduce); });
+    return reduces;
+  };
+  for (nn::ReduceOp reduce : all())
+    shiftVariance(reduce);
+  for (nn::ReduceOp reduce : all())
+    splitDims(reduce);
+  for (nn::ReduceOp reduce : all())
+    if (!dropTrivial(reduce))
+      cutLong(reduce);
+  SmallVector<nn::SegmentSumOp> sums;
+  function->walk([&](nn::SegmentSumOp sum) { sums.push_back(sum); });
+  for (nn::SegmentSumOp sum : sums)
+    cutSegments(sum);
+}
+
+} // namespace doppel
