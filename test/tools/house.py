@@ -21,8 +21,8 @@ MAY_INCLUDE = {
 }
 METHODS = re.compile(r"(?<![a-z])(sim_?clr|mo_?co|byol|sim_?siam|swav|dino)(?![a-z])|"
                      r"SimC(LR|lr)|M[oO][cC][oO]|B(YOL|yol)|SimSiam|Sw(AV|av)|DINO|Dino")
-# Optimizers and recipes of the library bear the name of the paper that defines them.
-METHODS_MAY_STAND = re.compile(r'\\?"(simclr|byol)\\?"')
+# Dialects of LARS and the library's augmentations bear the name of the paper that defines them.
+METHODS_MAY_STAND = re.compile(r'\\?"(simclr|byol)\\?"|augment\.\w+')
 MARKS = re.compile(r"\b(TODO|FIXME|XXX)\b")
 LINES = 700
 
