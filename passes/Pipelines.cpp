@@ -37,6 +37,7 @@ static void buildTrain(OpPassManager &manager, const PipelineOptions &options) {
 
 /// train -> fused: operations grouped into kernels and library calls.
 static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addNestedPass<func::FuncOp>(createFuse());
   addVerifier(manager, "fused");
 }
 
