@@ -120,9 +120,16 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
 
 bool Elaborator::enterCall(Frame &next, SourceRange range) {
   if (frame->depth + 1 > maxCallDepth) {
-    report(Code::RecursionTooDeep, range,
-           "'" + next.name + "' is called within more than 200 other calls");
-    gaveUp = true;
+    // The call that began it is what the user can understand; what lies between is the same over and over.
+    Frame *first = frame;
+    while (first->caller && !first->caller->isMethod)
+      first = const_cast<Frame *>(first->caller);
+    SourceRange began = first->callRange;
+    diagnostics
+        .report(Code::RecursionTooDeep, began.isValid() ? began : range,
+                "'" + first->name + "' does not come to an end within 200 nested calls")
+        .note(range, "the call of '" + next.name + "' that is one too many");
+    abandoned = true;
     return false;
   }
   next.depth = frame->depth + 1;

@@ -23,8 +23,9 @@ Value Elaborator::eval(const Expr *expr) {
   if (!countEvaluation(expr->range))
     return Value::error();
   if (evalDepth >= maxEvalDepth) {
-    gaveUp = true;
-    return fail(Code::RecursionTooDeep, expr->range, "calls and expressions are nested too deeply");
+    report(Code::RecursionTooDeep, expr->range, "calls and expressions are nested too deeply");
+    abandoned = true;
+    return Value::error();
   }
   ++evalDepth;
   Value value = evalExpr(expr);
@@ -119,26 +120,30 @@ Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
     return Value::tensor(readState(*binding.state, binding.stateType, range));
   if (!binding.context || current->sees(binding.context) || !binding.value.holdsTensor())
     return binding.value;
-  auto unavailable = [&](llvm::StringRef why) {
-    Diagnostic &error = report(Code::NotAvailableHere, range, "'" + binding.name + "' " + why);
-    error.note(binding.range, "declared here");
-    return Value::error();
-  };
   llvm::StringRef where = current->kind == ContextKind::Rate ? "a rate"
                           : current->kind == ContextKind::Initial
                               ? "an initial value"
                           : current->kind == ContextKind::Represent
                               ? "'represent'"
                               : "an update before the forward";
-  if (!binding.let)
-    return unavailable(("comes from the batch, which does not exist in " + where).str());
-  if (llvm::is_contained(evaluatingLets, binding.let))
+  if (!binding.let) {
+    // The user wrote the name of a `let` that leads here.
+    llvm::StringRef used = reevaluated ? reevaluated->name : binding.name;
+    Diagnostic &error =
+        report(Code::NotAvailableHere, reevaluated ? reevaluatedAt : range,
+               "'" + used + "' comes from the batch, which does not exist in " + where);
+    if (reevaluated)
+      error.note(reevaluated->range, "declared here");
+    error.note(binding.range, reevaluated ? "with '" + binding.name + "' of the batch" : "declared here");
     return Value::error();
+  }
   // The name stands for what its expression means here.
   Scoped<Scope *> inMethod(scope, methodScope);
-  evaluatingLets.push_back(binding.let);
+  Scoped<const Binding *> outermost(reevaluated, reevaluated ? reevaluated : &binding);
+  Scoped<SourceRange> at(reevaluatedAt, reevaluated == &binding && !reevaluatedAt.isValid()
+                                            ? range
+                                            : reevaluatedAt);
   Value value = eval(binding.let->value);
-  evaluatingLets.pop_back();
   if (binding.let->pattern.isSingle() || value.isError())
     return value;
   for (auto [name, element] : llvm::zip(binding.let->pattern.names, value.elements()))

@@ -59,6 +59,7 @@ OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
   collectNames(decl->body);
   checkSets(given, decl->body);
   runItems(decl->body);
+  abandoned = false;
   if (!stopped())
     checkMethod(*decl);
   current = stepContext = nullptr;
@@ -114,9 +115,11 @@ bool Elaborator::declareInMethod(const Name &name) {
 }
 
 void Elaborator::runItems(llvm::ArrayRef<const Stmt *> body) {
-  for (const Stmt *stmt : body)
+  for (const Stmt *stmt : body) {
+    abandoned = false;
     if (countEvaluation(stmt->range))
       runItem(stmt);
+  }
 }
 
 void Elaborator::runItem(const Stmt *stmt) {

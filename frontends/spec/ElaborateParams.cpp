@@ -220,12 +220,7 @@ void Elaborator::runParam(const ParamStmt *stmt) {
                ", but a param is known when the spec is compiled");
     value = Value::error();
   }
-  if (stmt->type && value.isNone() && !isSet) {
-    report(Code::MissingParam, stmt->name.range, "'" + name + "' has no default and is not set")
-        .help("give it a value: --set " + name + "=...");
-    value = Value::error();
-  }
-  if (!value.isNone() && stmt->type &&
+  if (stmt->fallback && stmt->type &&
       !coerce(value, *stmt->type, ("the default of '" + name + "'").str(), stmt->fallback->range,
               stmt->type->range, /*bindDims=*/false))
     value = Value::error();

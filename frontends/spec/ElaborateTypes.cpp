@@ -75,7 +75,7 @@ bool Elaborator::checkDims(const Value &value, const TypeExpr &type, llvm::Strin
         report(Code::ShapesDiffer, valueRange,
                what + " is " + shapeText(shape) + ", but " + sources.text(dim->range) + " is " +
                    llvm::Twine(*size) + ": axis " + llvm::Twine(axis) + " differs");
-    error.note(declared, "'" + typeText(type) + "' asks for it");
+    error.note(dim->range, "'" + typeText(type) + "' asks for it");
     if (known && known->isDimension && known->range.isValid())
       error.note(known->range, sources.text(dim->range) + " is " + llvm::Twine(*size) +
                                    " because of '" + label(known->range, "this") + "'");

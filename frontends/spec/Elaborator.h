@@ -146,7 +146,7 @@ public:
   std::string label(SourceRange range, llvm::StringRef otherwise) const;
   mlir::Location location(SourceRange range);
   /// Evaluation has been given up: so many errors, or so large a program, that the rest helps nobody.
-  bool stopped() const { return gaveUp || diagnostics.isFull(); }
+  bool stopped() const { return gaveUp || abandoned || diagnostics.isFull(); }
 
   //===- Expressions ------------------------------------------------------------------------------------------------------===//
 
@@ -343,7 +343,8 @@ private:
   mlir::MLIRContext &context;
   Units &units;
   const Unit *methodUnit = nullptr;
-  bool gaveUp = false;
+  bool gaveUp = false;    ///< the whole method
+  bool abandoned = false; ///< the item of the method that is being evaluated
   size_t operations = 0;
   size_t evaluations = 0;
   unsigned evalDepth = 0;
@@ -366,7 +367,8 @@ private:
   llvm::StringMap<ssl::NetOp> instances;
   llvm::StringMap<Value> instanceResults;
   llvm::StringSet<> symbols;
-  std::vector<const Stmt *> evaluatingLets;
+  const Binding *reevaluated = nullptr; ///< the `let` whose expression is evaluated once more, and where it was used
+  SourceRange reevaluatedAt = {};
   bool imageAllowed = false;
   bool hasLoss = false;
   bool hasOptimizer = false;
