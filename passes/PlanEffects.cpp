@@ -55,6 +55,50 @@ static bool sameAccess(const plan::Affine &a, const plan::Affine &b) {
   return a.offset == b.offset && a.strides == b.strides;
 }
 
+/// Marks the nodes that `node` is computed from, itself included.
+static void markCone(const plan::LoopNest &nest, unsigned node, std::vector<bool> &cone) {
+  if (cone[node])
+    return;
+  cone[node] = true;
+  for (unsigned operand : nest.nodes[node].operands)
+    markCone(nest, operand, cone);
+  if (nest.nodes[node].guard >= 0)
+    markCone(nest, nest.nodes[node].guard, cone);
+}
+
+/// Whether every load of `input` in the nest is of the element that `output` gets at the same point, and is made for that store: a store
+/// may come before the values of other outputs are computed.
+static bool updatesInPlace(const plan::LoopNest &nest, unsigned input, unsigned output) {
+  SmallVector<const plan::Store *> stores;
+  for (const plan::Store &store : nest.stores)
+    if (store.output == output)
+      stores.push_back(&store);
+  // A scatter first keeps the table's row, then stores the rows that are new.
+  bool scatters = nest.kind == plan::NestKind::Scatter && stores.size() == 2;
+  bool pointwise = nest.kind == plan::NestKind::Map || nest.kind == plan::NestKind::Segment;
+  if (!scatters && (!pointwise || stores.size() != 1))
+    return false;
+  std::vector<bool> cone(nest.nodes.size());
+  markCone(nest, stores.front()->node, cone);
+  std::vector<bool> added(nest.nodes.size());
+  if (scatters)
+    markCone(nest, stores.back()->node, added);
+  for (auto [number, node] : llvm::enumerate(nest.nodes)) {
+    if (node.kind != plan::NodeKind::Load || node.number != int64_t(input))
+      continue;
+    if (!cone[number] || added[number] || !node.operands.empty() || stores.front()->dynamic >= 0 ||
+        !sameAccess(stores.front()->access, node.access))
+      return false;
+  }
+  return true;
+}
+
+static bool loads(const plan::LoopNest &nest, unsigned input) {
+  return llvm::any_of(nest.nodes, [&](const plan::Node &node) {
+    return node.kind == plan::NodeKind::Load && node.number == int64_t(input);
+  });
+}
+
 bool KernelAliasing::mayShare(plan::LaunchOp launch, unsigned input, unsigned output) {
   auto kernel = symbols.lookup<plan::KernelOp>(launch.getKernel());
   if (kernel.getKind() == nn::KernelKind::Augment)
@@ -75,32 +119,22 @@ bool KernelAliasing::mayShare(plan::LaunchOp launch, unsigned input, unsigned ou
     form = std::make_unique<plan::KernelForm>(succeeded(built) ? std::move(*built)
                                                                : plan::KernelForm());
   }
-
   bool stored = false;
   for (const plan::LoopNest &nest : form->nests) {
-    auto storesOutput = [&](const plan::Store &store) { return store.output == output; };
-    bool storesHere = llvm::any_of(nest.stores, storesOutput);
-    bool isRing = nest.ringQueue == int(input);
-    for (const plan::Node &node : nest.nodes) {
-      if (node.kind != plan::NodeKind::Load || node.number != int64_t(input))
-        continue;
-      // Another nest may run later than the store; a reduction may read elements that another point has overwritten.
-      bool pointwise = nest.kind == plan::NestKind::Map || nest.kind == plan::NestKind::Segment ||
-                       nest.kind == plan::NestKind::Scatter;
-      if (!storesHere || !pointwise || isRing || !node.operands.empty())
+    bool storesHere = llvm::any_of(
+        nest.stores, [&](const plan::Store &store) { return store.output == output; });
+    bool dynamic = llvm::any_of(nest.stores, [&](const plan::Store &store) {
+      return store.output == output && store.dynamic >= 0;
+    });
+    if (nest.ringQueue == int(input)) {
+      // The rows that an enqueue does not write stay where they are, if nobody else asks for the queue.
+      if (!dynamic || loads(nest, input))
         return false;
-      for (const plan::Store &store : nest.stores)
-        if (store.output == output &&
-            (store.dynamic >= 0 || !sameAccess(store.access, node.access)))
-          return false;
-    }
-    // The ring must be the output's own: a queue's other rows are kept where they are.
-    if (storesHere && nest.kind != plan::NestKind::Scatter)
-      for (const plan::Store &store : nest.stores)
-        if (store.output == output && store.dynamic >= 0 && !isRing)
-          return false;
-    if (isRing && !storesHere)
+    } else if (dynamic && nest.ringQueue >= 0) {
       return false;
+    } else if (loads(nest, input) && (!storesHere || !updatesInPlace(nest, input, output))) {
+      return false; // another nest may run later than the store
+    }
     stored |= storesHere;
   }
   return stored;

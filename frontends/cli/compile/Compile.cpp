@@ -1,0 +1,250 @@
+// Takes a spec through the table of phases, as far as asked, and writes what comes out.
+#include "codegen/artifact/Writer.h"
+#include "codegen/cpu/CpuCodegen.h"
+#include "dialects/nn/NnDialect.h"
+#include "dialects/plan/PlanDialect.h"
+#include "dialects/ssl/SslDialect.h"
+#include "frontends/cli/compile/Driver.h"
+#include "frontends/cli/compile/PrintDiagnostics.h"
+#include "frontends/cli/compile/Summary.h"
+#include "frontends/spec/Diagnostics.h"
+#include "frontends/spec/Frontend.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+
+#include <chrono>
+#include <unistd.h>
+
+using namespace mlir;
+
+namespace doppel::cli {
+
+namespace {
+
+bool wantsColour() { return isatty(STDERR_FILENO) && !std::getenv("NO_COLOR"); }
+
+/// The phase that a module read from text is in, by the operations that only later phases lack.
+Phase phaseOf(ModuleOp module) {
+  Phase phase = Phase::Train;
+  module.walk([&](Operation *op) {
+    if (isa<ssl::SslDialect>(op->getDialect()))
+      phase = Phase::Ssl;
+    else if (isa<plan::PlanDialect>(op->getDialect()))
+      phase = Phase::Plan;
+    else if (isa<nn::FusedOp>(op))
+      phase = Phase::Fused;
+    else if (isa<nn::OptimizeOp, nn::UpdateParametersOp, nn::EmaUpdateOp, nn::StopGradientOp,
+                 nn::BatchNormOp>(op))
+      phase = Phase::Step;
+    else
+      return WalkResult::advance();
+    return WalkResult::interrupt();
+  });
+  return phase;
+}
+
+class Compilation {
+public:
+  explicit Compilation(const CompileOptions &options)
+      : options(options), context(MLIRContext::Threading::DISABLED) {
+    context.loadDialect<func::FuncDialect, nn::NnDialect, plan::PlanDialect, ssl::SslDialect>();
+    context.printOpOnDiagnostic(false);
+    printer.emplace(context, llvm::errs(), wantsColour());
+  }
+
+  /// Reads the input and lowers it to `last`. Returns an exit code.
+  int lowerTo(Phase last);
+  int finish();
+
+private:
+  int load();
+  int fail(StringRef message, int code = userError) {
+    llvm::errs() << "doppel: error: " << message << '\n';
+    return code;
+  }
+  /// The exit code after a pass or a code generator has failed and said why.
+  int afterFailure(Phase phase) {
+    bool ours = printer->sawInternalError() || phase > Phase::Train;
+    if (ours)
+      llvm::errs() << bugMessage();
+    return ours ? internalError : userError;
+  }
+  int dump(Phase phase, StringRef text);
+  int writeText(StringRef text);
+  FailureOr<cpu::CpuTarget> findTarget();
+  int emitCode(const cpu::CpuTarget &target);
+  int emitArtifact(const cpu::CpuTarget &target);
+
+  const CompileOptions &options;
+  MLIRContext context;
+  std::optional<DiagnosticPrinter> printer;
+  OwningOpRef<ModuleOp> module;
+  Phase phase = Phase::Ssl;
+  std::string source; ///< the spec's text
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+};
+
+int Compilation::load() {
+  auto file = llvm::MemoryBuffer::getFile(options.input);
+  if (!file)
+    return fail("cannot read " + options.input + ": " + file.getError().message());
+  if (StringRef(options.input).ends_with(".mlir")) {
+    module = parseSourceString<ModuleOp>((*file)->getBuffer(), ParserConfig(&context),
+                                         options.input);
+    if (!module)
+      return userError;
+    phase = phaseOf(*module);
+    return done;
+  }
+  source = (*file)->getBuffer().str();
+  spec::SpecOptions frontend{options.sets, options.importPaths, wantsColour()};
+  module = spec::loadSpec(context, options.input, frontend, llvm::errs());
+  phase = Phase::Ssl;
+  return module ? done : userError;
+}
+
+int Compilation::dump(Phase phase, StringRef text) {
+  if (options.dumpFolder.empty())
+    return done;
+  if (std::error_code error = llvm::sys::fs::create_directories(options.dumpFolder))
+    return fail("cannot create " + options.dumpFolder + ": " + error.message());
+  std::string name = (llvm::sys::path::stem(options.input) + "." + Twine(unsigned(phase) + 1) +
+                      "." + getPhase(phase).name + (phase == Phase::Code ? ".ll" : ".mlir"))
+                         .str();
+  SmallString<128> path(options.dumpFolder);
+  llvm::sys::path::append(path, name);
+  std::string error = writeFileAtomically(path, text);
+  return error.empty() ? int(done) : fail(error);
+}
+
+static std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module.print(out);
+  out << '\n';
+  return text;
+}
+
+int Compilation::lowerTo(Phase last) {
+  if (int code = load())
+    return code;
+  for (Phase next = phase;; next = Phase(unsigned(next) + 1)) {
+    if (next > phase && next <= Phase::Plan) {
+      PassManager manager(&context);
+      if (options.timing)
+        manager.enableTiming();
+      PipelineOptions pipeline;
+      buildPipeline(manager, phase, next, pipeline);
+      if (failed(manager.run(*module)))
+        return afterFailure(next);
+      phase = next;
+    }
+    if (!options.dumpFolder.empty())
+      if (int code = dump(phase, textOf(*module)))
+        return code;
+    if (next >= last || next >= Phase::Plan)
+      return done;
+  }
+}
+
+int Compilation::writeText(StringRef text) {
+  if (options.output.empty()) {
+    llvm::outs() << text;
+    return done;
+  }
+  std::string error = writeFileAtomically(options.output, text);
+  return error.empty() ? int(done) : fail(error);
+}
+
+FailureOr<cpu::CpuTarget> Compilation::findTarget() {
+  auto [kind, name] = StringRef(options.target).split(':');
+  if (name.empty())
+    return cpu::hostCpu();
+  return cpu::namedCpu(name, [&] { return mlir::emitError(UnknownLoc::get(&context)); });
+}
+
+int Compilation::emitCode(const cpu::CpuTarget &target) {
+  FailureOr<std::string> text = cpu::kernelsAsLlvm(*module, target);
+  if (failed(text))
+    return afterFailure(Phase::Code);
+  if (int code = dump(Phase::Code, *text))
+    return code;
+  return options.emit == Phase::Code ? writeText(*text) : int(done);
+}
+
+int Compilation::emitArtifact(const cpu::CpuTarget &target) {
+  FailureOr<cpu::ObjectCode> object = cpu::compileKernels(*module, target);
+  if (failed(object))
+    return afterFailure(Phase::Code);
+  ArtifactParts parts;
+  parts.elf = std::move(object->elf);
+  parts.specSource = source;
+  parts.targetName = target.name;
+  parts.features = target.features;
+  FailureOr<std::string> bytes = serializeArtifact(*module, parts);
+  if (failed(bytes))
+    return afterFailure(Phase::Artifact);
+  std::string path = options.output.empty()
+                         ? (llvm::sys::path::stem(options.input) + ".dpx").str()
+                         : options.output;
+  if (std::string error = writeFileAtomically(path, *bytes); !error.empty())
+    return fail(error);
+  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  if (!options.quiet)
+    printSummary(*module, path, bytes->size(), seconds.count(), llvm::outs());
+  return done;
+}
+
+int Compilation::finish() {
+  if (options.emit <= Phase::Plan)
+    return writeText(textOf(*module));
+  FailureOr<cpu::CpuTarget> target = findTarget();
+  if (failed(target))
+    return userError;
+  if (options.emit == Phase::Code || !options.dumpFolder.empty())
+    if (int code = emitCode(*target))
+      return code;
+  if (options.emit == Phase::Code)
+    return done;
+  if (options.explain)
+    printExplanation(*module, llvm::outs());
+  return emitArtifact(*target);
+}
+
+} // namespace
+
+int compile(const CompileOptions &options) {
+  if (options.emitAst)
+    return spec::printSpecAst(options.input, llvm::outs(), llvm::errs(), wantsColour()) ? done
+                                                                                       : userError;
+  Compilation compilation(options);
+  if (int code = compilation.lowerTo(options.emit))
+    return code;
+  return compilation.finish();
+}
+
+int check(const CompileOptions &options) {
+  Compilation compilation(options);
+  if (int code = compilation.lowerTo(Phase::Train))
+    return code;
+  llvm::outs() << options.input << ": no errors\n";
+  return done;
+}
+
+int explainCode(const std::string &code) {
+  const spec::CodeInfo *entry = spec::findCode(code);
+  if (!entry) {
+    llvm::errs() << "doppel: error: there is no message with the code '" << code
+                 << "'; codes look like E0312 and stand in every message\n";
+    return userError;
+  }
+  llvm::outs() << entry->code << ": " << entry->title << "\n\n" << entry->explanation << '\n';
+  return done;
+}
+
+} // namespace doppel::cli

@@ -1,0 +1,45 @@
+// The compiler from a spec to an artifact, as the commands `doppel compile` and `doppel check` use it.
+#pragma once
+
+#include "passes/Pipelines.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::cli {
+
+/// Exit codes of all commands.
+enum ExitCode { done = 0, userError = 1, usageError = 2, internalError = 70 };
+
+struct CompileOptions {
+  std::string input; ///< a spec (.dpl) or a module of any phase up to `fused` (.mlir)
+  std::string output;
+  std::vector<std::pair<std::string, std::string>> sets;
+  std::vector<std::string> importPaths;
+  std::string target = "cpu"; ///< cpu or cpu:NAME
+  Phase emit = Phase::Artifact;
+  bool emitAst = false;
+  std::string dumpFolder; ///< of --dump-phases; empty for none
+  bool explain = false;
+  bool timing = false;
+  bool quiet = false;
+};
+
+/// Compiles as far as `options.emit` says and writes the result: a module's text to `output` or to stdout, an artifact to `output`.
+/// Messages go to stderr, the summary to stdout.
+int compile(const CompileOptions &options);
+
+/// Reports the errors and warnings of a spec, those of differentiation included. Writes nothing.
+int check(const CompileOptions &options);
+
+/// Prints what an error's code means.
+int explainCode(const std::string &code);
+
+/// What to say before exit code 70.
+std::string bugMessage();
+
+/// From now on a crash says that it is a bug of Doppel and exits with 70.
+void reportCrashes();
+
+} // namespace doppel::cli

@@ -1,0 +1,162 @@
+// doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check` and `doppel train` start it.
+#include "frontends/cli/compile/Driver.h"
+
+#include "llvm/Support/ErrorHandling.h"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+
+using namespace doppel;
+
+namespace doppel::cli {
+
+static std::string commandLine;
+
+std::string bugMessage() {
+  return "doppel: internal error: this is a bug in Doppel 0.1.0, not in your spec. Please report it with the "
+         "spec and this command:\n  " +
+         commandLine + "\n";
+}
+
+void reportCrashes() {
+  // A stack of its own: the crash may be an overflow of the usual one.
+  static char stack[1 << 16];
+  stack_t alternate = {};
+  alternate.ss_sp = stack;
+  alternate.ss_size = sizeof(stack);
+  sigaltstack(&alternate, nullptr);
+  static std::string message;
+  message = bugMessage();
+  struct sigaction action = {};
+  action.sa_flags = SA_ONSTACK | SA_RESETHAND;
+  action.sa_handler = [](int) {
+    [[maybe_unused]] ssize_t written = write(STDERR_FILENO, message.data(), message.size());
+    _exit(internalError);
+  };
+  for (int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
+    sigaction(signal, &action, nullptr);
+  llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
+    fprintf(stderr, "doppel: %s\n%s", reason, message.c_str());
+    _exit(internalError);
+  });
+}
+
+} // namespace doppel::cli
+
+namespace {
+
+/// "name=value" of --set.
+std::string addSet(cli::CompileOptions &options, const std::string &text) {
+  size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos)
+    return "'" + text + "' is not of the form name=value";
+  options.sets.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  return "";
+}
+
+std::string phaseNames() {
+  std::string names = "ast";
+  for (const PhaseInfo &info : getPhases())
+    names += ", " + info.name.str();
+  return names;
+}
+
+std::string phaseHelp() {
+  std::string text = "\nPhases, for --emit and --dump-phases:\n";
+  for (const PhaseInfo &info : getPhases()) {
+    std::string name = info.name.str();
+    text += "  " + name + std::string(12 - name.size(), ' ') + info.description.str() + "\n";
+  }
+  return text;
+}
+
+void declareInput(CLI::App &command, cli::CompileOptions &options, std::vector<std::string> &sets) {
+  command.add_option("SPEC", options.input, "the method: a spec (.dpl), or a module of nn or ssl (.mlir)")
+      ->required();
+  command
+      .add_option("--set", sets,
+                  "name=value: gives a param of the spec another value; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME=VALUE");
+  command
+      .add_option("-I,--import-path", options.importPaths,
+                  "folder in which `use \"file\"` looks, after the spec's own")
+      ->allow_extra_args(false)
+      ->type_name("DIR");
+}
+
+int run(int argc, char **argv) {
+  CLI::App app("The compiler of Doppel: a spec of a self-supervised method in, one artifact out.");
+  app.name("doppel");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "doppel 0.1.0");
+
+  cli::CompileOptions options;
+  std::vector<std::string> sets;
+  std::string emit = "artifact", code;
+
+  CLI::App *compile = app.add_subcommand("compile", "compile a spec into an artifact");
+  declareInput(*compile, options, sets);
+  compile->add_option("-o,--output", options.output,
+                      "file to write (default: the spec's name with .dpx; --emit: the terminal)")
+      ->type_name("FILE");
+  compile
+      ->add_option("--target", options.target,
+                   "cpu: this machine's processor; cpu:NAME: another one, by LLVM's name (cpu:x86-64-v3)")
+      ->type_name("TARGET")
+      ->capture_default_str()
+      ->check([](const std::string &target) {
+        bool known = target == "cpu" || (target.starts_with("cpu:") && target.size() > 4);
+        return known ? std::string() : "'" + target + "' is no target; targets are cpu and cpu:NAME";
+      });
+  compile->add_option("--emit", emit, "stop at this phase and print it: " + phaseNames())
+      ->type_name("PHASE")
+      ->check([](const std::string &name) {
+        bool known = name == "ast" || findPhase(name);
+        return known ? std::string() : "'" + name + "' is no phase; phases are " + phaseNames();
+      });
+  compile->add_option("--dump-phases", options.dumpFolder, "write the module of every phase here")
+      ->type_name("DIR");
+  compile->add_flag("--explain", options.explain,
+                    "tell which operations were fused, where they stand, and the bytes that saves");
+  compile->add_flag("--timing", options.timing, "print the time of each pass");
+  compile->add_flag("-q,--quiet", options.quiet, "no summary");
+  compile->footer(phaseHelp());
+
+  CLI::App *check = app.add_subcommand("check", "report the errors and warnings of a spec");
+  declareInput(*check, options, sets);
+
+  CLI::App *explain = app.add_subcommand("explain", "tell what the code of a message means");
+  explain->add_option("CODE", code, "as in the message: E0312")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? cli::done : cli::usageError;
+  }
+  for (const std::string &set : sets)
+    if (std::string problem = addSet(options, set); !problem.empty()) {
+      fprintf(stderr, "doppel: error: --set: %s\n", problem.c_str());
+      return cli::usageError;
+    }
+  if (explain->parsed())
+    return cli::explainCode(code);
+  if (check->parsed())
+    return cli::check(options);
+  options.emitAst = emit == "ast";
+  if (!options.emitAst)
+    options.emit = *findPhase(emit);
+  return cli::compile(options);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  for (int i = 0; i < argc; ++i)
+    cli::commandLine += (i ? " " : "") + std::string(i ? argv[i] : "doppel");
+  cli::reportCrashes();
+  return run(argc, argv);
+}
