@@ -94,10 +94,12 @@ Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAt
 
 //===-- Updates (Updates.cpp) -----------------------------------------------------------------------------===//
 
-/// Moments of one parameter: {momentum}, or {first, second} of adamw.
+/// Moments of one parameter, each zero at first.
 using Moments = llvm::SmallVector<Tensor, 2>;
-/// How many moments a rule has, each zero at first, and what is added to the parameter's name for its moments' names.
-llvm::ArrayRef<llvm::StringRef> momentNames(nn::OptimizerRule rule);
+/// What is added to a parameter's name for the names of its moments: momentum (none where its factor is 0), or first_moment and
+/// second_moment of adamw.
+llvm::SmallVector<llvm::StringRef> momentNames(nn::OptimizerRule rule,
+                                               mlir::DictionaryAttr options);
 /// One step of one parameter. `step`: number of steps taken before. Source: methods.md P20, torch.optim.
 void updateParameter(nn::OptimizerRule rule, mlir::DictionaryAttr options, bool decay, bool adapt,
                      double learningRate, double weightDecay, int64_t step, const Tensor &gradient,

@@ -435,7 +435,8 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
     std::string name = parameter.getLeafReference().str();
     Tensor value = readState(op, parameter);
     Moments moments;
-    for (StringRef suffix : momentNames(op.getRule()))
+    auto suffixes = momentNames(op.getRule(), op.getOptions());
+    for (StringRef suffix : suffixes)
       moments.push_back(
           interpreter.states.try_emplace(name + "." + suffix.str(), Tensor(value.shape))
               .first->second);
@@ -443,7 +444,7 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
                     learningRate, weightDecay, interpreter.run.step, tensor(op.getGradients()[i]),
                     value, moments);
     writeState(op, parameter, value);
-    for (auto [suffix, moment] : llvm::zip_equal(momentNames(op.getRule()), moments))
+    for (auto [suffix, moment] : llvm::zip_equal(suffixes, moments))
       interpreter.states[name + "." + suffix.str()] = moment;
   }
   return success();

@@ -24,7 +24,7 @@ public:
   explicit Interpreter(mlir::ModuleOp module);
 
   /// Values of the states by name. Members of a group are here alone; the group is made of them when it is read. An update operation
-  /// that is not lowered keeps its moments here too, as NAME.momentum, or NAME.first and NAME.second.
+  /// that is not lowered keeps its moments here too, as NAME.momentum, or NAME.first_moment and NAME.second_moment.
   std::map<std::string, Tensor> states;
   /// What the run provides. `step` is the caller's to set before each call.
   abi::RunScalars run = {};

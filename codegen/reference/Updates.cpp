@@ -17,11 +17,12 @@ using namespace mlir;
 
 namespace doppel::reference {
 
-llvm::ArrayRef<llvm::StringRef> momentNames(nn::OptimizerRule rule) {
-  static const llvm::StringRef momentum[] = {"momentum"}, adam[] = {"first_moment", "second_moment"};
+llvm::SmallVector<llvm::StringRef> momentNames(nn::OptimizerRule rule, DictionaryAttr options) {
   if (rule == nn::OptimizerRule::AdamW)
-    return adam;
-  return momentum;
+    return {"first_moment", "second_moment"};
+  if (cast<FloatAttr>(options.get("momentum")).getValueAsDouble() == 0)
+    return {};
+  return {"momentum"};
 }
 
 static double norm(const std::vector<double> &values) {
@@ -59,10 +60,10 @@ void updateParameter(nn::OptimizerRule rule, DictionaryAttr options, bool decay,
   double m = number("momentum"), fresh = 1;
   bool nesterov = flag("nesterov");
   std::vector<double> g = gradient.values;
-  std::vector<double> &v = moments[0].values;
+  std::vector<double> v = moments.empty() ? std::vector<double>(count) : moments[0].values;
   StringRef form = "byol"; // sgd too has its learning rate outside of the momentum
   if (rule == nn::OptimizerRule::Sgd) {
-    fresh = step == 0 ? 1 : 1 - number("dampening");
+    fresh = step == 0 || m == 0 ? 1 : 1 - number("dampening");
     for (size_t i = 0; i < count; ++i)
       g[i] += wd * w[i];
   } else {
@@ -89,6 +90,8 @@ void updateParameter(nn::OptimizerRule rule, DictionaryAttr options, bool decay,
     v[i] = m * v[i] + fresh * inside * g[i];
     w[i] -= outside * (nesterov ? inside * g[i] + m * v[i] : v[i]);
   }
+  if (!moments.empty())
+    moments[0].values = v;
 }
 
 } // namespace doppel::reference

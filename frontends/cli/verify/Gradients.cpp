@@ -50,7 +50,7 @@ static FailureOr<func::FuncOp> gradientFunction(func::FuncOp function, ArrayRef<
 }
 
 /// Relative to the greatest gradient, or to 1 where all are smaller.
-static double relativeError(const Tensor &analytic, const Tensor &numeric) {
+static double gradientError(const Tensor &analytic, const Tensor &numeric) {
   double greatest = 1, error = 0;
   for (int64_t i = 0; i < analytic.size(); ++i) {
     greatest = std::max(greatest, std::abs(numeric[i]));
@@ -109,7 +109,7 @@ static LogicalResult check(ModuleOp module, func::FuncOp function, const Gradien
         return failure();
       numeric[i] = (8 * (*up - *down) - (*up2 - *down2)) / (12 * h);
     }
-    double error = relativeError(gradient, numeric);
+    double error = gradientError(gradient, numeric);
     bool isClose = error <= options.tolerance;
     isFine &= isClose;
     llvm::outs() << "  argument " << number << ": " << (isClose ? "ok" : "WRONG")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/reference/Interpreter.h"
+#include "passes/Pipelines.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <deque>
@@ -54,5 +55,25 @@ struct GradientOptions {
   double tolerance = 1e-6; ///< of the greatest difference, relative to the greatest gradient of the argument
 };
 int gradients(mlir::ModuleOp module, const GradientOptions &options);
+
+/// The greatest difference of two elements, relative to the greatest element that is expected. NaN agrees with NaN alone.
+double relativeError(const reference::Tensor &expected, const reference::Tensor &found);
+
+struct KernelOptions {
+  std::string function; ///< empty: every function
+  uint64_t seed = 1;
+  int64_t step = 3; ///< of every function but @init
+  int threads = 0;  ///< 0: all processors
+  double tolerance = 2e-5;
+};
+/// `module` is in `phase`, at most `fused`; it is lowered in place.
+int kernels(mlir::ModuleOp module, Phase phase, const KernelOptions &options);
+
+struct StepOptions {
+  std::string golden;                ///< the safetensors file
+  std::vector<std::string> programs; ///< of autodiff, train, compiled; empty: all
+  int threads = 0;
+};
+int step(mlir::MLIRContext &context, llvm::StringRef specPath, const StepOptions &options);
 
 } // namespace doppel::verify

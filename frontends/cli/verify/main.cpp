@@ -4,14 +4,13 @@
 #include "dialects/nn/NnDialect.h"
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/ssl/SslDialect.h"
+#include "frontends/spec/Frontend.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 namespace cl = llvm::cl;
 using namespace doppel;
@@ -19,26 +18,52 @@ using namespace doppel;
 static cl::SubCommand runCommand("run", "Interpret functions with seeded arguments, print results");
 static cl::SubCommand gradientsCommand("gradients",
                                        "Compare autodiff with central differences in double");
+static cl::SubCommand kernelsCommand("kernels", "Compare the compiled program with the oracle");
+static cl::SubCommand stepCommand("step",
+                                  "Compare a spec's training steps with a golden file of PyTorch");
 
-static cl::opt<std::string> file(cl::Positional, cl::desc("FILE.mlir"), cl::init("-"),
-                                 cl::sub(runCommand), cl::sub(gradientsCommand));
+static cl::opt<std::string> file(cl::Positional, cl::desc("FILE (.mlir, or .dpl where it is a spec)"),
+                                 cl::init("-"), cl::sub(runCommand), cl::sub(gradientsCommand),
+                                 cl::sub(kernelsCommand), cl::sub(stepCommand));
 static cl::opt<std::string> function("function", cl::desc("Only this function"),
-                                     cl::sub(runCommand), cl::sub(gradientsCommand));
+                                     cl::sub(runCommand), cl::sub(gradientsCommand),
+                                     cl::sub(kernelsCommand));
 static cl::opt<uint64_t> seed("seed", cl::desc("Of the run and its arguments"), cl::init(1),
-                              cl::sub(runCommand), cl::sub(gradientsCommand));
-static cl::opt<int64_t> step("step", cl::desc("Number of the first step"), cl::init(0),
-                             cl::sub(runCommand));
+                              cl::sub(runCommand), cl::sub(gradientsCommand),
+                              cl::sub(kernelsCommand));
+static cl::opt<int64_t> firstStep("step", cl::desc("Number of the (first) step"), cl::init(0),
+                                  cl::sub(runCommand), cl::sub(kernelsCommand));
 static cl::opt<int64_t> steps("steps", cl::desc("Number of calls, each the next step"),
                               cl::init(1), cl::sub(runCommand));
 static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread"), cl::init(1),
                           cl::sub(runCommand));
-static cl::opt<double> tolerance("tolerance", cl::desc("Greatest relative error"), cl::init(1e-6),
-                                 cl::sub(gradientsCommand));
+static cl::opt<double> tolerance("tolerance", cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
+                                 cl::init(0), cl::sub(gradientsCommand), cl::sub(kernelsCommand));
+static cl::opt<std::string> from("from", cl::desc("Phase that FILE is in: step, train (default) or fused"),
+                                 cl::init("train"), cl::sub(kernelsCommand));
+static cl::list<std::string> sets("set", cl::desc("A spec's parameter"), cl::value_desc("name=value"),
+                                  cl::sub(kernelsCommand));
+static cl::opt<int> threads("threads", cl::desc("0: all processors"), cl::init(0),
+                            cl::sub(kernelsCommand), cl::sub(stepCommand));
+static cl::opt<std::string> golden("golden", cl::desc("The golden file, whose settings the spec gets"),
+                                   cl::value_desc("FILE.safetensors"), cl::sub(stepCommand));
+static cl::list<std::string> programs("program", cl::desc("autodiff, train or compiled; default: all"),
+                                      cl::sub(stepCommand));
+
+static int kernels(mlir::MLIRContext &context, mlir::ModuleOp module, Phase phase) {
+  verify::KernelOptions options{function, seed, firstStep, threads};
+  if (tolerance > 0)
+    options.tolerance = tolerance;
+  return verify::kernels(module, phase, options);
+}
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // LLVM's own options are hundreds; ours belong to the subcommands.
+  for (auto &entry : cl::getRegisteredOptions())
+    entry.second->setHiddenFlag(cl::ReallyHidden);
   cl::ParseCommandLineOptions(argc, argv, "Checks Doppel's compiler against its oracle\n");
-  if (!runCommand && !gradientsCommand) {
+  if (!runCommand && !gradientsCommand && !kernelsCommand && !stepCommand) {
     cl::PrintHelpMessage();
     return 2;
   }
@@ -51,10 +76,34 @@ int main(int argc, char **argv) {
   mlir::MLIRContext context(registry);
   llvm::SourceMgr sources;
   mlir::SourceMgrDiagnosticHandler handler(sources, &context);
+  if (stepCommand)
+    return verify::step(context, file, {golden, programs, threads});
+
+  if (kernelsCommand && llvm::StringRef(file).ends_with(".dpl")) {
+    spec::SpecOptions options;
+    for (const std::string &text : sets) {
+      auto [name, value] = llvm::StringRef(text).split('=');
+      options.sets.emplace_back(name.str(), value.str());
+    }
+    auto module = spec::loadSpec(context, file, options, llvm::errs());
+    return module ? kernels(context, *module, Phase::Ssl) : 1;
+  }
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(file, sources, &context);
   if (!module)
     return 1;
-  if (gradientsCommand)
-    return verify::gradients(*module, {function, seed, tolerance});
-  return verify::run(*module, {function, seed, step, steps, ranks});
+  if (gradientsCommand) {
+    verify::GradientOptions options{function, seed};
+    if (tolerance > 0)
+      options.tolerance = tolerance;
+    return verify::gradients(*module, options);
+  }
+  if (kernelsCommand) {
+    auto phase = findPhase(from);
+    if (!phase || *phase > Phase::Fused) {
+      llvm::errs() << "error: --from is '" << from << "', not step, train or fused\n";
+      return 2;
+    }
+    return kernels(context, *module, *phase);
+  }
+  return verify::run(*module, {function, seed, firstStep, steps, ranks});
 }

@@ -1,0 +1,223 @@
+// From a module to an executable by the compiler's own path: passes, code generation, artifact, loader, device.
+#include "frontends/cli/verify/Compiled.h"
+
+#include "codegen/artifact/Writer.h"
+#include "codegen/cpu/CpuCodegen.h"
+#include "dialects/nn/NnDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace doppel::verify {
+
+using reference::Tensor;
+
+LogicalResult lower(ModuleOp module, Phase from, Phase to) {
+  PassManager manager(module.getContext());
+  PipelineOptions options;
+  buildPipeline(manager, from, to, options);
+  return manager.run(module);
+}
+
+/// An error of the runtime as a failure that was told.
+static LogicalResult tell(const runtime::Error &error) {
+  llvm::errs() << "error: " << error.message << '\n';
+  return failure();
+}
+
+static nn::StateOp declareState(func::FuncOp function, const std::string &name, Type type) {
+  OpBuilder builder(function);
+  return nn::StateOp::create(builder, function.getLoc(), name, nn::StateKind::Other,
+                             cast<RankedTensorType>(type));
+}
+
+/// A tensor argument becomes a state that is read at the function's begin.
+LogicalResult Compiled::rewriteArguments(func::FuncOp function) {
+  std::vector<std::string> &names = arguments[function.getName().str()];
+  BitVector erased(function.getNumArguments());
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  for (BlockArgument argument : function.getArguments()) {
+    names.emplace_back();
+    if (isa<nn::ImagesType>(argument.getType()))
+      continue;
+    names.back() =
+        "verify." + function.getName().str() + ".argument" + std::to_string(argument.getArgNumber());
+    declareState(function, names.back(), argument.getType());
+    argument.replaceAllUsesWith(nn::ReadOp::create(
+        builder, argument.getLoc(), argument.getType(),
+        FlatSymbolRefAttr::get(builder.getContext(), names.back())));
+    erased.set(argument.getArgNumber());
+  }
+  return function.eraseArguments(erased);
+}
+
+/// A result that is not f32 becomes a state that is written at the function's end; the others get names of their own.
+void Compiled::rewriteResults(func::FuncOp function) {
+  std::vector<Result> &places = results[function.getName().str()];
+  Operation *end = function.getBody().front().getTerminator();
+  OpBuilder builder(end);
+  BitVector erased(function.getNumResults());
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    auto type = cast<RankedTensorType>(function.getResultTypes()[i]);
+    std::string name = "verify." + function.getName().str() + ".result" + std::to_string(i);
+    places.push_back({name, !type.getElementType().isF32()});
+    function.setResultAttr(i, "nn.name", builder.getStringAttr(name));
+    if (!places.back().isState)
+      continue;
+    declareState(function, name, type);
+    nn::WriteOp::create(builder, end->getLoc(), FlatSymbolRefAttr::get(builder.getContext(), name),
+                        end->getOperand(i));
+    erased.set(i);
+  }
+  end->eraseOperands(erased);
+  LogicalResult done = function.eraseResults(erased);
+  assert(succeeded(done) && "a function's type can lose results");
+  (void)done;
+}
+
+FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase from, int threads) {
+  std::unique_ptr<Compiled> compiled(new Compiled);
+  for (auto function : llvm::to_vector(module.getOps<func::FuncOp>())) {
+    if (failed(compiled->rewriteArguments(function)))
+      return failure();
+    compiled->rewriteResults(function);
+  }
+  if (!module->hasAttr("nn.batch"))
+    module->setAttr("nn.batch", Builder(module.getContext()).getI64IntegerAttr(1));
+  if (failed(lower(module, from, Phase::Plan)))
+    return failure();
+  cpu::CpuTarget target = cpu::hostCpu();
+  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module, target);
+  if (failed(code))
+    return failure();
+  ArtifactParts parts;
+  parts.elf = code->elf;
+  parts.targetName = target.name;
+  parts.features = target.features;
+  FailureOr<std::string> bytes = serializeArtifact(module, parts);
+  if (failed(bytes))
+    return failure();
+  auto artifact = runtime::Artifact::parse(std::as_bytes(std::span(*bytes)), "the artifact");
+  if (!artifact)
+    return tell(artifact.error());
+  compiled->artifact = std::move(*artifact);
+  compiled->device = runtime::makeCpuDevice(threads);
+  auto executable = runtime::Executable::create(*compiled->artifact, *compiled->device);
+  if (!executable)
+    return tell(executable.error());
+  compiled->executable = std::move(*executable);
+  return compiled;
+}
+
+//===-- Values ----------------------------------------------------------------------------------------------===//
+
+template <typename Number> static void encode(const Tensor &tensor, std::vector<std::byte> &bytes) {
+  bytes.resize(tensor.size() * sizeof(Number));
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    auto number = static_cast<Number>(tensor[i]);
+    std::memcpy(bytes.data() + i * sizeof(Number), &number, sizeof(Number));
+  }
+}
+
+template <typename Number> static void decode(std::span<const std::byte> bytes, Tensor &tensor) {
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    Number number;
+    std::memcpy(&number, bytes.data() + i * sizeof(Number), sizeof(Number));
+    tensor[i] = static_cast<double>(number);
+  }
+}
+
+/// Calls `visit` with a value of the C++ type of `dtype`.
+template <typename Visit> static void withType(schema::DType dtype, Visit visit) {
+  switch (dtype) {
+  case schema::DType::F32: return visit(float());
+  case schema::DType::F64: return visit(double());
+  case schema::DType::I64: return visit(int64_t());
+  case schema::DType::I32: return visit(int32_t());
+  default: return visit(uint8_t());
+  }
+}
+
+size_t Compiled::stateNumber(const std::string &name) const {
+  const auto &states = executable->states();
+  auto found = llvm::find_if(states, [&](const auto &state) { return state.name == name; });
+  return found - states.begin();
+}
+
+LogicalResult Compiled::write(const std::string &name, const Tensor &value) {
+  size_t number = stateNumber(name);
+  if (number == executable->states().size())
+    return success(); // no function of the program uses it
+  std::vector<std::byte> bytes;
+  withType(executable->states()[number].dtype,
+           [&](auto zero) { encode<decltype(zero)>(value, bytes); });
+  if (auto written = executable->writeState(number, bytes); !written)
+    return tell(written.error());
+  return success();
+}
+
+FailureOr<Tensor> Compiled::read(const std::string &name) {
+  size_t number = stateNumber(name);
+  if (number == executable->states().size())
+    return tell({"the program has no state " + name});
+  const runtime::StateInfo &info = executable->states()[number];
+  auto bytes = executable->readState(number);
+  if (!bytes)
+    return tell(bytes.error());
+  Tensor tensor(info.shape);
+  withType(info.dtype, [&](auto zero) { decode<decltype(zero)>(*bytes, tensor); });
+  return tensor;
+}
+
+FailureOr<std::vector<Tensor>> Compiled::call(StringRef function,
+                                              ArrayRef<reference::Value> values,
+                                              const abi::RunScalars &run,
+                                              std::map<std::string, Tensor> &states) {
+  for (const auto &[name, value] : states)
+    if (failed(write(name, value)))
+      return failure();
+  for (auto [name, value] : llvm::zip_equal(arguments.at(function.str()), values)) {
+    if (auto *images = std::get_if<reference::Images>(&value)) {
+      if (auto set = executable->setImages(*images); !set)
+        return tell(set.error());
+    } else if (failed(write(name, std::get<Tensor>(value)))) {
+      return failure();
+    }
+  }
+  if (auto set = executable->setRun(run); !set)
+    return tell(set.error());
+  auto stopped = executable->run(function.str());
+  if (!stopped)
+    return tell(stopped.error());
+  if (*stopped)
+    return tell({(**stopped).what + " is not finite: " + (**stopped).expression});
+
+  std::vector<Tensor> found;
+  for (const Result &result : results.at(function.str())) {
+    if (result.isState) {
+      FailureOr<Tensor> tensor = read(result.name);
+      if (failed(tensor))
+        return failure();
+      found.push_back(std::move(*tensor));
+      continue;
+    }
+    reference::Shape shape;
+    auto output = executable->output(function.str(), result.name, &shape);
+    if (!output)
+      return tell(output.error());
+    found.emplace_back(shape, std::vector<double>(output->begin(), output->end()));
+  }
+  for (auto &[name, value] : states)
+    if (stateNumber(name) != executable->states().size()) {
+      FailureOr<Tensor> tensor = read(name);
+      if (failed(tensor))
+        return failure();
+      value = std::move(*tensor);
+    }
+  return found;
+}
+
+} // namespace doppel::verify
