@@ -4,8 +4,9 @@
 //
 // Several copies in one picture, each with its own colour, size and turn, are the point of the
 // design: two crops of one picture often show different copies, and all that those share is the
-// shape. Pixels alone say little: copies move, turn and change polarity, so that distances between
-// pictures are those of colours and places.
+// shape. For the same reason the background changes across the picture and is muted: a colour of
+// its own would tell pictures apart before any shape is learned. Pixels alone say little, since
+// copies move, turn, and are darker or lighter than their ground.
 
 #include "runtime/data/Source.h"
 #include <algorithm>
@@ -20,7 +21,7 @@ namespace {
 struct Point {
   float x, y;
 };
-using Color = std::array<float, 3>; // linear 0 .. 1
+using Color = std::array<float, 3>; // 0 .. 1
 
 Point operator-(Point a, Point b) { return {a.x - b.x, a.y - b.y}; }
 float dot(Point a, Point b) { return a.x * b.x + a.y * b.y; }
@@ -29,8 +30,7 @@ Point rotated(Point a, float cosine, float sine) {
   return {cosine * a.x - sine * a.y, sine * a.x + cosine * a.y};
 }
 
-//===- Shapes as signed distances: negative inside, in units of the shape's radius
-//--------------------------------------------------===//
+// Shapes are signed distances, negative inside, in units of the shape's radius.
 
 float disc(Point point, Point centre, float radius) { return length(point - centre) - radius; }
 
@@ -130,9 +130,6 @@ constexpr std::array kShapes = {Shape{"bar", bar},           Shape{"circle", cir
                                 Shape{"ring", ring},         Shape{"square", square},
                                 Shape{"star", star},         Shape{"triangle", triangle}};
 
-//===- Drawing
-//------------------------------------------------------------------------------------------------------------------------===//
-
 /// The random numbers of one sample, in order.
 class Draws {
 public:
@@ -144,7 +141,9 @@ public:
   float angle() { return uniform(0, 2 * std::numbers::pi_v<float>); }
   /// Mean 0, deviation 1, by the sum of four uniforms; bounded by 3.5.
   float bell() {
-    float sum = uniform(0, 1) + uniform(0, 1) + uniform(0, 1) + uniform(0, 1);
+    float sum = 0;
+    for (int term = 0; term < 4; ++term)
+      sum += uniform(0, 1);
     return (sum - 2) * std::numbers::sqrt3_v<float>;
   }
   Color color() { return {uniform(0, 1), uniform(0, 1), uniform(0, 1)}; }
@@ -181,6 +180,34 @@ struct Stripes {
   }
 };
 
+/// The background: muted colours at the four corners and a blend between, so that two crops of it
+/// have little in common.
+struct Ground {
+  std::array<Color, 4> corners;
+
+  explicit Ground(Draws &draws) {
+    for (Color &corner : corners)
+      corner = muted(draws);
+  }
+  Color at(Point point) const {
+    float x = 0.5f + 0.5f * point.x, y = 0.5f + 0.5f * point.y;
+    Color color;
+    for (int channel = 0; channel < 3; ++channel)
+      color[channel] = (1 - y) * ((1 - x) * corners[0][channel] + x * corners[1][channel]) +
+                       y * ((1 - x) * corners[2][channel] + x * corners[3][channel]);
+    return color;
+  }
+
+private:
+  static Color muted(Draws &draws) {
+    float level = draws.uniform(0.15f, 0.85f);
+    Color color = draws.color();
+    for (float &channel : color)
+      channel = level + 0.2f * (channel - 0.5f);
+    return color;
+  }
+};
+
 struct Copy {
   Point centre;
   float radius, cosine, sine;
@@ -188,14 +215,25 @@ struct Copy {
   Stripes stripes;
 };
 
-constexpr float kLeastContrast = 0.3f; ///< of luma, between a copy and the background
-constexpr int kMostCopies = 4;
+constexpr float kLeastContrast = 0.35f; ///< of luma, between a copy and the background
+constexpr int kLeastCopies = 2, kMostCopies = 4;
+constexpr float kMostTurn = std::numbers::pi_v<float> / 4;
+constexpr float kGrain = 0.02f; ///< deviation of the noise of a pixel
+
+/// A colour of any lightness, half as strong as it could be.
+Color tint(Draws &draws) {
+  Color color = draws.color();
+  float level = draws.uniform(0, 1);
+  for (float &channel : color)
+    channel = std::clamp(level + 0.5f * (channel - 0.5f), 0.f, 1.f);
+  return color;
+}
 
 /// Colours as far from the background as kLeastContrast asks, darker or lighter.
 Color contrasting(Draws &draws, float background) {
-  Color color = draws.color();
+  Color color = tint(draws);
   for (int tries = 0; tries < 8 && std::fabs(luma(color) - background) < kLeastContrast; ++tries)
-    color = draws.color();
+    color = tint(draws);
   if (std::fabs(luma(color) - background) < kLeastContrast)
     for (float &channel : color)
       channel = background > 0.5f ? channel * (background - kLeastContrast)
@@ -204,12 +242,12 @@ Color contrasting(Draws &draws, float background) {
 }
 
 /// Copies of one shape that overlap little: each new one takes the best of a few places.
-std::vector<Copy> placeCopies(Draws &draws, float background) {
-  int count = 1 + draws.below(kMostCopies);
-  float largest = std::array{0.78f, 0.52f, 0.46f, 0.42f}[count - 1];
+std::vector<Copy> placeCopies(Draws &draws, const Ground &ground) {
+  int count = kLeastCopies + draws.below(kMostCopies - kLeastCopies + 1);
+  float largest = std::array{0.6f, 0.54f, 0.48f}[count - kLeastCopies];
   std::vector<Copy> copies;
   for (int number = 0; number < count; ++number) {
-    float radius = largest * draws.uniform(0.72f, 1);
+    float radius = largest * draws.uniform(0.75f, 1);
     float reach = std::max(0.f, 1.04f - radius);
     Point best{};
     float bestGap = -1e9f;
@@ -221,34 +259,25 @@ std::vector<Copy> placeCopies(Draws &draws, float background) {
       if (gap > bestGap)
         best = centre, bestGap = gap;
     }
-    float angle = draws.angle();
+    float angle = draws.uniform(-kMostTurn, kMostTurn);
     copies.push_back({best, radius, std::cos(angle), std::sin(angle),
-                      contrasting(draws, background), Stripes(draws, 0.1f)});
+                      contrasting(draws, luma(ground.at(best))), Stripes(draws, 0.1f)});
   }
   return copies;
 }
 
 /// Draws into [side, side, 3]. Edges are soft over a pixel, by the distance to them.
 void drawSample(Draws draws, float (*distance)(Point), int32_t side, uint8_t *pixels) {
-  Color ground = draws.color(), slope;
-  for (float &channel : slope)
-    channel = draws.uniform(-0.25f, 0.25f);
-  float slopeAngle = draws.angle();
-  Point slopeAxis = {std::cos(slopeAngle), std::sin(slopeAngle)};
-  Stripes groundStripes(draws, 0.1f);
-  std::vector<Copy> copies = placeCopies(draws, luma(ground));
-  float lightAngle = draws.angle(), shade = draws.uniform(0, 0.25f);
+  Ground ground(draws);
+  std::vector<Copy> copies = placeCopies(draws, ground);
+  float lightAngle = draws.angle(), shade = draws.uniform(0, 0.3f);
   Point lightAxis = {std::cos(lightAngle), std::sin(lightAngle)};
-  float noise = draws.uniform(0.01f, 0.05f);
 
   float pixel = 2.f / float(side);
   for (int32_t row = 0; row < side; ++row)
     for (int32_t column = 0; column < side; ++column) {
       Point point = {(float(column) + 0.5f) * pixel - 1, (float(row) + 0.5f) * pixel - 1};
-      Color color;
-      float along = dot(point, slopeAxis), stripes = groundStripes.at(point);
-      for (int channel = 0; channel < 3; ++channel)
-        color[channel] = ground[channel] + slope[channel] * along + stripes;
+      Color color = ground.at(point);
       for (const Copy &copy : copies) {
         Point local = rotated(point - copy.centre, copy.cosine, copy.sine);
         local = {local.x / copy.radius, local.y / copy.radius};
@@ -260,7 +289,7 @@ void drawSample(Draws draws, float (*distance)(Point), int32_t side, uint8_t *pi
           color[channel] += cover * (copy.color[channel] + texture - color[channel]);
       }
       float light = 1 - shade * (0.5f + 0.5f * dot(point, lightAxis));
-      float grain = noise * draws.bell();
+      float grain = kGrain * draws.bell();
       for (int channel = 0; channel < 3; ++channel)
         *pixels++ = uint8_t(std::clamp(color[channel] * light + grain, 0.f, 1.f) * 255 + 0.5f);
     }
