@@ -1,0 +1,262 @@
+// What the loader accepts it has verified: no truncation, no flipped bit and no field out of range gets through, and each error names what
+// is wrong.
+#include "test/unit/ArtifactFixture.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace doppel::runtime::test {
+
+namespace {
+
+std::string errorOf(const std::vector<std::byte> &file,
+                    Artifact::Machine machine = Artifact::Machine::Any) {
+  auto artifact = Artifact::parse(file, "toy.dpx", machine);
+  return artifact ? "" : artifact.error().message;
+}
+
+TEST(ArtifactLoader, GivesBackWhatWasWritten) {
+  std::vector<std::byte> file = artifactOf(ProgramParts().bytes());
+  auto artifact = Artifact::parse(file, "toy.dpx");
+  ASSERT_TRUE(artifact) << artifact.error().message;
+  EXPECT_EQ(artifact->program().method()->str(), "Toy");
+  EXPECT_EQ(artifact->specSource(), "method Toy {}\n");
+  EXPECT_EQ(artifact->elf().size(), 14u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(artifact->elf().data()) % 64, 0u);
+  EXPECT_EQ(artifact->fileBytes(), file.size());
+  ASSERT_NE(artifact->function("step"), nullptr);
+  EXPECT_EQ(artifact->function("step")->instructions()->size(), 6u);
+  EXPECT_EQ(artifact->function("preview"), nullptr);
+  EXPECT_EQ(bufferBytes(*artifact->program().buffers()->Get(2)), 256u);
+}
+
+TEST(ArtifactLoader, FingerprintFollowsTheProgram) {
+  auto first = Artifact::parse(artifactOf(ProgramParts().bytes()), "a");
+  ProgramParts other;
+  other.epochs = 11;
+  auto second = Artifact::parse(artifactOf(other.bytes()), "b");
+  ASSERT_TRUE(first && second);
+  EXPECT_NE(first->fingerprint(), second->fingerprint());
+  EXPECT_EQ(first->fingerprint(),
+            Artifact::parse(artifactOf(ProgramParts().bytes()), "c")->fingerprint());
+}
+
+TEST(ArtifactLoader, RejectsEveryTruncation) {
+  std::vector<std::byte> file = artifactOf(ProgramParts().bytes());
+  for (size_t size = 0; size < file.size(); ++size)
+    ASSERT_NE(errorOf({file.begin(), file.begin() + size}), "") << "cut to " << size;
+  file.push_back(std::byte(0));
+  EXPECT_NE(errorOf(file).find("bytes behind its end"), std::string::npos);
+}
+
+TEST(ArtifactLoader, RejectsEveryFlippedBit) {
+  std::vector<std::byte> file = artifactOf(ProgramParts().bytes());
+  for (size_t bit = 0; bit < file.size() * 8; ++bit) {
+    file[bit / 8] ^= std::byte(1 << bit % 8);
+    ASSERT_NE(errorOf(file), "") << "byte " << bit / 8 << " bit " << bit % 8;
+    file[bit / 8] ^= std::byte(1 << bit % 8);
+  }
+  EXPECT_EQ(errorOf(file), "");
+}
+
+/// Checksums made right again after each flip: what the checks behind them must find, or the change is of a value that may be any. Nothing
+/// may crash (the sanitizers watch).
+TEST(ArtifactLoader, SurvivesFlippedBitsWithRightChecksums) {
+  std::string program = ProgramParts().bytes();
+  size_t rejected = 0;
+  for (size_t bit = 0; bit < program.size() * 8; ++bit) {
+    program[bit / 8] ^= char(1 << bit % 8);
+    auto artifact = Artifact::parse(artifactOf(program), "toy.dpx", Artifact::Machine::Any);
+    if (!artifact)
+      ++rejected;
+    else
+      for (const schema::Buffer *buffer : *artifact->program().buffers())
+        ASSERT_LE(buffer->offset() + bufferBytes(*buffer),
+                  artifact->program().arenas()->Get(buffer->arena())->bytes());
+    program[bit / 8] ^= char(1 << bit % 8);
+  }
+  // FlatBuffers' verifier alone rejects about half.
+  EXPECT_GT(rejected, program.size() * 8 * 6 / 10);
+}
+
+TEST(ArtifactLoader, TellsAnotherVersionAndHowToRebuild) {
+  auto file = artifactOf(ProgramParts().bytes(), [](format::Header &header, auto &) {
+    header.major = 7;
+    header.minor = 3;
+  });
+  std::string error = errorOf(file);
+  EXPECT_NE(error.find("toy.dpx: has schema version 7.3 (made by doppel test), this program reads 1.0"),
+            std::string::npos)
+      << error;
+  EXPECT_NE(error.find("doppel compile"), std::string::npos);
+}
+
+TEST(ArtifactLoader, TellsOtherFilesAndTextTransfers) {
+  std::vector<std::byte> file = artifactOf(ProgramParts().bytes());
+  std::vector<std::byte> other(200, std::byte('x'));
+  EXPECT_NE(errorOf(other).find("is not a Doppel artifact"), std::string::npos);
+  file[0] &= std::byte(0x7f);
+  EXPECT_NE(errorOf(file).find("transfer as text"), std::string::npos);
+}
+
+TEST(ArtifactLoader, ChecksThePartsOfTheFile) {
+  std::string program = ProgramParts().bytes();
+  using Segments = std::vector<format::Segment>;
+  auto expect = [&](const char *message, auto change) {
+    std::string error = errorOf(artifactOf(program, change));
+    EXPECT_NE(error.find(message), std::string::npos) << error;
+  };
+  expect("segments[0].kind 9 is not known", [](format::Header &, Segments &s) { s[0].kind = 9; });
+  expect("segments[1] is a second ELF segment", [](format::Header &, Segments &s) { s[1].kind = 1; });
+  expect("segments[1] is a second spec source segment",
+         [](format::Header &, Segments &s) { s[0].kind = 2; });
+  expect("exceeds the file's", [](format::Header &, Segments &s) { s[0].bytes = ~uint64_t(0) - 8; });
+  expect("no multiple of 64", [](format::Header &, Segments &s) { s[0].offset += 1; });
+  expect("lies inside the part before it", [](format::Header &h, Segments &s) {
+    s[0].offset = h.programOffset;
+    s[0].bytes = h.programBytes;
+    s[0].checksum = h.programChecksum;
+  });
+  expect("the checksum of program is wrong",
+         [](format::Header &h, Segments &) { h.programChecksum ^= 1; });
+  expect("header.flags", [](format::Header &h, Segments &) { h.flags = 1; });
+  expect("exceeds 67108864",
+         [](format::Header &h, Segments &) { h.programBytes = uint64_t(1) << 40; });
+}
+
+/// One field of the program wrong, and the element that the error must name.
+struct Spoiled {
+  const char *message;
+  std::function<void(ProgramParts &)> change;
+};
+
+TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
+  const Spoiled cases[] = {
+      {"arenas[1] is a second 'state'", [](auto &p) { std::get<0>(p.arenas[1]) = "state"; }},
+      {"arenas[1] is a second arena of its kind",
+       [](auto &p) { std::get<1>(p.arenas[1]) = schema::ArenaKind::State; }},
+      {"arenas[0].kind 0 is not known",
+       [](auto &p) { std::get<1>(p.arenas[0]) = schema::ArenaKind::Unspecified; }},
+      {"arenas[2].bytes 100", [](auto &p) { std::get<2>(p.arenas[2]) = 100; }},
+      {"arenas: there must be one of each kind", [](auto &p) { p.arenas.pop_back();
+         for (auto &buffer : p.buffers) buffer.arena = 0; }},
+      {"buffers[3].arena 3 exceeds the 3 arenas", [](auto &p) { p.buffers[3].arena = 3; }},
+      {"buffers[4].dtype 200 is not known",
+       [](auto &p) { p.buffers[4].dtype = schema::DType(200); }},
+      {"buffers[4].offset 960 + 256 exceeds arena 'transient' of 1024",
+       [](auto &p) { p.buffers[4].offset = 960; }},
+      {"buffers[4].offset 18446744073709551552 + 256 exceeds",
+       [](auto &p) { p.buffers[4].offset = ~uint64_t(63); }},
+      {"buffers[4]: its shape has the extent -8 and overflows",
+       [](auto &p) { p.buffers[4].shape = {-8, -8}; }},
+      {"and overflows",
+       [](auto &p) { p.buffers[4].shape = {int64_t(1) << 40, int64_t(1) << 40}; }},
+      {"buffers[4].offset 2 is no multiple of its element's 4 bytes",
+       [](auto &p) { p.buffers[4].offset = 2; }},
+      {"instructions[1] (call): buffers[4].offset 4 is no multiple of 64",
+       [](auto &p) { p.buffers[4].offset = 4; }},
+      {"buffers[0] holds what only the host writes",
+       [](auto &p) { p.buffers[0].arena = 1; }},
+      {"states[1] is a second 'weight'", [](auto &p) { p.states[1].name = "weight"; }},
+      {"states[0] has no name", [](auto &p) { p.states[0].name = ""; }},
+      {"states[1] ('queue'): kind 77 is not known",
+       [](auto &p) { p.states[1].kind = schema::StateKind(77); }},
+      {"states[1] ('queue'): buffer 99 exceeds the 8 buffers",
+       [](auto &p) { p.states[1].buffer = 99; }},
+      {"states[1] ('queue'): buffers[4] is not in the state arena",
+       [](auto &p) { p.states[1].buffer = 4; }},
+      {"states[0] ('weight'): location 5 exceeds the 2 locations",
+       [](auto &p) { p.states[0].location = 5; }},
+      {"states 'weight' and 'queue' overlap", [](auto &p) { p.buffers[3].offset = 128; }},
+      {"kernels[0].kind 9 is not known",
+       [](auto &p) { p.kernels[0].kind = schema::KernelKind(9); }},
+      {"kernels[0].grid 0 is out of range", [](auto &p) { p.kernels[0].grid = 0; }},
+      {"kernels[0].scratch_bytes", [](auto &p) { p.kernels[0].scratch = ~uint64_t(0); }},
+      {"functions[1] is a second 'init'", [](auto &p) { p.secondFunction = "init"; }},
+      {"@step.instructions[0]: location 2 exceeds",
+       [](auto &p) { p.instructionLocation = 2; }},
+      {"@step.instructions[0] (copy): 256 bytes to 64", [](auto &p) { p.copy = {2, 6}; }},
+      {"@step.instructions[0] (copy): buffer 50 exceeds", [](auto &p) { p.copy = {50, 4}; }},
+      {"(copy): writes buffers[0], which is the host's", [](auto &p) { p.copy = {4, 0}; }},
+      {"(call): operation 0 is not known",
+       [](auto &p) { p.call = schema::LibraryOp::Unspecified; }},
+      {"(call): operation 99 is not known", [](auto &p) { p.call = schema::LibraryOp(99); }},
+      {"(call): Matmul takes 2 inputs", [](auto &p) { p.ints = {0}; }},
+      {"(call): shapes [8, 8], [8, 8] and [4, 8] do not fit Matmul",
+       [](auto &p) { p.buffers[5].shape = {4, 8}; }},
+      {"(call): buffers[6] holds I32, not F32", [](auto &p) { p.outputs = {6}; }},
+      {"(call): the integer -1 is out of range", [](auto &p) { p.ints = {-1, 0}; }},
+      {"Conv2D takes 2 inputs", [](auto &p) { p.call = schema::LibraryOp::Conv2D; }},
+      {"do not fit Conv2D", [](auto &p) {
+         p.call = schema::LibraryOp::Conv2D;
+         p.ints = {1, 1, 0, 0, 0, 0, 1, 1, 1};
+       }},
+      {"(call): buffers[5] holds F32, not U8", [](auto &p) {
+         p.call = schema::LibraryOp::MaxPool2D;
+         p.inputs = {4};
+         p.outputs = {5, 5};
+         p.ints = {2, 2, 2, 2, 0, 0, 0, 0};
+       }},
+      {"(launch): kernel 1 exceeds the 1 kernels", [](auto &p) { p.kernel = 1; }},
+      {"(launch): 4 outputs of 3 buffers", [](auto &p) { p.launchOutputs = 4; }},
+      {"(launch): 0 outputs of 3 buffers", [](auto &p) { p.launchOutputs = 0; }},
+      {"(launch): writes buffers[1], which is the host's", [](auto &p) { p.launchOutputs = 2; }},
+      {"(collective): kind 0 is not known",
+       [](auto &p) { p.collective = schema::CollectiveKind::Unspecified; }},
+      {"(collective): dtypes of input and output differ",
+       [](auto &p) { p.collectiveOutput = 6; }},
+      {"do not make", [](auto &p) { p.collectiveInput = 7; }},
+      {"collective 0 comes after 1",
+       [](auto &p) { p.collectiveOrder[0] = 1, p.collectiveOrder[1] = 0; }},
+      {"(check): buffers[6] holds no floats", [](auto &p) { p.checked = 6; }},
+      {"@init.outputs[0] has no name", [](auto &p) { p.outputName = ""; }},
+      {"@init.outputs[0]: buffer 8 exceeds", [](auto &p) { p.outputBuffer = 8; }},
+      {"batch 4 is not positive or no multiple of world 3", [](auto &p) { p.world = 3; }},
+      {"epochs -1 is negative", [](auto &p) { p.epochs = -1; }},
+      {"images: buffers[0] is no list of 8 images", [](auto &p) { p.batch = 8; }},
+      {"images: buffers[2] is no list of 4 images", [](auto &p) { p.images = 2; }},
+      {"run: buffers[0] does not hold one run's scalars", [](auto &p) { p.run = 0; }},
+      {"peak_bytes is 1, the arenas have 1536", [](auto &p) { p.peak = 1; }},
+      {"target.kind 'abacus' is not known", [](auto &p) { p.targetKind = "abacus"; }},
+  };
+  for (const Spoiled &spoiled : cases) {
+    ProgramParts parts;
+    spoiled.change(parts);
+    std::string error = errorOf(artifactOf(parts.bytes()));
+    EXPECT_NE(error.find(spoiled.message), std::string::npos)
+        << "expected: " << spoiled.message << "\n  actual: " << error;
+  }
+}
+
+TEST(ArtifactLoader, RefusesCodeForAnotherProcessor) {
+  ProgramParts parts;
+  parts.features = {"avx9000", "psychic"};
+  std::vector<std::byte> file = artifactOf(parts.bytes());
+  std::string error = errorOf(file, Artifact::Machine::Required);
+  EXPECT_NE(error.find("this one lacks avx9000, psychic"), std::string::npos) << error;
+  EXPECT_NE(error.find("doppel compile toy.dpl -o"), std::string::npos) << error;
+  EXPECT_EQ(errorOf(file, Artifact::Machine::Any), "");
+}
+
+TEST(ArtifactLoader, ReadsFiles) {
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("doppel-artifact-" + std::to_string(getpid()));
+  std::vector<std::byte> file = artifactOf(ProgramParts().bytes());
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char *>(file.data()), std::streamsize(file.size()));
+  auto artifact = Artifact::load(path);
+  EXPECT_TRUE(artifact) << artifact.error().message;
+  std::filesystem::remove(path);
+  auto missing = Artifact::load(path);
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("cannot open"), std::string::npos);
+  auto folder = Artifact::load("/");
+  ASSERT_FALSE(folder);
+  EXPECT_NE(folder.error().message.find("is no file"), std::string::npos);
+}
+
+} // namespace
+
+} // namespace doppel::runtime::test
