@@ -2,7 +2,7 @@
 # build's tools and LLVM's (FileCheck, not, split-file) first in PATH, in a folder of the build; `%t` is theirs alone, the sources are
 # only read. Files that a test reads but that are no tests stand in folders named Inputs.
 #
-# Substitutions: %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
+# Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
 # Features, for REQUIRES: avx512 (of this processor), torch (PyTorch can be imported), cifar10 and clothing (DOPPEL_CIFAR10 and
 # DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind).
 import os
@@ -33,7 +33,12 @@ if config.sanitized:
     config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
     config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
 
+tiny = {
+    "batch": 16, "epochs": 2, "size": 16, "backbone": "resnet10", "stem": "cifar", "width": 4, "hidden": 16, "dim": 8,
+    "views": "cifar", "optimizer": "sgd", "lr": 0.05, "warmup_epochs": 0,
+}
 config.substitutions += [
+    ("%tiny", "%examples/simclr.dpl " + " ".join(f"--set {name}={value}" for name, value in tiny.items())),
     ("%examples", os.path.join(source, "examples")),
     ("%std", os.path.join(source, "frontends", "spec", "std")),
     ("%golden", os.path.join(source, "test", "golden")),
