@@ -6,7 +6,7 @@ namespace doppel::spec {
 
 constexpr unsigned maxEvalDepth = 20000;
 constexpr size_t maxEvaluations = 50'000'000;
-constexpr int64_t maxElements = 1'000'000;
+constexpr size_t maxElements = 1'000'000;
 
 bool Elaborator::countEvaluation(SourceRange range) {
   if (stopped())
@@ -17,6 +17,15 @@ bool Elaborator::countEvaluation(SourceRange range) {
     return false;
   }
   return true;
+}
+
+bool Elaborator::checkLength(size_t length, SourceRange range) {
+  if (length <= maxElements)
+    return true;
+  if (!stopped())
+    report(Code::TooLarge, range, "a list or string has at most a million elements");
+  abandoned = true;
+  return false;
 }
 
 Value Elaborator::eval(const Expr *expr) {
@@ -424,8 +433,10 @@ Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTup
   for (const Expr *element : elements) {
     if (auto *spread = llvm::dyn_cast<SpreadExpr>(element)) {
       Value list = eval(spread->operand);
-      if (list.isSequence())
+      if (list.isSequence() && checkLength(values.size() + list.elements().size(), element->range))
         llvm::append_range(values, list.elements());
+      else if (list.isSequence())
+        return Value::error();
       else if (list.isError())
         values.push_back(list);
       else
@@ -448,9 +459,11 @@ Value Elaborator::evalRange(const RangeExpr *expr) {
     return fail(wrong.isTensor() ? Code::NotKnownAtCompileTime : Code::WrongType, expr->range,
                 "the ends of a range are ints, but one is " + typeName(wrong));
   }
-  if (end.asInt() > begin.asInt() &&
-      (end.asInt() > begin.asInt() + maxElements || begin.asInt() + maxElements < begin.asInt()))
-    return fail(Code::TooLarge, expr->range, "a range has at most a million elements");
+  int64_t length;
+  if (__builtin_sub_overflow(end.asInt(), begin.asInt(), &length))
+    length = end.asInt() > begin.asInt() ? INT64_MAX : 0;
+  if (length > 0 && !checkLength(static_cast<size_t>(length), expr->range))
+    return Value::error();
   std::vector<Value> values;
   for (int64_t i = begin.asInt(); i < end.asInt(); ++i)
     values.push_back(Value::integer(i));
@@ -496,7 +509,8 @@ Value Elaborator::evalComprehension(const ComprehensionExpr *expr) {
 void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
                             std::vector<Value> &results, bool &failed) {
   if (clause == expr->clauses.size()) {
-    results.push_back(eval(expr->element));
+    if (checkLength(results.size() + 1, expr->range))
+      results.push_back(eval(expr->element));
     return;
   }
   const ForClause &loop = expr->clauses[clause];

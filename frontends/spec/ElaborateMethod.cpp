@@ -2,6 +2,7 @@
 #include "frontends/spec/Elaborator.h"
 
 #include "frontends/spec/Builtins.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace doppel::spec {
 
@@ -33,6 +34,19 @@ const MethodDecl *Elaborator::findMethod(const Unit &unit) {
         .report(Code::NoSingleMethod, {unit.ast.file, 0, 0}, "the file has no method to compile")
         .help("begin one: method NAME { param batch = 256 ... }");
   return found;
+}
+
+/// Takes out what nothing uses: expressions that only told a type, or a `let` that only rates name.
+static void eraseDead(Region &region) {
+  for (Block &block : region)
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+      if (isa<nn::NnDialect>(op.getDialect()) && isOpTriviallyDead(&op)) {
+        op.erase();
+        continue;
+      }
+      for (Region &inner : op.getRegions())
+        eraseDead(inner);
+    }
 }
 
 OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
@@ -70,6 +84,7 @@ OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
   method.setParamsAttr(builder.getDictionaryAttr(paramTexts));
   method.setBatch(batch);
   method.setEpochs(epochs);
+  eraseDead(method.getBody());
   return module;
 }
 

@@ -263,12 +263,17 @@ Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, Sou
                               : compare(op, left.asDouble(), right.asDouble()));
   }
   if (left.isString() && right.isString()) {
+    if (op == BinaryOp::Add &&
+        !checkLength(left.asString().size() + right.asString().size(), range))
+      return Value::error();
     if (op == BinaryOp::Add)
       return Value::string((left.asString() + right.asString()).str());
     if (isComparison(op))
       return Value::boolean(compare(op, left.asString(), right.asString()));
   }
   if (op == BinaryOp::Add && left.isList() && right.isList()) {
+    if (!checkLength(left.elements().size() + right.elements().size(), range))
+      return Value::error();
     std::vector<Value> joined(left.elements());
     llvm::append_range(joined, right.elements());
     return Value::list(std::move(joined));

@@ -226,6 +226,8 @@ private:
   // Messages.
   void countOperation(SourceRange range);
   bool countEvaluation(SourceRange range);
+  /// False, after an error, if a list or string would have more than a million elements.
+  bool checkLength(size_t length, SourceRange range);
   mlir::Location fileLocation(SourceRange range);
 
   // Expressions.
