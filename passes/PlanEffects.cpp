@@ -66,6 +66,17 @@ static void markCone(const plan::LoopNest &nest, unsigned node, std::vector<bool
     markCone(nest, nest.nodes[node].guard, cone);
 }
 
+/// Whether nothing of the nest comes after the store at its point of the outer and inner loops, but stores that were computed with it: in
+/// a reduction, the store stands behind all sweeps or in the last one.
+static bool comesLast(const plan::LoopNest &nest, const plan::Store &store) {
+  if (nest.kind != plan::NestKind::Reduce)
+    return nest.kind == plan::NestKind::Map || nest.kind == plan::NestKind::Segment;
+  bool everyPoint = false;
+  for (auto [loop, stride] : llvm::zip(nest.loops, store.access.strides))
+    everyPoint |= loop.role == plan::LoopRole::Reduced && stride != 0;
+  return !everyPoint || nest.nodes[store.node].level == nest.sweeps;
+}
+
 /// Whether every load of `input` in the nest is of the element that `output` gets at the same point, and is made for that store: a store
 /// may come before the values of other outputs are computed.
 static bool updatesInPlace(const plan::LoopNest &nest, unsigned input, unsigned output) {
@@ -75,8 +86,7 @@ static bool updatesInPlace(const plan::LoopNest &nest, unsigned input, unsigned 
       stores.push_back(&store);
   // A scatter first keeps the table's row, then stores the rows that are new.
   bool scatters = nest.kind == plan::NestKind::Scatter && stores.size() == 2;
-  bool pointwise = nest.kind == plan::NestKind::Map || nest.kind == plan::NestKind::Segment;
-  if (!scatters && (!pointwise || stores.size() != 1))
+  if (!scatters && (stores.size() != 1 || !comesLast(nest, *stores.front())))
     return false;
   std::vector<bool> cone(nest.nodes.size());
   markCone(nest, stores.front()->node, cone);

@@ -210,7 +210,7 @@ void FunctionPlanner::rewrite() {
       definitions.push_back(&op);
   for (Operation *op : definitions) {
     Value buffer = op->getResult(0);
-    if (buffer.use_empty())
+    if (llvm::none_of(buffer.getUsers(), isInstruction))
       continue;
     MemoryRange range = rangeOf(buffer);
     auto arena = StringAttr::get(op->getContext(), plan::transientArena);

@@ -13,6 +13,7 @@ def Plan_Dialect : Dialect {
     What a device executes, in order. Nothing is a value here but buffers: typed ranges of arenas at fixed offsets. The artifact's
     schema has one table an operation; codegen/artifact writes them one to one.
   }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
 }

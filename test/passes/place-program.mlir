@@ -28,7 +28,9 @@ module attributes {nn.batch = 4 : i64} {
   // CHECK: nn.neg
   // CHECK: plan.kernel @map_1 map grid 1 scratch 0 attributes {uses_run} {
   // CHECK: nn.run_scalar
-  // CHECK-NOT: plan.kernel @map_2
+  // CHECK: plan.kernel @map_2
+  // CHECK: nn.constant dense<0.0
+  // CHECK-NOT: plan.kernel
 
   // CHECK-LABEL: plan.func @kernels
   // CHECK-DAG: %[[X:.+]] = plan.buffer @io[192] : <tensor<8xf32>>

@@ -43,7 +43,7 @@ plan.func @chain {
 
 // An element-wise kernel writes over the input that dies, through a view as well; an input that lives on is kept.
 // CHECK-LABEL: plan.func @in_place
-// CHECK-DAG: %[[A:.+]] = plan.buffer @transient[[[AT:.+]]] storage 0
+// CHECK-DAG: %[[A:.+]] = plan.buffer @transient[[[AT:.+]]] storage 0 : <tensor<64xf32>>
 // CHECK-DAG: %[[B:.+]] = plan.buffer @transient[[[AT]]] storage 1
 // CHECK: plan.launch @relu(%[[A]]) -> (%[[B]])
 // CHECK: plan.launch @relu(%[[B]]) -> (%[[C:.+]]) :

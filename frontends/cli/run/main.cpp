@@ -109,7 +109,8 @@ int runProgram(int argc, char **argv) {
   // Their options are the compiler's own; its --help tells them.
   for (auto [name, text] :
        {std::pair{"compile", "compile a spec into an artifact (doppel compile --help)"},
-        std::pair{"check", "report the errors of a spec (doppel check --help)"}})
+        std::pair{"check", "report the errors of a spec (doppel check --help)"},
+        std::pair{"explain", "tell what the code of a message means (doppel explain E0312)"}})
     app.add_subcommand(name, text)->prefix_command();
 
   std::string artifact;
@@ -222,7 +223,8 @@ int runProgram(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   // Handed over untouched, so that the compiler's own help and errors show.
-  if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0))
+  if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0 ||
+                    std::strcmp(argv[1], "explain") == 0))
     return execCompiler(std::vector<std::string>(argv + 1, argv + argc));
   return runProgram(argc, argv);
 }
