@@ -270,7 +270,7 @@ RUNS = {
        for name, (rule, lr, decayed, adapted) in OPTIMIZERS.items()},
 }
 
-SEEDS = {"simclr": 1, "moco_v2": 12, "byol": 187, "simsiam": 2}
+SEEDS = {"simclr": 2, "moco_v2": 82, "byol": 70, "simsiam": 0}
 
 
 def states(method):
@@ -334,25 +334,25 @@ def relative(a, b):
 
 
 def compare(name, seed):
-    """Runs in double and in f32. Returns the run in double, that in f32, and the margin: the least, over steps and ReLUs, of the smallest
-    input in double over the error of the inputs in f32 (root mean square)."""
+    """Runs in double and in f32. Returns the run in double, that in f32, and two margins, of the first step and of all: the least, over
+    ReLUs, of the smallest input in double over the error of the inputs in f32 (root mean square)."""
     networks.relu_inputs.clear()
     double = run(RUNS[name], torch.float64, seed)
     inputs = list(networks.relu_inputs)
     networks.relu_inputs.clear()
     single = run(RUNS[name], torch.float32, seed)
-    margin = min((x.abs().min() / (x - y).pow(2).mean().sqrt()).item() for x, y in zip(inputs, networks.relu_inputs)
-                 if x.dtype == torch.float64)
-    return double, single, margin
+    margins = [(x.abs().min() / (x - y).pow(2).mean().sqrt()).item() for x, y in zip(inputs, networks.relu_inputs)
+               if x.dtype == torch.float64]
+    return double, single, min(margins[: len(margins) // STEPS]), min(margins)
 
 
 def make(name, search):
     folder = os.path.dirname(os.path.abspath(__file__))
     seed = SEEDS.get(name, 0)
-    double, single, margin = compare(name, seed)
-    while search and margin < 4:
+    double, single, first, margin = compare(name, seed)
+    while search and (first < 40 or margin < 2):
         seed += 1
-        double, single, margin = compare(name, seed)
+        double, single, first, margin = compare(name, seed)
     method, initial, views, losses, gradients, final = double
     _, _, _, losses32, gradients32, final32 = single
     tensors = {"loss": np.array(losses, np.float64)}
@@ -370,14 +370,14 @@ def make(name, search):
     grad_error = max(relative(gradients32[k], g) for k, g in gradients.items() if g.norm() > 1e-9 * total)
     final_error = max(relative(final32[k], final[k]) for k in final)
     zero = sum(g.norm() <= 1e-9 * total for g in gradients.values())
-    print(f"{name:14} {seed:4} {margin:6.1f} {losses[0]:10.6f} {losses[-1]:10.6f}   {loss_error:.1e}   {grad_error:.1e}   {final_error:.1e}"
+    print(f"{name:14} {seed:4} {first:6.1f} {margin:6.1f} {losses[0]:10.6f} {losses[-1]:10.6f}   {loss_error:.1e}   {grad_error:.1e}   {final_error:.1e}"
           f"   {zero:4} {os.path.getsize(path) // 1024:5} KiB", flush=True)
 
 
 def main():
     torch.set_num_threads(1)
     search = "--search" in sys.argv
-    print("run            seed margin first loss  last loss   of f32 against double: loss, gradient, final state; zero gradients; size")
+    print("run            seed margins       first loss  last loss   of f32 against double: loss, gradient, final state; zero gradients; size")
     for name in [a for a in sys.argv[1:] if a != "--search"] or RUNS:
         make(name, search)
 
