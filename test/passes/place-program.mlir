@@ -34,12 +34,12 @@ module attributes {nn.batch = 4 : i64} {
 
   // CHECK-LABEL: plan.func @kernels
   // CHECK-DAG: %[[X:.+]] = plan.buffer @io[192] : <tensor<8xf32>>
-  // CHECK-DAG: %[[RUN:.+]] = plan.buffer @io[128] : <!plan.run>
+  // CHECK-DAG: %[[SCALARS:.+]] = plan.buffer @io[128] : <!plan.run>
   // CHECK-DAG: %[[A:.+]] = plan.alloc
   // CHECK: plan.input "x" %[[X]]
   // CHECK: plan.launch @map_0(%[[X]]) -> (%[[A:.+]])
   // CHECK: plan.launch @map_0(%[[A]]) -> (%[[B:.+]])
-  // CHECK: plan.launch @map_1(%[[B]], %[[RUN]]) -> (%[[C:.+]])
+  // CHECK: plan.launch @map_1(%[[B]], %[[SCALARS]]) -> (%[[C:.+]])
   // CHECK: plan.output "y" %[[C]]
   func.func @kernels(%x: tensor<8xf32> {nn.name = "x"}) -> (tensor<8xf32> {nn.name = "y"}) {
     %a = nn.fused map(%x) : (tensor<8xf32>) -> tensor<8xf32> {

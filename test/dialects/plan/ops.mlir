@@ -19,7 +19,7 @@ plan.kernel @k map grid 2 scratch 64 attributes {uses_run} {
 plan.func @step {
   // CHECK: plan.buffer @io[0] : <!nn.images<4>>
   %images = plan.buffer @io[0] : !plan.buffer<!nn.images<4>>
-  // CHECK: %[[RUN:.+]] = plan.buffer @io[128] : <!plan.run>
+  // CHECK: %[[SCALARS:.+]] = plan.buffer @io[128] : <!plan.run>
   %run = plan.buffer @io[128] : !plan.buffer<!plan.run>
   // CHECK: %[[W:.+]] = plan.buffer @state[64] : <tensor<8xf32>>
   %w = plan.buffer @state[64] : !plan.buffer<tensor<8xf32>>
@@ -31,9 +31,9 @@ plan.func @step {
   // CHECK: %[[V:.+]] = plan.view %[[A]][32] : <tensor<16xf32>> -> <tensor<8xf32>>
   %v = plan.view %a[32] : !plan.buffer<tensor<16xf32>> -> !plan.buffer<tensor<8xf32>>
   plan.input "w" %w : !plan.buffer<tensor<8xf32>>
-  // CHECK: plan.launch @k(%[[W]], %[[RUN]]) -> (%[[B]])
+  // CHECK: plan.launch @k(%[[W]], %[[SCALARS]]) -> (%[[B]])
   plan.launch @k(%w, %run) -> (%b) : !plan.buffer<tensor<8xf32>>, !plan.buffer<!plan.run> -> !plan.buffer<tensor<8xf32>>
-  // CHECK: plan.call {{ ?}}random_permutation(%[[RUN]]) -> (%{{.+}}) [7]
+  // CHECK: plan.call {{ ?}}random_permutation(%[[SCALARS]]) -> (%{{.+}}) [7]
   plan.call random_permutation(%run) -> (%p) [7] : !plan.buffer<!plan.run> -> !plan.buffer<tensor<8xi32>>
   // CHECK: plan.copy %[[B]] -> %[[V]]
   plan.copy %b -> %v : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
