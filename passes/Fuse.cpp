@@ -31,6 +31,7 @@ constexpr size_t mostBuffers = 40;
 /// A set of kernels of a function, by number.
 struct KernelSet {
   SmallVector<uint64_t> words;
+  bool calls = false; ///< and library calls
   void set(unsigned number) {
     if (words.size() <= number / 64)
       words.resize(number / 64 + 1);
@@ -40,10 +41,12 @@ struct KernelSet {
   KernelSet &operator|=(const KernelSet &other) {
     if (words.size() < other.words.size())
       words.resize(other.words.size());
+    calls |= other.calls;
     for (auto [i, word] : llvm::enumerate(other.words))
       words[i] |= word;
     return *this;
   }
+  bool empty() const { return words.empty() && !calls; }
 };
 
 /// Values that will be one kernel.
@@ -81,10 +84,13 @@ private:
   void updateDependencies(unsigned kernel, ArrayRef<Value> leaves);
   bool fits(unsigned number, Value root, ArrayRef<Value> leaves);
   bool isLegal(ArrayRef<Value> roots);
-  std::unique_ptr<Block> makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs) const;
+  std::unique_ptr<Block> makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs,
+                                  const llvm::DenseSet<Value> &again) const;
+  llvm::DenseSet<Value> cheaperAgain(const Kernel &kernel);
   void add(unsigned kernel, Value root);
 
   // The result.
+  llvm::DenseSet<Value> neededValues(ArrayRef<llvm::DenseSet<Value>> again) const;
   LogicalResult emit();
   void sortOperations();
 
@@ -121,9 +127,7 @@ void Fuser::findForced() {
   for (Operation &op : block) {
     if (!isFusible(&op) || isa<nn::EnqueueOp, nn::ScatterRowsOp>(op)) {
       for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
-        if (isa<nn::EnqueueOp>(op) && number != 0)
-          continue;
-        Value value = source(operand);
+          Value value = source(operand);
         Operation *maker = value.getDefiningOp();
         bool constantTable = isa<nn::ScatterRowsOp>(op) && maker && isa<nn::ConstantOp, nn::BroadcastOp>(maker);
         if (maker && isFusible(maker) && !constantTable)
@@ -199,7 +203,10 @@ void Fuser::decide() {
   auto sourcesOf = [&](Operation *op) {
     SetVector<Value> result;
     for (Value operand : op->getOperands()) {
-      if (isMade(operand))
+      // A slice reads no more than it gives.
+      if (isa<nn::SliceOp, nn::GatherRowsOp>(op) && elementsOf(op->getResult(0)) < elementsOf(operand))
+        result.insert(op->getResult(0));
+      else if (isMade(operand))
         result.insert(source(operand));
       else
         result.insert(sources[operand].begin(), sources[operand].end());
@@ -291,7 +298,41 @@ void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
       kernel.needs |= all;
 }
 
-std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs) const {
+/// Made values that cost little to compute again from what the kernel reads anyway: their buffers need not be read.
+llvm::DenseSet<Value> Fuser::cheaperAgain(const Kernel &kernel) {
+  constexpr int64_t large = 1 << 16;
+  llvm::DenseSet<Value> result;
+  llvm::SmallSetVector<Value, 8> reads;
+  for (Value leaf : kernel.leaves)
+    reads.insert(source(leaf));
+  for (Value value : llvm::to_vector(reads)) {
+    Operation *op = value.getDefiningOp();
+    if (!op || !isFusible(op) || !op->hasTrait<OpTrait::Elementwise>() || bytesOf(value) < large)
+      continue;
+    made.erase(value);
+    workOf.clear();
+    bool worth = work(value) <= 4;
+    // Its sources: small ones, and large ones that are read for other reasons.
+    SmallVector<Value> stack(op->getOperands());
+    while (worth && !stack.empty()) {
+      Value each = stack.pop_back_val();
+      if (!isMade(each)) {
+        llvm::append_range(stack, each.getDefiningOp()->getOperands());
+        continue;
+      }
+      each = source(each);
+      worth &= 8 * bytesOf(each) < bytesOf(value) || (each != value && reads.contains(each) && !result.contains(each));
+    }
+    made.insert(value);
+    workOf.clear();
+    if (worth)
+      result.insert(value);
+  }
+  return result;
+}
+
+std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs,
+                                       const llvm::DenseSet<Value> &again) const {
   auto body = std::make_unique<Block>();
   IRMapping mapping;
   OpBuilder builder(block.getParentOp()->getContext());
@@ -300,7 +341,7 @@ std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yi
   std::function<Value(Value)> clone = [&](Value value) -> Value {
     if (Value known = mapping.lookupOrNull(value))
       return known;
-    if (isMade(value) && !own.contains(source(value))) {
+    if (isMade(value) && !own.contains(source(value)) && !again.contains(source(value))) {
       inputs.push_back(value);
       Value argument = body->addArgument(value.getType(), value.getLoc());
       mapping.map(value, argument);
@@ -313,17 +354,15 @@ std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yi
     return mapping.lookup(value);
   };
   SmallVector<Value> results;
-  for (Value root : roots)
-    clone(root);
   for (Value value : yields)
-    results.push_back(mapping.lookup(value));
+    results.push_back(clone(value));
   nn::YieldOp::create(builder, roots.front().getLoc(), results);
   return body;
 }
 
 bool Fuser::isLegal(ArrayRef<Value> roots) {
   SmallVector<Value> inputs;
-  std::unique_ptr<Block> body = makeBody(roots, roots, inputs);
+  std::unique_ptr<Block> body = makeBody(roots, roots, inputs, {});
   FailureOr<plan::KernelForm> form = plan::buildKernelForm(*body, /*diagnose=*/false);
   return succeeded(form) && inputs.size() + roots.size() <= mostBuffers;
 }
@@ -331,18 +370,12 @@ bool Fuser::isLegal(ArrayRef<Value> roots) {
 bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
   const Kernel &kernel = kernels[number];
   Operation *op = root.getDefiningOp();
-  if (kernel.alone || isa<nn::AugmentOp, nn::ScatterRowsOp, nn::SegmentSumOp>(op))
+  if (kernel.alone || isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(op))
     return false;
   auto reduce = dyn_cast<nn::ReduceOp>(op);
   std::optional<ReduceLoops> loops = reduce ? reduceLoopsOf(reduce) : std::nullopt;
-  auto ring = dyn_cast<nn::EnqueueOp>(op);
-  int64_t elements = elementsOf(ring ? ring.getRows() : root);
+  int64_t elements = elementsOf(root);
 
-  bool needs = false, shares = false;
-  for (Value leaf : leaves) {
-    needs |= llvm::is_contained(kernel.roots, source(leaf));
-    shares |= kernel.leaves.contains(leaf) && bytesOf(source(leaf)) >= 1024;
-  }
   bool sameLoops = false;
   if (loops)
     sameLoops = kernel.loops ? *kernel.loops == *loops : kernel.elements == loops->elements();
@@ -350,10 +383,20 @@ bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
     sameLoops = elements == kernel.loops->elements() || elements == kernel.loops->outer * kernel.loops->inner;
   else
     sameLoops = elements == kernel.elements;
-  // Small maps of any size go together; each is a nest of its own.
-  bool bothSmall = !loops && !kernel.loops && elements <= smallElements && kernel.elements <= smallElements;
-  // Two kernels of one launch each are worse than one, even if they have nothing in common but their loops.
-  if (!(sameLoops && (needs || shares || elements <= smallElements)) && !bothSmall)
+  // What they share has to be a good part of what they read: two networks with the same weights are not to go in lockstep.
+  int64_t points = loops ? loops->elements() : kernel.loops ? kernel.loops->elements() : elements;
+  bool needs = false, shares = false;
+  KernelSet before;
+  for (Value leaf : leaves) {
+    needs |= llvm::is_contained(kernel.roots, source(leaf));
+    shares |= kernel.leaves.contains(leaf) && 4 * elementsOf(leaf) >= points;
+    if (Operation *maker = source(leaf).getDefiningOp())
+      before |= dependencies.lookup(maker);
+  }
+  // Small maps of states and scalars, whatever their sizes, go together; each is a nest of its own.
+  bool bothEarly = !loops && !kernel.loops && elements <= smallElements && kernel.elements <= smallElements &&
+                   before.empty() && kernel.needs.empty();
+  if (!(sameLoops && (needs || shares)) && !bothEarly)
     return false;
   if (dependsOn(number, leaves))
     return false;
@@ -370,7 +413,7 @@ void Fuser::add(unsigned number, Value root) {
     kernel.loops = reduceLoopsOf(reduce);
   else
     kernel.elements = std::max(kernel.elements, elementsOf(root));
-  kernel.alone |= isa<nn::AugmentOp, nn::ScatterRowsOp, nn::SegmentSumOp>(root.getDefiningOp());
+  kernel.alone |= isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(root.getDefiningOp());
   kernel.leaves.clear();
   for (Value each : kernel.roots)
     for (Value leaf : leavesOf(each, &kernel))
@@ -386,6 +429,7 @@ void Fuser::formKernels() {
     for (Value operand : op.getOperands())
       if (Operation *maker = operand.getDefiningOp())
         before |= dependencies[maker];
+    before.calls |= !isFusible(&op) && !isPlacedConcat(&op) && !isa<nn::ReadOp>(op);
     dependencies[&op] = std::move(before);
     if (op.getNumResults() != 1 || !made.contains(op.getResult(0)) || op.use_empty())
       continue;
@@ -437,34 +481,48 @@ nn::KernelKind kindOf(Block &body) {
   return kind;
 }
 
-LogicalResult Fuser::emit() {
-  for (Kernel &kernel : kernels) {
-    // What only the kernel itself reads needs no buffer.
-    SmallVector<Value> yields;
-    llvm::DenseSet<Value> internal;
-    for (Value root : kernel.roots) {
-      bool outside = false;
+/// The made values that someone outside of their kernels reads; the others need no buffer.
+llvm::DenseSet<Value> Fuser::neededValues(ArrayRef<llvm::DenseSet<Value>> again) const {
+  llvm::DenseSet<Value> needed;
+  for (Operation &op : block)
+    if (!isFusible(&op))
+      for (Value operand : op.getOperands())
+        needed.insert(source(operand));
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (auto [kernel, recomputed] : llvm::zip_equal(kernels, again)) {
       SetVector<Value> reached;
-      reached.insert(root);
-      for (size_t i = 0; i < reached.size() && !outside; ++i)
-        for (Operation *user : reached[i].getUsers()) {
-          if (!isFusible(user)) {
-            outside = true;
-            break;
-          }
-          Value result = user->getResult(0);
-          if (!made.contains(result))
-            reached.insert(result);
-          else if (auto found = kernelOf.find(result); found == kernelOf.end() || &kernels[found->second] != &kernel)
-            outside |= found != kernelOf.end();
+      for (Value root : kernel.roots)
+        if (needed.contains(root))
+          reached.insert(root);
+      for (size_t i = 0; i < reached.size(); ++i)
+        for (Value operand : reached[i].getDefiningOp()->getOperands()) {
+          Value bytes = source(operand);
+          if (!isMade(operand) || llvm::is_contained(kernel.roots, bytes) || recomputed.contains(bytes))
+            reached.insert(operand);
+          else
+            changed |= needed.insert(bytes).second;
         }
-      if (outside)
-        yields.push_back(root);
     }
+  }
+  return needed;
+}
+
+LogicalResult Fuser::emit() {
+  std::vector<llvm::DenseSet<Value>> again;
+  for (const Kernel &kernel : kernels)
+    again.push_back(cheaperAgain(kernel));
+  llvm::DenseSet<Value> needed = neededValues(again);
+  SmallVector<std::pair<Value, Value>> results;
+  for (auto [kernel, recomputed] : llvm::zip_equal(kernels, again)) {
+    SmallVector<Value> yields;
+    for (Value root : kernel.roots)
+      if (needed.contains(root))
+        yields.push_back(root);
     if (yields.empty())
       continue;
     SmallVector<Value> inputs;
-    std::unique_ptr<Block> body = makeBody(kernel.roots, yields, inputs);
+    std::unique_ptr<Block> body = makeBody(kernel.roots, yields, inputs, recomputed);
     SmallVector<Type> types;
     SmallVector<Location> locations;
     for (Value value : yields) {
@@ -476,10 +534,12 @@ LogicalResult Fuser::emit() {
     fused.getBody().push_back(body.release());
     if (fused.getKind() != nn::KernelKind::Augment && failed(plan::buildKernelForm(fused.getBody().front())))
       return failure();
-    // Operations that this one was cloned from still stand; sorting will find them unused.
     for (auto [value, result] : llvm::zip_equal(yields, fused.getResults()))
-      value.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner() != fused; });
+      results.push_back({value, result});
   }
+  // Last, since other kernels are made from the operations as they were; sorting will find those unused.
+  for (auto [value, result] : results)
+    value.replaceAllUsesWith(result);
   return success();
 }
 
