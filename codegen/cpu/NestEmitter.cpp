@@ -356,6 +356,10 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
   Value *zero = llvm::Constant::getNullValue(type);
   auto real = [&](double value) { return llvm::ConstantFP::get(type, value); };
   auto unary = [&](llvm::Intrinsic::ID id) { return b.CreateUnaryIntrinsic(id, x); };
+  // Integer division by zero traps, and the lanes behind the end of a loop hold zeros.
+  auto divisor = [&] {
+    return b.CreateSelect(b.CreateICmpEQ(y, zero), llvm::ConstantInt::get(type, 1), y);
+  };
   return llvm::TypeSwitch<mlir::Operation *, Value *>(node.op)
       .Case([&](NegOp) { return isFloat ? b.CreateFNeg(x) : b.CreateNeg(x); })
       .Case([&](ExpOp) { return math.exp(x); })
@@ -377,13 +381,13 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
       .Case([&](AddOp) { return isFloat ? b.CreateFAdd(x, y) : b.CreateAdd(x, y); })
       .Case([&](SubOp) { return isFloat ? b.CreateFSub(x, y) : b.CreateSub(x, y); })
       .Case([&](MulOp) { return isFloat ? b.CreateFMul(x, y) : b.CreateMul(x, y); })
-      .Case([&](DivOp) { return isFloat ? b.CreateFDiv(x, y) : b.CreateSDiv(x, y); })
+      .Case([&](DivOp) { return isFloat ? b.CreateFDiv(x, y) : b.CreateSDiv(x, divisor()); })
       .Case([&](RemOp) -> Value * {
         if (isFloat) {
           Value *floor = b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, b.CreateFDiv(x, y));
           return b.CreateFSub(x, b.CreateFMul(y, floor));
         }
-        Value *rest = b.CreateSRem(x, y);
+        Value *rest = b.CreateSRem(x, divisor());
         Value *differs = b.CreateAnd(b.CreateICmpNE(rest, zero), b.CreateICmpSLT(b.CreateXor(rest, y), zero));
         return b.CreateSelect(differs, b.CreateAdd(rest, y), rest);
       })
