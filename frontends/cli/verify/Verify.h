@@ -56,8 +56,10 @@ struct GradientOptions {
 };
 int gradients(mlir::ModuleOp module, const GradientOptions &options);
 
-/// The greatest difference of two elements, relative to the greatest element that is expected. NaN agrees with NaN alone.
-double relativeError(const reference::Tensor &expected, const reference::Tensor &found);
+/// The greatest difference of two elements, relative to the greatest element that is expected, or to `floor` where that is greater. NaN
+/// agrees with NaN alone.
+double relativeError(const reference::Tensor &expected, const reference::Tensor &found,
+                     double floor);
 
 struct KernelOptions {
   std::string function; ///< empty: every function
@@ -65,6 +67,7 @@ struct KernelOptions {
   int64_t step = 3; ///< of every function but @init
   int threads = 0;  ///< 0: all processors
   double tolerance = 2e-5;
+  double floor = 0; ///< of what an error is relative to
 };
 /// `module` is in `phase`, at most `fused`; it is lowered in place.
 int kernels(mlir::ModuleOp module, Phase phase, const KernelOptions &options);

@@ -39,6 +39,8 @@ static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread"), c
                           cl::sub(runCommand));
 static cl::opt<double> tolerance("tolerance", cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
                                  cl::init(0), cl::sub(gradientsCommand), cl::sub(kernelsCommand));
+static cl::opt<double> scaleFloor("floor", cl::desc("Errors of tensors with no greater element are relative to this"),
+                                  cl::init(0), cl::sub(kernelsCommand));
 static cl::opt<std::string> from("from", cl::desc("Phase that FILE is in: step, train (default) or fused"),
                                  cl::init("train"), cl::sub(kernelsCommand));
 static cl::list<std::string> sets("set", cl::desc("A spec's parameter"), cl::value_desc("name=value"),
@@ -54,6 +56,7 @@ static int kernels(mlir::MLIRContext &context, mlir::ModuleOp module, Phase phas
   verify::KernelOptions options{function, seed, firstStep, threads};
   if (tolerance > 0)
     options.tolerance = tolerance;
+  options.floor = scaleFloor;
   return verify::kernels(module, phase, options);
 }
 
