@@ -1,6 +1,8 @@
-// Decomposes batch_norm and its derivative into reductions and element-wise operations, after which one fusion engine serves batch norm with
-// whatever stands around it, in both directions. [..., C] is seen as [M, C], and as [G, M, C] where statistics are over G groups.
-// The variance takes two passes: the mean of (x - mean)^2 stays accurate in f32 where E[x^2] - mean^2 cancels.
+// Decomposes batch_norm and its derivative into reductions and element-wise operations, after which
+// one fusion engine serves batch norm with whatever stands around it, in both directions. [..., C]
+// is seen as [M, C], and as [G, M, C] where statistics are over G groups. The variance is the mean
+// of (x - mean)^2, which stays accurate in f32 where E[x^2] - mean^2 cancels; fusion makes both
+// sums in one sweep.
 #include "passes/Expr.h"
 #include "passes/Passes.h"
 
@@ -13,10 +15,11 @@ namespace doppel {
 
 namespace {
 
-/// The shape in which a batch norm with its groups computes: statistics are [C], or [G, C], the rest is summed.
+/// The shape in which a batch norm with its groups computes: statistics are [C], or [G, C], the
+/// rest is summed.
 struct Layout {
-  SmallVector<int64_t> shape; ///< of the data
-  SmallVector<int64_t> stats; ///< of mean and variance
+  SmallVector<int64_t> shape;  ///< of the data
+  SmallVector<int64_t> stats;  ///< of mean and variance
   SmallVector<int64_t> summed; ///< dimensions of `shape` that the statistics lack
   SmallVector<int64_t> kept;   ///< the others: where the statistics broadcast to
   double count = 1;            ///< elements behind each statistic
@@ -40,9 +43,7 @@ struct Layout {
 
   Expr everywhere(Expr statistic) const { return statistic.broadcast(shape, kept); }
   /// A vector [C] for each group.
-  Expr perGroup(Expr vector) const {
-    return vector.broadcast(stats, {int64_t(stats.size()) - 1});
-  }
+  Expr perGroup(Expr vector) const { return vector.broadcast(stats, {int64_t(stats.size()) - 1}); }
   /// The sum over groups: [C].
   Expr overGroups(Expr statistic) const {
     return stats.size() == 1 ? statistic : statistic.sum({0});

@@ -1,5 +1,6 @@
-// The table of derivatives. dy is the gradient of the operation's result y; each rule gives the gradient of an operand.
-// Ties: max, min, reductions and pooling give the gradient to the first of equals; relu and abs give 0 at 0.
+// The table of derivatives. dy is the gradient of the operation's result y; each rule gives the
+// gradient of an operand. Ties: max, min, reductions and pooling give the gradient to the first of
+// equals; relu and abs give 0 at 0.
 #include "passes/DerivativeRules.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -15,9 +16,10 @@ namespace {
 
 using nn::ReduceKind;
 
-//===-- Rules longer than a line -------------------------------------------------------------------------===//
+//===-- Rules longer than a line --------------------------------------------------------------===//
 
-/// The gradient goes to the first place, in row-major order of the reduced dimensions, that holds the extreme value.
+/// The gradient goes to the first place, in row-major order of the reduced dimensions, that holds
+/// the extreme value.
 Expr reduceExtremeRule(nn::ReduceOp op, Expr x, Expr y, Expr dy) {
   ArrayRef<int64_t> dims = op.getDims(), shape = x.shape();
   RankedTensorType placeType = x.typeWith(x.b().getI32Type());
@@ -49,13 +51,13 @@ void matmulRule(nn::MatmulOp op, Adjoints &adjoints) {
 void conv2dRule(nn::Conv2DOp op, Adjoints &adjoints) {
   Value x = op.getInput(), w = op.getWeight(), dy = adjoints.of(op.getResult());
   if (adjoints.wants(x))
-    adjoints.add(x, nn::Conv2DBackwardDataOp::create(
-                        adjoints.builder, x.getType(), dy, w, op.getStrides(), op.getPadding(),
-                        op.getDilations(), op.getGroups()));
+    adjoints.add(x, nn::Conv2DBackwardDataOp::create(adjoints.builder, x.getType(), dy, w,
+                                                     op.getStrides(), op.getPadding(),
+                                                     op.getDilations(), op.getGroups()));
   if (adjoints.wants(w))
-    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(
-                        adjoints.builder, w.getType(), x, dy, op.getStrides(), op.getPadding(),
-                        op.getDilations(), op.getGroups()));
+    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(adjoints.builder, w.getType(), x, dy,
+                                                        op.getStrides(), op.getPadding(),
+                                                        op.getDilations(), op.getGroups()));
 }
 
 void batchNormRule(nn::BatchNormOp op, Adjoints &adjoints) {
@@ -84,11 +86,13 @@ void packRule(nn::PackOp op, Adjoints &adjoints) {
   for (auto [input, offset] : llvm::zip_equal(op.getInputs(), op.getOffsets())) {
     auto type = cast<RankedTensorType>(input.getType());
     if (adjoints.wants(input))
-      adjoints.add(input, dy.slice({type.getNumElements()}, {offset}, {1}).reshape(type.getShape()));
+      adjoints.add(input,
+                   dy.slice({type.getNumElements()}, {offset}, {1}).reshape(type.getShape()));
   }
 }
 
-/// rows[i] reaches the result unless a later row was written over it: of equal indices only the last has a gradient.
+/// rows[i] reaches the result unless a later row was written over it: of equal indices only the
+/// last has a gradient.
 void scatterRowsRule(nn::ScatterRowsOp op, Adjoints &adjoints) {
   Expr dy = adjoints.of(op.getResult());
   Value table = op.getTable(), rows = op.getRows(), indices = op.getIndices();
@@ -120,7 +124,8 @@ void scatterRowsRule(nn::ScatterRowsOp op, Adjoints &adjoints) {
   adjoints.add(rows, gradient);
 }
 
-/// The rows stand from (step * N) mod K = (step mod K / N) * N on, which is exact in f32 for every queue below 2^24 rows.
+/// The rows stand from (step * N) mod K = (step mod K / N) * N on, which is exact in f32 for every
+/// queue below 2^24 rows.
 void enqueueRule(nn::EnqueueOp op, Adjoints &adjoints) {
   Expr dy = adjoints.of(op.getResult());
   auto rowsType = cast<RankedTensorType>(op.getRows().getType());
@@ -138,7 +143,7 @@ void enqueueRule(nn::EnqueueOp op, Adjoints &adjoints) {
   adjoints.add(op.getRows(), nn::GatherRowsOp::create(dy.b(), rowsType, dy.value(), index.value()));
 }
 
-//===-- The table ----------------------------------------------------------------------------------------===//
+//===-- The table -----------------------------------------------------------------------------===//
 
 class Table {
 public:

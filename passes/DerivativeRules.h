@@ -1,4 +1,5 @@
-// What is known of each operation's derivative: a rule, exactly zero, or nothing. The table is in DerivativeRules.cpp.
+// What is known of each operation's derivative: a rule, exactly zero, or nothing. The table is in
+// DerivativeRules.cpp.
 #pragma once
 
 #include "passes/Expr.h"
@@ -24,7 +25,8 @@ public:
     mlir::Value gradient = gradients.lookup(value);
     return gradient ? Expr(builder, gradient) : Expr();
   }
-  /// Adds to the gradient of `value`. Sums grow in the order of the calls, so they are the same in every run.
+  /// Adds to the gradient of `value`. Sums grow in the order of the calls, so they are the same in
+  /// every run.
   void add(mlir::Value value, mlir::Value gradient);
   Expr expr(mlir::Value value) const { return {builder, value}; }
   /// A number for a collective that no other has.
@@ -51,8 +53,8 @@ struct Derivative {
 /// What the table says of operations of this kind.
 const Derivative &getDerivative(mlir::Operation *op);
 
-/// Whether a change of an operand can change this result smoothly: integers have no derivative, nor have the statistics
-/// that batch_norm returns beside its result.
+/// Whether a change of an operand can change this result smoothly: integers have no derivative, nor
+/// have the statistics that batch_norm returns beside its result.
 bool isDifferentiable(mlir::OpResult result);
 
 } // namespace doppel

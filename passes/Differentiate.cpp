@@ -1,6 +1,7 @@
-// Autodiff: one reverse sweep over a block. First it finds the values on a path from a parameter to the loss (active); for others nothing is
-// made, so a branch under stop_gradient keeps no activations. Then every active operation's rule runs once, last operation first.
-// After the pass no stop_gradient, optimize or path to an update without its gradient is left.
+// Autodiff: one reverse sweep over a block. First it finds the values on a path from a parameter to
+// the loss (active); for others nothing is made, so a branch under stop_gradient keeps no
+// activations. Then every active operation's rule runs once, last operation first. After the pass
+// no stop_gradient, optimize or path to an update without its gradient is left.
 #include "passes/Differentiate.h"
 
 #include "passes/DerivativeRules.h"
@@ -126,7 +127,8 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
     });
   }
 
-  /// The reads of each parameter that see the value which the optimizer steps: those after its last write before `end`.
+  /// The reads of each parameter that see the value which the optimizer steps: those after its last
+  /// write before `end`.
   llvm::StringMap<SmallVector<Value>> findReads(Operation *end) {
     llvm::StringMap<SmallVector<Value>> reads;
     for (Operation &op : *end->getBlock()) {
@@ -143,7 +145,8 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
     return reads;
   }
 
-  /// All optimizers of a loss see the gradients at the weights of the forward computation, so one sweep serves them all.
+  /// All optimizers of a loss see the gradients at the weights of the forward computation, so one
+  /// sweep serves them all.
   LogicalResult replaceOptimizers(Value loss, Optimizers &optimizers) {
     llvm::StringMap<SmallVector<Value>> reads = findReads(optimizers.front());
     SmallVector<Value> wrt;
@@ -184,9 +187,8 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
         sum = sum ? nn::AddOp::create(builder, gradient.getLoc(), sum, gradient) : gradient;
     if (sum)
       return sum;
-    emitWarning(optimize.getLoc())
-        << "parameter '" << parameter.getValue()
-        << "' has no path to the loss: its gradient is zero";
+    emitWarning(optimize.getLoc()) << "parameter '" << parameter.getValue()
+                                   << "' has no path to the loss: its gradient is zero";
     auto state = SymbolTable::lookupNearestSymbolFrom<nn::StateOp>(optimize, parameter);
     return nn::ConstantOp::create(builder, optimize.getLoc(),
                                   cast<RankedTensorType>(state.getType()), 0.0);

@@ -1,5 +1,6 @@
-// Tensor arithmetic that reads like the formula it stands for. An Expr is a value and the builder that makes the next operation; the
-// builder's location is what the operations get. Both operands of an operator have one type: broadcasting is written out.
+// Tensor arithmetic that reads like the formula it stands for. An Expr is a value and the builder
+// that makes the next operation; the builder's location is what the operations get. Both operands
+// of an operator have one type: broadcasting is written out.
 #pragma once
 
 #include "dialects/nn/NnDialect.h"
@@ -17,9 +18,7 @@ public:
   operator mlir::Value() const { return held; }
   explicit operator bool() const { return bool(held); }
   mlir::Value value() const { return held; }
-  mlir::RankedTensorType type() const {
-    return llvm::cast<mlir::RankedTensorType>(held.getType());
-  }
+  mlir::RankedTensorType type() const { return llvm::cast<mlir::RankedTensorType>(held.getType()); }
   llvm::ArrayRef<int64_t> shape() const { return type().getShape(); }
   int64_t rank() const { return type().getRank(); }
   mlir::ImplicitLocOpBuilder &b() const { return *builder; }

@@ -564,6 +564,10 @@ void Fuser::sortOperations() {
         place(maker);
     sequence.push_back(op);
   };
+  // States are read first, also where a kernel needs none of them.
+  for (Operation &op : block)
+    if (isa<nn::ReadOp>(op))
+      place(&op);
   for (Operation &op : block)
     place(&op);
   for (Operation *op : sequence)

@@ -1,5 +1,6 @@
-// SGD, LARS and AdamW over packed vectors. Sources: PyTorch's torch.optim for SGD and AdamW; for LARS the three published forms, which differ
-// in where the learning rate and the norms stand: "tf" (You et al. 2017 as SimCLR has it), "byol" and "larc" (NVIDIA's, as SwAV has it).
+// SGD, LARS and AdamW over packed vectors. Sources: PyTorch's torch.optim for SGD and AdamW; for
+// LARS the three published forms, which differ in where the learning rate and the norms stand: "tf"
+// (You et al. 2017 as SimCLR has it), "byol" and "larc" (NVIDIA's, as SwAV has it).
 #include "passes/Optimizers.h"
 
 #include <cmath>
@@ -25,9 +26,10 @@ Expr decayed(const PackedUpdate &u, Expr gradients) {
   return u.decay ? gradients + u.weightDecay.splat(gradients.shape()) * u.parameters : gradients;
 }
 
-//===-- SGD ----------------------------------------------------------------------------------------------===//
+//===-- SGD -----------------------------------------------------------------------------------===//
 
-/// v' = m v + (1 - dampening) g;  w' = w - lr v', or w - lr (g + m v') with Nesterov's momentum. The first step takes g undamped.
+/// v' = m v + (1 - dampening) g;  w' = w - lr v', or w - lr (g + m v') with Nesterov's momentum.
+/// The first step takes g undamped.
 Expr momentumStep(const PackedUpdate &u, Expr g, double dampening, MutableArrayRef<Expr> moments) {
   Expr rate = u.learningRate.splat(g.shape());
   double momentum = number(u.options, "momentum");
@@ -47,13 +49,14 @@ Expr sgd(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
   return momentumStep(u, decayed(u, u.gradients), number(u.options, "dampening"), moments);
 }
 
-//===-- LARS ---------------------------------------------------------------------------------------------===//
+//===-- LARS ----------------------------------------------------------------------------------===//
 
 /// The norm of each parameter's part of x: [S].
 Expr norms(const PackedUpdate &u, Expr x) {
   Expr squares = x * x;
   auto type = x.typeWith({int64_t(u.sizes.size())});
-  return sqrt(Expr(x.b(), nn::SegmentSumOp::create(x.b(), type, squares.value(), u.offsets, u.sizes)));
+  return sqrt(
+      Expr(x.b(), nn::SegmentSumOp::create(x.b(), type, squares.value(), u.offsets, u.sizes)));
 }
 
 Expr overSegments(const PackedUpdate &u, Expr perParameter) {
@@ -69,8 +72,9 @@ Expr trustRatio(const PackedUpdate &u, Expr g) {
   return (w > 0.0).select((n > 0.0).select(ratio, ratio.full(1)), ratio.full(1));
 }
 
-/// trust |w| / (|g| + wd |w| + epsilon). Where |w| is 0 the factor is 1. Where |g| is 0 the reference leaves the gradient alone, without
-/// decay; as the gradient is zero then, the factor 0 says the same.
+/// trust |w| / (|g| + wd |w| + epsilon). Where |w| is 0 the factor is 1. Where |g| is 0 the
+/// reference leaves the gradient alone, without decay; as the gradient is zero then, the factor 0
+/// says the same.
 Expr larcRatio(const PackedUpdate &u) {
   Expr w = norms(u, u.parameters), n = norms(u, u.gradients);
   Expr sum = u.decay ? n + u.weightDecay.splat(w.shape()) * w : n;
@@ -96,15 +100,17 @@ Expr lars(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
   return u.parameters - (flag(u.options, "nesterov") ? v * momentum + scaled : v);
 }
 
-//===-- AdamW --------------------------------------------------------------------------------------------===//
+//===-- AdamW ---------------------------------------------------------------------------------===//
 
-/// 1 - beta^t. As -tanh(x / 2) (1 + e^x) with x = t ln(beta) it keeps its digits where beta^t is close to 1.
+/// 1 - beta^t. As -tanh(x / 2) (1 + e^x) with x = t ln(beta) it keeps its digits where beta^t is
+/// close to 1.
 Expr biasCorrection(Expr t, double beta) {
   Expr x = t * std::log(beta);
   return -(tanh(x * 0.5) * (exp(x) + 1));
 }
 
-/// m' = b1 m + (1 - b1) g;  v' = b2 v + (1 - b2) g^2;  w' = w - lr wd w - lr (m' / c1) / (sqrt(v' / c2) + epsilon)
+/// m' = b1 m + (1 - b1) g;  v' = b2 v + (1 - b2) g^2;  w' = w - lr wd w - lr (m' / c1) / (sqrt(v' /
+/// c2) + epsilon)
 Expr adamW(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
   double beta1 = number(u.options, "beta1"), beta2 = number(u.options, "beta2");
   Expr g = u.gradients;

@@ -7,19 +7,20 @@ namespace doppel {
 
 /// One group of parameters as vectors [P], and what its rule needs.
 struct PackedUpdate {
-  Expr parameters;                       ///< w [P]
-  Expr gradients;                        ///< g [P]
-  Expr learningRate, weightDecay;        ///< scalars
-  bool decay, adapt;                     ///< whether all of the group is under weight decay, under LARS' adaptation
+  Expr parameters;                ///< w [P]
+  Expr gradients;                 ///< g [P]
+  Expr learningRate, weightDecay; ///< scalars
+  bool decay, adapt; ///< whether all of the group is under weight decay, under LARS' adaptation
   llvm::SmallVector<int64_t> offsets, sizes; ///< of each parameter in the vectors
-  mlir::DictionaryAttr options;          ///< as in nn.optimize
+  mlir::DictionaryAttr options;              ///< as in nn.optimize
 };
 
 /// The suffixes of the moments that a rule keeps for each parameter: "momentum".
 llvm::SmallVector<llvm::StringRef> getMomentNames(nn::OptimizerRule rule,
                                                   mlir::DictionaryAttr options);
 
-/// The parameters after one step by `rule`. `moments` holds the old moments, in the order of getMomentNames, and gets the new ones.
+/// The parameters after one step by `rule`. `moments` holds the old moments, in the order of
+/// getMomentNames, and gets the new ones.
 Expr applyOptimizer(nn::OptimizerRule rule, const PackedUpdate &update,
                     llvm::MutableArrayRef<Expr> moments);
 

@@ -1,4 +1,5 @@
-// The phases of the compiler (DESIGN 2): one table that drives --emit, --dump-phases, progress and the docs.
+// The phases of the compiler (DESIGN 2): one table that drives --emit, --dump-phases, progress and
+// the docs.
 #pragma once
 
 #include "mlir/Pass/PassManager.h"
@@ -22,8 +23,9 @@ struct PhaseInfo {
   Phase phase;
   llvm::StringLiteral name;        ///< as in --emit NAME
   llvm::StringLiteral description; ///< one line, for help and docs
-  /// Adds the passes that lead from the phase before to this one, the verifier of this phase included. Null where no pass
-  /// does it: `ssl` is made by the frontend, `code` and `artifact` by codegen.
+  /// Adds the passes that lead from the phase before to this one, the verifier of this phase
+  /// included. Null where no pass does it: `ssl` is made by the frontend, `code` and `artifact` by
+  /// codegen.
   void (*build)(mlir::OpPassManager &, const PipelineOptions &);
 };
 
@@ -33,7 +35,8 @@ const PhaseInfo &getPhase(Phase phase);
 /// The phase called `name`, if there is one.
 std::optional<Phase> findPhase(llvm::StringRef name);
 
-/// Adds the passes that lead from a module in phase `from` to one in phase `to`; neither is past `plan`.
+/// Adds the passes that lead from a module in phase `from` to one in phase `to`; neither is past
+/// `plan`.
 void buildPipeline(mlir::OpPassManager &manager, Phase from, Phase to,
                    const PipelineOptions &options);
 

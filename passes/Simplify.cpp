@@ -1,5 +1,6 @@
-// Rewrites that need more than a fold, each true of every value but for rounding it does not change: transposes go into the flags of matmul,
-// sums of padded parts become one concat, negations go into sums. After this pass no matmul has an operand that swaps its last two dimensions.
+// Rewrites that need more than a fold, each true of every value but for rounding it does not
+// change: transposes go into the flags of matmul, sums of padded parts become one concat, negations
+// go into sums. After this pass no matmul has an operand that swaps its last two dimensions.
 #include "passes/Expr.h"
 #include "passes/Passes.h"
 
@@ -45,7 +46,8 @@ struct TransposeIntoMatmul : OpRewritePattern<nn::MatmulOp> {
   }
 };
 
-/// transpose(matmul(a, b)) => matmul(b, a) with both flags turned, where nothing else uses the product.
+/// transpose(matmul(a, b)) => matmul(b, a) with both flags turned, where nothing else uses the
+/// product.
 struct TransposeOfMatmul : OpRewritePattern<nn::TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -54,8 +56,7 @@ struct TransposeOfMatmul : OpRewritePattern<nn::TransposeOp> {
     if (!matmul || !matmul->hasOneUse() || !swapsLastTwo(op.getPermutation()))
       return failure();
     rewriter.replaceOpWithNewOp<nn::MatmulOp>(op, op.getType(), matmul.getRhs(), matmul.getLhs(),
-                                              !matmul.getTransposeRhs(),
-                                              !matmul.getTransposeLhs());
+                                              !matmul.getTransposeRhs(), !matmul.getTransposeLhs());
     return success();
   }
 };
@@ -88,7 +89,8 @@ struct SubOfNegation : OpRewritePattern<nn::SubOp> {
   }
 };
 
-/// pad(a, 0) + pad(b, n) + ... => concat(a, b, ...) where the parts tile one dimension: the gradient of a tensor that was cut.
+/// pad(a, 0) + pad(b, n) + ... => concat(a, b, ...) where the parts tile one dimension: the
+/// gradient of a tensor that was cut.
 struct PadsToConcat : OpRewritePattern<nn::AddOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -119,8 +121,7 @@ struct PadsToConcat : OpRewritePattern<nn::AddOp> {
       return true;
     }
     auto sum = value.getDefiningOp<nn::AddOp>();
-    return sum && sum->hasOneUse() && collect(sum.getLhs(), parts) &&
-           collect(sum.getRhs(), parts);
+    return sum && sum->hasOneUse() && collect(sum.getLhs(), parts) && collect(sum.getRhs(), parts);
   }
 
   /// Whether the parts lie one after another along `axis` and fill `shape`.
@@ -129,8 +130,7 @@ struct PadsToConcat : OpRewritePattern<nn::AddOp> {
     for (nn::PadOp part : parts) {
       ArrayRef<int64_t> size = cast<RankedTensorType>(part.getInput().getType()).getShape();
       for (int64_t dim = 0, rank = shape.size(); dim < rank; ++dim) {
-        if (part.getStrides()[dim] != 1 ||
-            part.getOffsets()[dim] != (dim == axis ? end : 0) ||
+        if (part.getStrides()[dim] != 1 || part.getOffsets()[dim] != (dim == axis ? end : 0) ||
             (dim != axis && size[dim] != shape[dim]))
           return false;
       }

@@ -1,5 +1,6 @@
-// Turns a method into functions over tensors: networks inlined with the names of their states, updates, optimizers and averages in the order
-// in which a step runs them. After this pass the module holds nn.state, @init, @step, @represent and @preview, and no ssl operation.
+// Turns a method into functions over tensors: networks inlined with the names of their states,
+// updates, optimizers and averages in the order in which a step runs them. After this pass the
+// module holds nn.state, @init, @step, @represent and @preview, and no ssl operation.
 #include "dialects/ssl/SslDialect.h"
 #include "passes/Passes.h"
 
@@ -62,12 +63,12 @@ private:
                           state.getType());
   }
 
-  //===-- Functions ----------------------------------------------------------------------------------------===//
+  //===-- Functions ---------------------------------------------------------------------------===//
 
   func::FuncOp makeFunction(StringRef name, Location loc, TypeRange inputs, OpBuilder &builder) {
     OpBuilder moduleBuilder(method);
-    auto function = func::FuncOp::create(moduleBuilder, loc, name,
-                                         moduleBuilder.getFunctionType(inputs, {}));
+    auto function =
+        func::FuncOp::create(moduleBuilder, loc, name, moduleBuilder.getFunctionType(inputs, {}));
     builder.setInsertionPointToStart(function.addEntryBlock());
     return function;
   }
@@ -161,9 +162,10 @@ private:
     finishFunction(function, {{builder.getStringAttr("features"), features}}, builder);
   }
 
-  //===-- Statements ---------------------------------------------------------------------------------------===//
+  //===-- Statements --------------------------------------------------------------------------===//
 
-  /// The updates and averages of one moment, those of the method's body first, then those of the step, in order of the text.
+  /// The updates and averages of one moment, those of the method's body first, then those of the
+  /// step, in order of the text.
   void emitUpdates(OpBuilder &builder, Block &forward, ssl::When when, IRMapping &map) {
     for (Block *block : {&body(), &forward})
       for (Operation &op : *block) {
@@ -209,9 +211,10 @@ private:
     }
   }
 
-  //===-- Inlining -----------------------------------------------------------------------------------------===//
+  //===-- Inlining ----------------------------------------------------------------------------===//
 
-  /// Emits a region's operations and returns what it yields. `path` stands before relative names of states.
+  /// Emits a region's operations and returns what it yields. `path` stands before relative names of
+  /// states.
   SmallVector<Value> emitRegion(OpBuilder &builder, Region &region, ArrayRef<Value> arguments,
                                 StringRef path, IRMapping &map) {
     Block &block = region.front();
@@ -228,7 +231,8 @@ private:
       std::string inner = (relative.starts_with(".") ? path + relative : relative + "").str();
       SmallVector<Value> inputs =
           llvm::map_to_vector(apply.getInputs(), [&](Value v) { return map.lookup(v); });
-      // A net sees nothing of its caller, and may be applied again: its values get a map of their own.
+      // A net sees nothing of its caller, and may be applied again: its values get a map of their
+      // own.
       IRMapping netMap;
       ssl::NetOp net = nets.lookup(apply.getNetAttr().getAttr());
       map.map(apply.getOutputs(), emitRegion(builder, net.getBody(), inputs, inner, netMap));

@@ -1,5 +1,6 @@
-// Forwards states through SSA values: a read after a write is the written value. After this pass each function reads a state at most once,
-// before anything else, and writes it at most once, after everything else, in the order of the first writes. No write is dropped.
+// Forwards states through SSA values: a read after a write is the written value. After this pass
+// each function reads a state at most once, before anything else, and writes it at most once, after
+// everything else, in the order of the first writes. No write is dropped.
 #include "passes/Passes.h"
 
 #include "llvm/ADT/MapVector.h"

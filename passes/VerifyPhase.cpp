@@ -1,5 +1,6 @@
-// The postcondition of each phase (dialects/nn/README.md has them as a table). A violation is a bug of a pass: the message names the phase and
-// the operation that should be gone, so that a late and cryptic failure becomes an early one.
+// The postcondition of each phase (dialects/nn/README.md has them as a table). A violation is a bug
+// of a pass: the message names the phase and the operation that should be gone, so that a late and
+// cryptic failure becomes an early one.
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/ssl/SslDialect.h"
 #include "passes/Passes.h"
@@ -16,12 +17,12 @@ namespace doppel {
 
 namespace {
 
-/// What may stand in a function of the `fused` phase beside fused regions: calls of libraries and of other ranks, states, and what only
-/// names parts of buffers.
+/// What may stand in a function of the `fused` phase beside fused regions: calls of libraries and
+/// of other ranks, states, and what only names parts of buffers.
 bool isAllowedBesideKernels(Operation *op) {
   return isa<nn::FusedOp, nn::MatmulOp, nn::Conv2DOp, nn::Conv2DBackwardDataOp,
-             nn::Conv2DBackwardWeightsOp, nn::MaxPool2DOp, nn::MaxPool2DBackwardOp,
-             nn::AvgPool2DOp, nn::AvgPool2DBackwardOp, nn::RandomPermutationOp>(op) ||
+             nn::Conv2DBackwardWeightsOp, nn::MaxPool2DOp, nn::MaxPool2DBackwardOp, nn::AvgPool2DOp,
+             nn::AvgPool2DBackwardOp, nn::RandomPermutationOp>(op) ||
          isa<nn::ReshapeOp, nn::SliceOp, nn::PackOp, nn::ConcatOp, nn::ReadOp, nn::WriteOp,
              nn::CheckFiniteOp, nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp,
              func::ReturnOp>(op);
@@ -132,8 +133,8 @@ struct VerifyPhase : impl::VerifyPhaseBase<VerifyPhase> {
   void runOnOperation() override {
     std::optional<Phase> known = findPhase(phase);
     if (!known || *known == Phase::Ssl) {
-      getOperation().emitError() << "nn-verify-phase: there is no postcondition of a phase '" << phase
-                                 << "'";
+      getOperation().emitError() << "nn-verify-phase: there is no postcondition of a phase '"
+                                 << phase << "'";
       return signalPassFailure();
     }
     markAllAnalysesPreserved();

@@ -86,13 +86,13 @@ def Plan_ViewOp : Plan_Op<"view", [Pure]> {
 def Plan_LaunchOp : Plan_SymbolUserOp<"launch", [AttrSizedOperandSegments]> {
   let summary = "runs a kernel's workgroups";
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs);
-  let assemblyFormat = "$kernel `(` $inputs `)` `->` `(` $outputs `)` attr-dict `:` type($inputs) `->` type($outputs)";
+  let assemblyFormat = "$kernel `(` $inputs `)` `->` `(` $outputs `)` attr-dict `:` functional-type($inputs, $outputs)";
 }
 def Plan_CallOp : Plan_Op<"call", [AttrSizedOperandSegments]> {
   let summary = "a library operation";
   let arguments = (ins Plan_LibraryOpAttr:$callee, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs,
                        DenseI64ArrayAttr:$ints);
-  let assemblyFormat = "$callee `(` $inputs `)` `->` `(` $outputs `)` $ints attr-dict `:` type($inputs) `->` type($outputs)";
+  let assemblyFormat = "$callee `(` $inputs `)` `->` `(` $outputs `)` $ints attr-dict `:` functional-type($inputs, $outputs)";
   let hasVerifier = 1;
 }
 def Plan_CopyOp : Plan_Op<"copy"> {

@@ -1,5 +1,6 @@
-// The verifier of a method. It stands at ssl.method, the one place that sees states, networks and their uses together: names must be those of
-// states, types must agree, and what a region yields must be what its operation is for.
+// The verifier of a method. It stands at ssl.method, the one place that sees states, networks and
+// their uses together: names must be those of states, types must agree, and what a region yields
+// must be what its operation is for.
 #include "dialects/ssl/SslDialect.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -59,9 +60,8 @@ private:
     if (!yield)
       return op->emitOpError("must end its region with nn.yield");
     if (yield.getOperandTypes() != types) {
-      InFlightDiagnostic error = op->emitOpError()
-                                 << "must yield (" << types << "), but yields ("
-                                 << yield.getOperandTypes() << ")";
+      InFlightDiagnostic error = op->emitOpError() << "must yield (" << types << "), but yields ("
+                                                   << yield.getOperandTypes() << ")";
       return error;
     }
     return success();
@@ -106,8 +106,8 @@ private:
       StateOp follows = states.lookup(source);
       if (follows && follows.getType() == state.getType())
         continue;
-      InFlightDiagnostic error = ema.emitOpError() << "has no source '" << source << "' of type "
-                                                   << state.getType();
+      InFlightDiagnostic error = ema.emitOpError()
+                                 << "has no source '" << source << "' of type " << state.getType();
       error.attachNote(state.getLoc()) << "for this state";
       return error;
     }
@@ -117,9 +117,9 @@ private:
   LogicalResult verifyOptimize(OptimizeOp optimize) {
     size_t count = optimize.getParameters().size();
     if (optimize.getDecay().size() != count || optimize.getAdapt().size() != count)
-      return optimize.emitOpError() << "has " << count << " parameters, "
-                                    << optimize.getDecay().size() << " decay and "
-                                    << optimize.getAdapt().size() << " adapt flags";
+      return optimize.emitOpError()
+             << "has " << count << " parameters, " << optimize.getDecay().size() << " decay and "
+             << optimize.getAdapt().size() << " adapt flags";
     for (auto name : optimize.getParameters().getAsRange<StringAttr>()) {
       StateOp state = states.lookup(name.getValue());
       if (!state || state.getKind() != nn::StateKind::Parameter)
@@ -141,7 +141,7 @@ private:
     return success();
   }
 
-  //===-- Uses of states -----------------------------------------------------------------------------------===//
+  //===-- Uses of states ----------------------------------------------------------------------===//
 
   LogicalResult verifyUses(Operation *step) {
     bool hasLoss = false;

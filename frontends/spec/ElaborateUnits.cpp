@@ -141,7 +141,7 @@ const Unit *Units::loadFile(llvm::StringRef path, SourceRange range) {
     return refuse("it is a folder");
   if (status.type() == llvm::sys::fs::file_type::regular_file && status.getSize() > maxFileBytes) {
     diagnostics.report(Code::FileTooLarge, range,
-                       "'" + path + "' has " + llvm::Twine(status.getSize()) + " bytes");
+                       "'" + path + "' has " + llvm::Twine(status.getSize()) + " bytes, the most is " + llvm::Twine(maxFileBytes));
     return nullptr;
   }
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);

@@ -37,9 +37,9 @@ module attributes {nn.batch = 4 : i64} {
   // CHECK-DAG: %[[SCALARS:.+]] = plan.buffer @io[128] : <!plan.run>
   // CHECK-DAG: %[[A:.+]] = plan.alloc
   // CHECK: plan.input "x" %[[X]]
-  // CHECK: plan.launch @map_0(%[[X]]) -> (%[[A:.+]])
-  // CHECK: plan.launch @map_0(%[[A]]) -> (%[[B:.+]])
-  // CHECK: plan.launch @map_1(%[[B]], %[[SCALARS]]) -> (%[[C:.+]])
+  // CHECK: plan.launch @map_0(%[[X]]) -> (%[[A:[0-9a-z]+]])
+  // CHECK: plan.launch @map_0(%[[A]]) -> (%[[B:[0-9a-z]+]])
+  // CHECK: plan.launch @map_1(%[[B]], %[[SCALARS]]) -> (%[[C:[0-9a-z]+]])
   // CHECK: plan.output "y" %[[C]]
   func.func @kernels(%x: tensor<8xf32> {nn.name = "x"}) -> (tensor<8xf32> {nn.name = "y"}) {
     %a = nn.fused map(%x) : (tensor<8xf32>) -> tensor<8xf32> {
@@ -69,7 +69,7 @@ module attributes {nn.batch = 4 : i64} {
   // CHECK-DAG: %[[B:.+]] = plan.view %[[VALUE]][64]
   // CHECK-DAG: %[[MATRIX:.+]] = plan.view %[[B]][0] : <tensor<8xf32>> -> <tensor<2x4xf32>>
   // CHECK: plan.copy %[[GROUP]] -> %[[VALUE]]
-  // CHECK: plan.call {{ ?}}matmul(%[[MATRIX]], %[[MATRIX]]) -> (%[[C:.+]]) [0, 1]
+  // CHECK: plan.call {{ ?}}matmul(%[[MATRIX]], %[[MATRIX]]) -> (%[[C:[0-9a-z]+]]) [0, 1]
   // CHECK: plan.check %[[C]] "product"
   // CHECK: plan.copy %[[VALUE]] -> %{{.+}} : <tensor<24xf32>>
   func.func @states() {
@@ -92,7 +92,7 @@ module attributes {nn.batch = 4 : i64} {
   // CHECK-DAG: %[[EVEN:.+]] = plan.alloc : <tensor<4xf32>>
   // CHECK: plan.copy %{{.+}} -> %[[FIRST]]
   // CHECK: plan.copy %{{.+}} -> %[[SECOND]]
-  // CHECK: plan.launch @{{.+}}() -> (%[[ZEROS:.+]])
+  // CHECK: plan.launch @{{.+}}() -> (%[[ZEROS:[0-9a-z]+]])
   // CHECK: plan.copy %[[ZEROS]] -> %[[GAP]]
   // CHECK: plan.copy %[[ODD]] -> %[[EVEN]]
   // CHECK: plan.output "out0" %[[EVEN]]

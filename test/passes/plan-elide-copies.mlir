@@ -76,7 +76,7 @@ func.func @needed_by_another_output(%g: tensor<64xf32>) -> tensor<64xf32> {
 
 // A library call reads the old value between the new one's birth and its write.
 // CHECK-LABEL: plan.func @read_in_between
-// CHECK: plan.launch @{{.+}} -> (%[[NEW:.+]]) :
+// CHECK: plan.launch @{{.+}} -> (%[[NEW:[0-9a-z]+]]) :
 // CHECK: plan.call
 // CHECK: plan.copy %[[NEW]] -> %{{.+}}
 func.func @read_in_between(%g: tensor<64xf32>) -> tensor<8x8xf32> {

@@ -35,9 +35,9 @@ plan.func @chain {
   %b = plan.alloc : !plan.buffer<tensor<64xf32>>
   %c = plan.alloc : !plan.buffer<tensor<64xf32>>
   plan.input "x" %x : !plan.buffer<tensor<64xf32>>
-  plan.launch @reverse(%x) -> (%a) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
-  plan.launch @reverse(%a) -> (%b) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
-  plan.launch @reverse(%b) -> (%c) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%x) -> (%a) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%a) -> (%b) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%b) -> (%c) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
   plan.output "y" %c : !plan.buffer<tensor<64xf32>>
 }
 
@@ -46,7 +46,7 @@ plan.func @chain {
 // CHECK-DAG: %[[A:.+]] = plan.buffer @transient[[[AT:.+]]] storage 0 : <tensor<64xf32>>
 // CHECK-DAG: %[[B:.+]] = plan.buffer @transient[[[AT]]] storage 1
 // CHECK: plan.launch @relu(%[[A]]) -> (%[[B]])
-// CHECK: plan.launch @relu(%[[B]]) -> (%[[C:.+]]) :
+// CHECK: plan.launch @relu(%[[B]]) -> (%[[C:[0-9a-z]+]]) :
 // CHECK: plan.output "b" %[[B]]
 plan.func @in_place {
   %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
@@ -54,9 +54,9 @@ plan.func @in_place {
   %a1 = plan.view %a[0] : !plan.buffer<tensor<8x8xf32>> -> !plan.buffer<tensor<64xf32>>
   %b = plan.alloc : !plan.buffer<tensor<64xf32>>
   %c = plan.alloc : !plan.buffer<tensor<64xf32>>
-  plan.launch @reverse(%x) -> (%a1) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
-  plan.launch @relu(%a1) -> (%b) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
-  plan.launch @relu(%b) -> (%c) : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%x) -> (%a1) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.launch @relu(%a1) -> (%b) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.launch @relu(%b) -> (%c) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
   plan.output "b" %b : !plan.buffer<tensor<64xf32>>
   plan.output "c" %c : !plan.buffer<tensor<64xf32>>
 }

@@ -39,7 +39,7 @@ plan.func @shared_by_library {
   %b = plan.buffer @transient[0] storage 1 : !plan.buffer<tensor<8x8xf32>>
   plan.copy %x -> %a : !plan.buffer<tensor<8x8xf32>> -> !plan.buffer<tensor<8x8xf32>>
   // expected-error @below {{in @shared_by_library writes output 0 over input 0, which it may not share}}
-  plan.call matmul(%a, %x) -> (%b) [0, 0] : !plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>> -> !plan.buffer<tensor<8x8xf32>>
+  plan.call matmul(%a, %x) -> (%b) [0, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
 }
 
 // -----

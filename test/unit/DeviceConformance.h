@@ -115,12 +115,13 @@ struct ConvolutionCase {
   }
 };
 
-/// Stem, body, strided, 1x1, asymmetric padding, dilated, grouped.
+/// Stem, body, strided, 1x1, asymmetric padding, dilated, grouped; strided 1x1 on few channels.
 inline const ConvolutionCase kConvolutions[] = {
     {2, 8, 3, 16, 3, 1, 1, 1, 1, 1},  {2, 8, 16, 16, 3, 1, 1, 1, 1, 1},
     {2, 8, 16, 32, 3, 2, 1, 1, 1, 1}, {2, 8, 16, 32, 1, 2, 0, 0, 1, 1},
     {1, 9, 3, 8, 7, 2, 3, 3, 1, 1},   {1, 8, 4, 6, 3, 2, 0, 1, 1, 1},
     {1, 9, 8, 8, 3, 1, 2, 2, 2, 1},   {2, 6, 8, 8, 3, 1, 1, 1, 1, 4},
+    {16, 8, 4, 8, 1, 2, 0, 0, 1, 1},  {4, 14, 2, 12, 1, 2, 0, 0, 1, 1},
 };
 
 TEST_P(DeviceConformance, AllocatesZeroedAlignedMemory) {

@@ -39,7 +39,7 @@ plan.func @step {
 plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<8xf32>>
   // expected-error @below {{launches @k, which is no kernel}}
-  plan.launch @k(%a) -> (%a) : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.launch @k(%a) -> (%a) : (!plan.buffer<tensor<8xf32>>) -> !plan.buffer<tensor<8xf32>>
 }
 
 // -----
@@ -52,7 +52,7 @@ plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<4xf32>>
   %b = plan.alloc : !plan.buffer<tensor<8xf32>>
   // expected-error @below {{input 0 is 'tensor<4xf32>', the kernel's is 'tensor<8xf32>'}}
-  plan.launch @k(%a) -> (%b) : !plan.buffer<tensor<4xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.launch @k(%a) -> (%b) : (!plan.buffer<tensor<4xf32>>) -> !plan.buffer<tensor<8xf32>>
 }
 
 // -----
@@ -64,7 +64,7 @@ plan.kernel @k map grid 1 scratch 0 attributes {uses_run} {
 plan.func @step {
   %b = plan.alloc : !plan.buffer<tensor<8xf32>>
   // expected-error @below {{of @k lacks the run buffer as its last input}}
-  plan.launch @k(%b) -> (%b) : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.launch @k(%b) -> (%b) : (!plan.buffer<tensor<8xf32>>) -> !plan.buffer<tensor<8xf32>>
 }
 
 // -----
@@ -73,7 +73,7 @@ plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
   %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
   // expected-error @below {{matmul takes 2 inputs, 1 outputs and 2 integers, not 2, 1 and 1}}
-  plan.call matmul(%a, %a) -> (%b) [0] : !plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>> -> !plan.buffer<tensor<8x8xf32>>
+  plan.call matmul(%a, %a) -> (%b) [0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
 }
 
 // -----

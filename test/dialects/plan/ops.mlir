@@ -32,9 +32,9 @@ plan.func @step {
   %v = plan.view %a[32] : !plan.buffer<tensor<16xf32>> -> !plan.buffer<tensor<8xf32>>
   plan.input "w" %w : !plan.buffer<tensor<8xf32>>
   // CHECK: plan.launch @k(%[[W]], %[[SCALARS]]) -> (%[[B]])
-  plan.launch @k(%w, %run) -> (%b) : !plan.buffer<tensor<8xf32>>, !plan.buffer<!plan.run> -> !plan.buffer<tensor<8xf32>>
+  plan.launch @k(%w, %run) -> (%b) : (!plan.buffer<tensor<8xf32>>, !plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xf32>>
   // CHECK: plan.call {{ ?}}random_permutation(%[[SCALARS]]) -> (%{{.+}}) [7]
-  plan.call random_permutation(%run) -> (%p) [7] : !plan.buffer<!plan.run> -> !plan.buffer<tensor<8xi32>>
+  plan.call random_permutation(%run) -> (%p) [7] : (!plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xi32>>
   // CHECK: plan.copy %[[B]] -> %[[V]]
   plan.copy %b -> %v : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
   // CHECK: plan.collective {{ ?}}all_reduce %[[B]] -> %[[W]] order 0
