@@ -1,11 +1,14 @@
-// Takes away the copies that place-program made wherever a value got another place. A copy a -> b goes in one of two ways:
+// Takes away the copies that place-program made wherever a value got another place. A copy a -> b
+// goes in one of two ways:
 //
 //   forward   b is read instead of a: nobody writes the bytes of `a` while `b` is in use
-//   backward  whoever writes `a` writes `b`: nobody reads or writes the bytes of `b` between the first write of `a` and the copy,
+//   backward  whoever writes `a` writes `b`: nobody reads or writes the bytes of `b` between the
+//   first write of `a` and the copy,
 //             nobody writes them afterwards while `a` is in use, and `a` is complete at the copy
 //
-// The value that goes is always a whole allocation, and all its views with it. A backward step may meet the old value of `b` in the very
-// launch that writes `a`; an element-wise kernel may then update in place (KernelAliasing::mayShare).
+// The value that goes is always a whole allocation, and all its views with it. A backward step may
+// meet the old value of `b` in the very launch that writes `a`; an element-wise kernel may then
+// update in place (KernelAliasing::mayShare).
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
@@ -72,7 +75,8 @@ void FunctionElider::index() {
   }
 }
 
-/// All uses of `gone` and its views are uses of the same bytes from `place` on; the copy between them goes.
+/// All uses of `gone` and its views are uses of the same bytes from `place` on; the copy between
+/// them goes.
 void FunctionElider::replace(plan::CopyOp copy, plan::AllocOp gone, const MemoryRange &place,
                              Value placeBuffer) {
   copy.erase();
@@ -115,7 +119,8 @@ bool FunctionElider::readThrough(plan::CopyOp copy) {
   return true;
 }
 
-/// Whether the launch may write its part of `source` to the same part of `target`, although it reads bytes of `target` by `read`.
+/// Whether the launch may write its part of `source` to the same part of `target`, although it
+/// reads bytes of `target` by `read`.
 bool FunctionElider::sharesAt(plan::LaunchOp launch, const Access &read, const MemoryRange &source,
                               const MemoryRange &target) {
   for (auto [number, output] : llvm::enumerate(launch.getOutputs())) {

@@ -1,9 +1,11 @@
-// Groups the operations of a function into kernels. Every value is either made (written to a buffer) or inline (computed again in each
-// kernel that reads it); made values of one iteration space that share inputs, or of which one needs the other at its own point, form a
-// kernel. The choice of what is made goes by bytes of memory traffic and is repeated once the kernels are known, because a value read
-// twice by one kernel is read once.
+// Groups the operations of a function into kernels. Every value is either made (written to a
+// buffer) or inline (computed again in each kernel that reads it); made values of one iteration
+// space that share inputs, or of which one needs the other at its own point, form a kernel. The
+// choice of what is made goes by bytes of memory traffic and is repeated once the kernels are
+// known, because a value read twice by one kernel is read once.
 //
-// After this pass all operations but library calls, views, placed concats, states, checks and collectives lie in an nn.fused.
+// After this pass all operations but library calls, views, placed concats, states, checks and
+// collectives lie in an nn.fused.
 #include "dialects/plan/KernelForm.h"
 #include "passes/FuseAnalysis.h"
 #include "passes/Passes.h"
@@ -37,7 +39,9 @@ struct KernelSet {
       words.resize(number / 64 + 1);
     words[number / 64] |= uint64_t(1) << number % 64;
   }
-  bool test(unsigned number) const { return words.size() > number / 64 && (words[number / 64] >> number % 64 & 1); }
+  bool test(unsigned number) const {
+    return words.size() > number / 64 && (words[number / 64] >> number % 64 & 1);
+  }
   KernelSet &operator|=(const KernelSet &other) {
     if (words.size() < other.words.size())
       words.resize(other.words.size());
@@ -84,7 +88,8 @@ private:
   void updateDependencies(unsigned kernel, ArrayRef<Value> leaves);
   bool fits(unsigned number, Value root, ArrayRef<Value> leaves);
   bool isLegal(ArrayRef<Value> roots);
-  std::unique_ptr<Block> makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs,
+  std::unique_ptr<Block> makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields,
+                                  SmallVectorImpl<Value> &inputs,
                                   const llvm::DenseSet<Value> &again) const;
   llvm::DenseSet<Value> cheaperAgain(const Kernel &kernel);
   void add(unsigned kernel, Value root);
@@ -127,9 +132,10 @@ void Fuser::findForced() {
   for (Operation &op : block) {
     if (!isFusible(&op) || isa<nn::EnqueueOp, nn::ScatterRowsOp>(op)) {
       for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
-          Value value = source(operand);
+        Value value = source(operand);
         Operation *maker = value.getDefiningOp();
-        bool constantTable = isa<nn::ScatterRowsOp>(op) && maker && isa<nn::ConstantOp, nn::BroadcastOp>(maker);
+        bool constantTable =
+            isa<nn::ScatterRowsOp>(op) && maker && isa<nn::ConstantOp, nn::BroadcastOp>(maker);
         if (maker && isFusible(maker) && !constantTable)
           forced.insert(value);
       }
@@ -156,7 +162,8 @@ void Fuser::findForced() {
   }
 }
 
-/// Operations that computing the value takes at one point, down to what is made; data movement counts nothing.
+/// Operations that computing the value takes at one point, down to what is made; data movement
+/// counts nothing.
 int64_t Fuser::work(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op || !isFusible(op) || isMade(value))
@@ -165,7 +172,10 @@ int64_t Fuser::work(Value value) {
     return found->second;
   int64_t sum = 0;
   if (op->hasTrait<OpTrait::Elementwise>())
-    sum = isa<nn::ExpOp, nn::LogOp, nn::TanhOp, nn::SigmoidOp, nn::ErfOp, nn::SinOp, nn::CosOp, nn::PowOp>(op) ? 8 : 1;
+    sum = isa<nn::ExpOp, nn::LogOp, nn::TanhOp, nn::SigmoidOp, nn::ErfOp, nn::SinOp, nn::CosOp,
+              nn::PowOp>(op)
+              ? 8
+              : 1;
   if (isa<nn::RandomOp>(op))
     sum = 40;
   for (Value operand : op->getOperands())
@@ -173,7 +183,8 @@ int64_t Fuser::work(Value value) {
   return workOf[value] = sum;
 }
 
-/// The kernels that would read the value, where it is inline; numbers beyond the kernels stand for values that have none yet.
+/// The kernels that would read the value, where it is inline; numbers beyond the kernels stand for
+/// values that have none yet.
 SmallVector<unsigned> Fuser::readersOf(Value value) {
   llvm::SmallSetVector<unsigned, 4> readers;
   SetVector<Value> work;
@@ -204,7 +215,8 @@ void Fuser::decide() {
     SetVector<Value> result;
     for (Value operand : op->getOperands()) {
       // A slice reads no more than it gives.
-      if (isa<nn::SliceOp, nn::GatherRowsOp>(op) && elementsOf(op->getResult(0)) < elementsOf(operand))
+      if (isa<nn::SliceOp, nn::GatherRowsOp>(op) &&
+          elementsOf(op->getResult(0)) < elementsOf(operand))
         result.insert(op->getResult(0));
       else if (isMade(operand))
         result.insert(source(operand));
@@ -213,7 +225,8 @@ void Fuser::decide() {
     }
     return result;
   };
-  // A small value that many points of a larger space read is computed once, unless each row of the space needs it just once.
+  // A small value that many points of a larger space read is computed once, unless each row of the
+  // space needs it just once.
   for (Operation &op : block) {
     auto broadcast = dyn_cast<nn::BroadcastOp>(op);
     if (!broadcast)
@@ -223,7 +236,8 @@ void Fuser::decide() {
     if (!maker || !isFusible(maker) || isMade(input))
       continue;
     int64_t cost = work(input);
-    bool repeats = elementsOf(broadcast.getResult()) > elementsOf(input) && elementsOf(broadcast.getResult()) > 1024;
+    bool repeats = elementsOf(broadcast.getResult()) > elementsOf(input) &&
+                   elementsOf(broadcast.getResult()) > 1024;
     if (repeats && cost > (isHoistable(broadcast) ? (elementsOf(input) == 1 ? 8 : 64) : 0)) {
       made.insert(input);
       workOf.clear();
@@ -234,18 +248,23 @@ void Fuser::decide() {
       continue;
     Value value = op.getResult(0);
     SetVector<Value> own = sourcesOf(&op);
-    bool computes = op.hasTrait<OpTrait::Elementwise>() ||
-                    isa<nn::TransposeOp, nn::ConcatOp, nn::PadOp, nn::GatherRowsOp, nn::SegmentBroadcastOp>(op) ||
-                    (isa<nn::SliceOp>(op) && !isView(&op));
+    bool computes =
+        op.hasTrait<OpTrait::Elementwise>() ||
+        isa<nn::TransposeOp, nn::ConcatOp, nn::PadOp, nn::GatherRowsOp, nn::SegmentBroadcastOp>(
+            op) ||
+        (isa<nn::SliceOp>(op) && !isView(&op));
     if (!made.contains(value) && computes) {
       int64_t readers = readersOf(value).size(), bytes = bytesOf(value), read = 0;
       for (Value leaf : own)
         read += bytesOf(leaf);
-      // A mask would save traffic, but live from the forward to the backward pass; it is cheap to compute from what lives there anyway.
-      bool mask = cast<ShapedType>(value.getType()).getElementType().isInteger(1) && work(value) < 8;
+      // A mask would save traffic, but live from the forward to the backward pass; it is cheap to
+      // compute from what lives there anyway.
+      bool mask =
+          cast<ShapedType>(value.getType()).getElementType().isInteger(1) && work(value) < 8;
       // Arithmetic beyond some operations a number costs as much as memory does.
       int64_t compute = bytes * work(value) / 24;
-      if (readers > 1 && !mask && read + 2 * bytes + (readers - 1) * bytes <= readers * read + (readers - 1) * compute) {
+      if (readers > 1 && !mask &&
+          read + 2 * bytes + (readers - 1) * bytes <= readers * read + (readers - 1) * compute) {
         made.insert(value);
         workOf.clear();
       }
@@ -278,7 +297,8 @@ SetVector<Value> Fuser::leavesOf(Value root, const Kernel *kernel) const {
 bool Fuser::dependsOn(unsigned kernel, ArrayRef<Value> values) const {
   return llvm::any_of(values, [&](Value value) {
     Operation *op = source(value).getDefiningOp();
-    return op && !llvm::is_contained(kernels[kernel].roots, source(value)) && dependencies.lookup(op).test(kernel);
+    return op && !llvm::is_contained(kernels[kernel].roots, source(value)) &&
+           dependencies.lookup(op).test(kernel);
   });
 }
 
@@ -286,7 +306,8 @@ bool Fuser::dependsOn(unsigned kernel, ArrayRef<Value> values) const {
 void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
   KernelSet &needs = kernels[number].needs;
   for (Value leaf : leaves)
-    if (Operation *op = source(leaf).getDefiningOp(); op && !llvm::is_contained(kernels[number].roots, source(leaf)))
+    if (Operation *op = source(leaf).getDefiningOp();
+        op && !llvm::is_contained(kernels[number].roots, source(leaf)))
       needs |= dependencies[op];
   KernelSet all = needs;
   all.set(number);
@@ -298,7 +319,8 @@ void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
       kernel.needs |= all;
 }
 
-/// Made values that cost little to compute again from what the kernel reads anyway: their buffers need not be read.
+/// Made values that cost little to compute again from what the kernel reads anyway: their buffers
+/// need not be read.
 llvm::DenseSet<Value> Fuser::cheaperAgain(const Kernel &kernel) {
   constexpr int64_t large = 1 << 16;
   llvm::DenseSet<Value> result;
@@ -321,7 +343,8 @@ llvm::DenseSet<Value> Fuser::cheaperAgain(const Kernel &kernel) {
         continue;
       }
       each = source(each);
-      worth &= 8 * bytesOf(each) < bytesOf(value) || (each != value && reads.contains(each) && !result.contains(each));
+      worth &= 8 * bytesOf(each) < bytesOf(value) ||
+               (each != value && reads.contains(each) && !result.contains(each));
     }
     made.insert(value);
     workOf.clear();
@@ -331,7 +354,8 @@ llvm::DenseSet<Value> Fuser::cheaperAgain(const Kernel &kernel) {
   return result;
 }
 
-std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields, SmallVectorImpl<Value> &inputs,
+std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yields,
+                                       SmallVectorImpl<Value> &inputs,
                                        const llvm::DenseSet<Value> &again) const {
   auto body = std::make_unique<Block>();
   IRMapping mapping;
@@ -380,10 +404,12 @@ bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
   if (loops)
     sameLoops = kernel.loops ? *kernel.loops == *loops : kernel.elements == loops->elements();
   else if (kernel.loops)
-    sameLoops = elements == kernel.loops->elements() || elements == kernel.loops->outer * kernel.loops->inner;
+    sameLoops = elements == kernel.loops->elements() ||
+                elements == kernel.loops->outer * kernel.loops->inner;
   else
     sameLoops = elements == kernel.elements;
-  // What they share has to be a good part of what they read: two networks with the same weights are not to go in lockstep.
+  // What they share has to be a good part of what they read: two networks with the same weights are
+  // not to go in lockstep.
   int64_t points = loops ? loops->elements() : kernel.loops ? kernel.loops->elements() : elements;
   bool needs = false, shares = false;
   KernelSet before;
@@ -394,8 +420,8 @@ bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
       before |= dependencies.lookup(maker);
   }
   // Small maps of states and scalars, whatever their sizes, go together; each is a nest of its own.
-  bool bothEarly = !loops && !kernel.loops && elements <= smallElements && kernel.elements <= smallElements &&
-                   before.empty() && kernel.needs.empty();
+  bool bothEarly = !loops && !kernel.loops && elements <= smallElements &&
+                   kernel.elements <= smallElements && before.empty() && kernel.needs.empty();
   if (!(sameLoops && (needs || shares)) && !bothEarly)
     return false;
   if (dependsOn(number, leaves))
@@ -413,7 +439,8 @@ void Fuser::add(unsigned number, Value root) {
     kernel.loops = reduceLoopsOf(reduce);
   else
     kernel.elements = std::max(kernel.elements, elementsOf(root));
-  kernel.alone |= isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(root.getDefiningOp());
+  kernel.alone |=
+      isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(root.getDefiningOp());
   kernel.leaves.clear();
   for (Value each : kernel.roots)
     for (Value leaf : leavesOf(each, &kernel))
@@ -438,7 +465,8 @@ void Fuser::formKernels() {
     // The kernels that the root needs come first, then the latest others.
     SmallVector<unsigned> candidates;
     for (Value leaf : leaves)
-      if (auto found = kernelOf.find(source(leaf)); found != kernelOf.end() && !llvm::is_contained(candidates, found->second))
+      if (auto found = kernelOf.find(source(leaf));
+          found != kernelOf.end() && !llvm::is_contained(candidates, found->second))
         candidates.push_back(found->second);
     llvm::sort(candidates, std::greater<>());
     for (unsigned back = 0; back < 48 && back < kernels.size(); ++back)
@@ -471,7 +499,8 @@ nn::KernelKind kindOf(Block &body) {
       kind = nn::KernelKind::Scatter;
     else if (isa<nn::SegmentSumOp, nn::SegmentBroadcastOp>(op))
       kind = nn::KernelKind::Segment;
-    else if (auto reduce = dyn_cast<nn::ReduceOp>(op); reduce && (kind == nn::KernelKind::Map || kind == nn::KernelKind::Row))
+    else if (auto reduce = dyn_cast<nn::ReduceOp>(op);
+             reduce && (kind == nn::KernelKind::Map || kind == nn::KernelKind::Row))
       kind = reduceLoopsOf(reduce)->inner == 1 ? nn::KernelKind::Row : nn::KernelKind::Column;
     else if (isa<nn::GatherRowsOp>(op) && kind == nn::KernelKind::Map)
       kind = nn::KernelKind::Gather;
@@ -498,7 +527,8 @@ llvm::DenseSet<Value> Fuser::neededValues(ArrayRef<llvm::DenseSet<Value>> again)
       for (size_t i = 0; i < reached.size(); ++i)
         for (Value operand : reached[i].getDefiningOp()->getOperands()) {
           Value bytes = source(operand);
-          if (!isMade(operand) || llvm::is_contained(kernel.roots, bytes) || recomputed.contains(bytes))
+          if (!isMade(operand) || llvm::is_contained(kernel.roots, bytes) ||
+              recomputed.contains(bytes))
             reached.insert(operand);
           else
             changed |= needed.insert(bytes).second;
@@ -530,14 +560,17 @@ LogicalResult Fuser::emit() {
       locations.push_back(value.getLoc());
     }
     OpBuilder builder(yields.back().getDefiningOp());
-    auto fused = nn::FusedOp::create(builder, FusedLoc::get(builder.getContext(), locations), types, kindOf(*body), inputs);
+    auto fused = nn::FusedOp::create(builder, FusedLoc::get(builder.getContext(), locations), types,
+                                     kindOf(*body), inputs);
     fused.getBody().push_back(body.release());
-    if (fused.getKind() != nn::KernelKind::Augment && failed(plan::buildKernelForm(fused.getBody().front())))
+    if (fused.getKind() != nn::KernelKind::Augment &&
+        failed(plan::buildKernelForm(fused.getBody().front())))
       return failure();
     for (auto [value, result] : llvm::zip_equal(yields, fused.getResults()))
       results.push_back({value, result});
   }
-  // Last, since other kernels are made from the operations as they were; sorting will find those unused.
+  // Last, since other kernels are made from the operations as they were; sorting will find those
+  // unused.
   for (auto [value, result] : results)
     value.replaceAllUsesWith(result);
   return success();
@@ -553,7 +586,8 @@ void Fuser::sortOperations() {
         changed = true;
       }
   }
-  // Program order wherever it is possible: an operation that is too early waits for the last of its operands.
+  // Program order wherever it is possible: an operation that is too early waits for the last of its
+  // operands.
   llvm::DenseSet<Operation *> placed;
   SmallVector<Operation *> sequence;
   std::function<void(Operation *)> place = [&](Operation *op) {

@@ -49,9 +49,10 @@ bool isFusible(Operation *op) {
   if (isPlacedConcat(op))
     return false;
   return op->hasTrait<OpTrait::Elementwise>() ||
-         isa<nn::ConstantOp, nn::IotaOp, nn::RunScalarOp, nn::RandomOp, nn::AugmentOp, nn::SampleIndexOp, nn::BroadcastOp,
-             nn::ReshapeOp, nn::TransposeOp, nn::SliceOp, nn::PadOp, nn::ConcatOp, nn::ReduceOp, nn::GatherRowsOp,
-             nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp, nn::SegmentBroadcastOp>(op);
+         isa<nn::ConstantOp, nn::IotaOp, nn::RunScalarOp, nn::RandomOp, nn::AugmentOp,
+             nn::SampleIndexOp, nn::BroadcastOp, nn::ReshapeOp, nn::TransposeOp, nn::SliceOp,
+             nn::PadOp, nn::ConcatOp, nn::ReduceOp, nn::GatherRowsOp, nn::ScatterRowsOp,
+             nn::EnqueueOp, nn::SegmentSumOp, nn::SegmentBroadcastOp>(op);
 }
 
 bool alwaysMade(Operation *op) {
@@ -59,14 +60,16 @@ bool alwaysMade(Operation *op) {
 }
 
 bool isHoistable(nn::BroadcastOp broadcast) {
-  ArrayRef<int64_t> from = broadcast.getInput().getType().getShape(), to = broadcast.getResult().getType().getShape();
+  ArrayRef<int64_t> from = broadcast.getInput().getType().getShape(),
+                    to = broadcast.getResult().getType().getShape();
   int64_t lastKept = -1, firstRepeated = to.size();
   for (auto [d, dim] : llvm::enumerate(broadcast.getDims()))
     if (from[d] != 1)
       lastKept = std::max(lastKept, dim);
   for (int64_t dim = int64_t(to.size()) - 1; dim >= 0; --dim) {
     auto place = llvm::find(broadcast.getDims(), dim);
-    bool kept = place != broadcast.getDims().end() && from[place - broadcast.getDims().begin()] == to[dim];
+    bool kept =
+        place != broadcast.getDims().end() && from[place - broadcast.getDims().begin()] == to[dim];
     if (!kept && to[dim] != 1)
       firstRepeated = dim;
   }

@@ -1,11 +1,13 @@
-// What fusion asks about operations: which a kernel may hold, which are names of parts of buffers, what a value costs.
+// What fusion asks about operations: which a kernel may hold, which are names of parts of buffers,
+// what a value costs.
 #pragma once
 
 #include "dialects/nn/NnDialect.h"
 
 namespace doppel {
 
-/// The loops of a reduction [outer, reduced, inner]; none if the reduced dimensions are no neighbours (sizes of 1 do not count).
+/// The loops of a reduction [outer, reduced, inner]; none if the reduced dimensions are no
+/// neighbours (sizes of 1 do not count).
 struct ReduceLoops {
   int64_t outer = 1, reduced = 1, inner = 1;
   bool operator==(const ReduceLoops &) const = default;
@@ -25,7 +27,8 @@ bool isFusible(mlir::Operation *op);
 /// Operations that always end in a buffer, unless all that use them are in their kernel.
 bool alwaysMade(mlir::Operation *op);
 
-/// A broadcast whose input is one number a row: computed once a row, wherever it stands in the expression.
+/// A broadcast whose input is one number a row: computed once a row, wherever it stands in the
+/// expression.
 bool isHoistable(nn::BroadcastOp broadcast);
 
 int64_t elementsOf(mlir::Value value);

@@ -1,5 +1,6 @@
-// Rewrites reductions so that each fits a kernel: neighbouring dimensions, enough workgroups, one sweep over the data. The number of
-// parts is a function of the shapes alone, so a sum has the same bits for any number of threads.
+// Rewrites reductions so that each fits a kernel: neighbouring dimensions, enough workgroups, one
+// sweep over the data. The number of parts is a function of the shapes alone, so a sum has the same
+// bits for any number of threads.
 #include "passes/Expr.h"
 #include "passes/FuseAnalysis.h"
 
@@ -34,10 +35,12 @@ nn::ReduceOp scaledSum(Value value) {
   return nullptr;
 }
 
-/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
+/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 =
+/// sum((x - k)^2)
 ///
-/// Both sums then need one sweep. A sample of the data as the shift keeps the digits that E[x^2] - mean^2 would lose: the difference is
-/// of numbers as large as the variance and the squared distance of one sample from the mean.
+/// Both sums then need one sweep. A sample of the data as the shift keeps the digits that E[x^2] -
+/// mean^2 would lose: the difference is of numbers as large as the variance and the squared
+/// distance of one sample from the mean.
 void shiftVariance(nn::ReduceOp squares) {
   auto product = squares.getInput().getDefiningOp<nn::MulOp>();
   if (squares.getKind() != nn::ReduceKind::Sum || !product || product.getLhs() != product.getRhs())
@@ -45,7 +48,8 @@ void shiftVariance(nn::ReduceOp squares) {
   auto centered = product.getLhs().getDefiningOp<nn::SubOp>();
   auto everywhere = centered ? centered.getRhs().getDefiningOp<nn::BroadcastOp>() : nullptr;
   nn::ReduceOp sum = everywhere ? scaledSum(everywhere.getInput()) : nullptr;
-  if (!sum || sum.getKind() != nn::ReduceKind::Sum || sum.getInput() != centered.getLhs() || sum.getDims() != squares.getDims())
+  if (!sum || sum.getKind() != nn::ReduceKind::Sum || sum.getInput() != centered.getLhs() ||
+      sum.getDims() != squares.getDims())
     return;
   std::optional<ReduceLoops> loops = reduceLoopsOf(squares);
   if (!loops || loops->inner == 1 || loops->elements() < longReduction / 2)
@@ -68,7 +72,8 @@ void shiftVariance(nn::ReduceOp squares) {
   Expr shifted = x - k.expand(x.shape(), sum.getDims());
   Expr s1 = shifted.sum(sum.getDims()), s2 = (shifted * shifted).sum(sum.getDims());
   Expr variance = s2 - s1 * s1 * (1 / count);
-  Expr atLeastZero(builder, nn::MaxOp::create(builder, variance.type(), variance.value(), variance.full(0).value()));
+  Expr atLeastZero(builder, nn::MaxOp::create(builder, variance.type(), variance.value(),
+                                              variance.full(0).value()));
   Expr total = s1 + k * count;
   squares.getResult().replaceAllUsesWith(atLeastZero);
   squares.erase();
@@ -116,7 +121,8 @@ bool dropTrivial(nn::ReduceOp reduce) {
   return true;
 }
 
-/// reduce(x [outer, R, inner]) => reduce(reduce(x [outer, parts, R / parts, inner])) where one workgroup would have too much of it.
+/// reduce(x [outer, R, inner]) => reduce(reduce(x [outer, parts, R / parts, inner])) where one
+/// workgroup would have too much of it.
 void cutLong(nn::ReduceOp reduce) {
   std::optional<ReduceLoops> loops = reduceLoopsOf(reduce);
   if (!loops)
@@ -138,7 +144,8 @@ void cutLong(nn::ReduceOp reduce) {
   shape.append({parts, loops->reduced / parts});
   if (loops->inner != 1)
     shape.push_back(loops->inner);
-  Expr partial = Expr(builder, reduce.getInput()).reshape(shape).reduce(reduce.getKind(), {dim + 1});
+  Expr partial =
+      Expr(builder, reduce.getInput()).reshape(shape).reduce(reduce.getKind(), {dim + 1});
   Expr whole = partial.reduce(reduce.getKind(), {dim});
   reduce.getResult().replaceAllUsesWith(whole.reshape(reduce.getResult().getType().getShape()));
   reduce.erase();
@@ -163,8 +170,10 @@ void cutSegments(nn::SegmentSumOp sum) {
     return;
   OpBuilder builder(sum);
   auto type = sum.getResult().getType().clone({int64_t(offsets.size())});
-  auto partial = nn::SegmentSumOp::create(builder, sum.getLoc(), type, sum.getInput(), offsets, sizes);
-  auto whole = nn::SegmentSumOp::create(builder, sum.getLoc(), sum.getResult().getType(), partial, firstPart, parts);
+  auto partial =
+      nn::SegmentSumOp::create(builder, sum.getLoc(), type, sum.getInput(), offsets, sizes);
+  auto whole = nn::SegmentSumOp::create(builder, sum.getLoc(), sum.getResult().getType(), partial,
+                                        firstPart, parts);
   sum.getResult().replaceAllUsesWith(whole.getResult());
   sum.erase();
 }

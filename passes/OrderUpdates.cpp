@@ -1,6 +1,7 @@
-// Prepares in-place updates: a state that is overwritten as late, and a value that is checked as early, as its operands allow. Only
-// pure operations and checks move, so that the function means the same; an operation stays where it is if its operands, kept alive
-// for longer, would need more memory than its results do.
+// Prepares in-place updates: a state that is overwritten as late, and a value that is checked as
+// early, as its operands allow. Only pure operations and checks move, so that the function means
+// the same; an operation stays where it is if its operands, kept alive for longer, would need more
+// memory than its results do.
 #include "passes/Passes.h"
 
 #include "dialects/plan/PlanDialect.h"

@@ -1,5 +1,6 @@
-// Turns the functions of the `fused` phase into programs over buffers. States get their final offsets here; every other value gets an
-// allocation of its own. The result is right but wasteful: reads and writes of states, packs and concatenations are copies.
+// Turns the functions of the `fused` phase into programs over buffers. States get their final
+// offsets here; every other value gets an allocation of its own. The result is right but wasteful:
+// reads and writes of states, packs and concatenations are copies.
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
@@ -60,14 +61,15 @@ class KernelOutliner {
 public:
   explicit KernelOutliner(OpBuilder builder) : builder(builder) {}
 
-  /// The kernel of the region's operations, which move there, or null where no grid can be given (which is diagnosed).
+  /// The kernel of the region's operations, which move there, or null where no grid can be given
+  /// (which is diagnosed).
   plan::KernelOp outline(Location location, nn::KernelKind kind, Region &body) {
     llvm::hash_code hash = llvm::hash_value(uint32_t(kind));
     for (Operation &op : body.front())
       hash = llvm::hash_combine(
-          hash, OperationEquivalence::computeHash(
-                    &op, OperationEquivalence::ignoreHashValue, OperationEquivalence::ignoreHashValue,
-                    OperationEquivalence::IgnoreLocations));
+          hash, OperationEquivalence::computeHash(&op, OperationEquivalence::ignoreHashValue,
+                                                  OperationEquivalence::ignoreHashValue,
+                                                  OperationEquivalence::IgnoreLocations));
     for (plan::KernelOp known : kernels[hash])
       if (known.getKind() == kind &&
           OperationEquivalence::isRegionEquivalentTo(&known.getBody(), &body,
@@ -211,9 +213,9 @@ LogicalResult FunctionPlacer::placeAlone(Operation *op) {
 LogicalResult FunctionPlacer::placeSlice(nn::SliceOp slice) {
   std::optional<int64_t> first = firstOfNeighbours(slice);
   if (!first)
-    return slice.emitOpError("takes elements that are no neighbours in memory: it belongs into a kernel");
-  int64_t offset =
-      *first * plan::elementBytes(cast<ShapedType>(slice.getType()).getElementType());
+    return slice.emitOpError(
+        "takes elements that are no neighbours in memory: it belongs into a kernel");
+  int64_t offset = *first * plan::elementBytes(cast<ShapedType>(slice.getType()).getElementType());
   Value part = view(slice.getLoc(), operands(slice).front(), offset, slice.getType());
   if (offset % plan::alignment) {
     Value aligned = allocate(slice.getLoc(), slice.getType());
@@ -397,7 +399,8 @@ private:
   int64_t placeStates(OpBuilder &builder, llvm::StringMap<StatePlace> &states);
 };
 
-/// Gives every state and state group its offset, declares the states, and returns the bytes of them all.
+/// Gives every state and state group its offset, declares the states, and returns the bytes of them
+/// all.
 int64_t PlaceProgram::placeStates(OpBuilder &builder, llvm::StringMap<StatePlace> &states) {
   ModuleOp module = getOperation();
   llvm::StringMap<nn::StateOp> alone;
@@ -468,8 +471,8 @@ void PlaceProgram::runOnOperation() {
   int64_t runOffset = plan::alignUp(plan::bytesOf(images));
   int64_t ioBytes = plan::alignUp(runOffset + plan::bytesOf(plan::RunType::get(&getContext())));
 
-  auto stateArena = plan::ArenaOp::create(builder, location, plan::stateArena,
-                                          plan::ArenaKind::State, 0);
+  auto stateArena =
+      plan::ArenaOp::create(builder, location, plan::stateArena, plan::ArenaKind::State, 0);
   plan::ArenaOp::create(builder, location, plan::transientArena, plan::ArenaKind::Transient, 0);
   auto ioArena = plan::ArenaOp::create(builder, location, plan::ioArena, plan::ArenaKind::Io, 0);
   llvm::StringMap<StatePlace> states;

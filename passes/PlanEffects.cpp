@@ -26,9 +26,7 @@ plan::AllocOp allocationOf(Value buffer) {
   return buffer.getDefiningOp<plan::AllocOp>();
 }
 
-bool isInstruction(Operation *op) {
-  return !isa<plan::BufferOp, plan::AllocOp, plan::ViewOp>(op);
-}
+bool isInstruction(Operation *op) { return !isa<plan::BufferOp, plan::AllocOp, plan::ViewOp>(op); }
 
 Effects effectsOf(Operation *instruction) {
   Effects effects;
@@ -45,7 +43,8 @@ Effects effectsOf(Operation *instruction) {
         effects.reads.push_back(op.getInput());
         effects.writes.push_back(op.getOutput());
       })
-      .Case<plan::CheckOp, plan::OutputOp>([&](auto op) { effects.reads.push_back(op.getBuffer()); })
+      .Case<plan::CheckOp, plan::OutputOp>(
+          [&](auto op) { effects.reads.push_back(op.getBuffer()); })
       .Case<plan::InputOp>([&](plan::InputOp op) { effects.writes.push_back(op.getBuffer()); });
   return effects;
 }
@@ -66,8 +65,9 @@ static void markCone(const plan::LoopNest &nest, unsigned node, std::vector<bool
     markCone(nest, nest.nodes[node].guard, cone);
 }
 
-/// Whether nothing of the nest comes after the store at its point of the outer and inner loops, but stores that were computed with it: in
-/// a reduction, the store stands behind all sweeps or in the last one.
+/// Whether nothing of the nest comes after the store at its point of the outer and inner loops, but
+/// stores that were computed with it: in a reduction, the store stands behind all sweeps or in the
+/// last one.
 static bool comesLast(const plan::LoopNest &nest, const plan::Store &store) {
   if (nest.kind != plan::NestKind::Reduce)
     return nest.kind == plan::NestKind::Map || nest.kind == plan::NestKind::Segment;
@@ -77,8 +77,9 @@ static bool comesLast(const plan::LoopNest &nest, const plan::Store &store) {
   return !everyPoint || nest.nodes[store.node].level == nest.sweeps;
 }
 
-/// Whether every load of `input` in the nest is of the element that `output` gets at the same point, and is made for that store: a store
-/// may come before the values of other outputs are computed.
+/// Whether every load of `input` in the nest is of the element that `output` gets at the same
+/// point, and is made for that store: a store may come before the values of other outputs are
+/// computed.
 static bool updatesInPlace(const plan::LoopNest &nest, unsigned input, unsigned output) {
   SmallVector<const plan::Store *> stores;
   for (const plan::Store &store : nest.stores)
@@ -131,13 +132,14 @@ bool KernelAliasing::mayShare(plan::LaunchOp launch, unsigned input, unsigned ou
   }
   bool stored = false;
   for (const plan::LoopNest &nest : form->nests) {
-    bool storesHere = llvm::any_of(
-        nest.stores, [&](const plan::Store &store) { return store.output == output; });
+    bool storesHere =
+        llvm::any_of(nest.stores, [&](const plan::Store &store) { return store.output == output; });
     bool dynamic = llvm::any_of(nest.stores, [&](const plan::Store &store) {
       return store.output == output && store.dynamic >= 0;
     });
     if (nest.ringQueue == int(input)) {
-      // The rows that an enqueue does not write stay where they are, if nobody else asks for the queue.
+      // The rows that an enqueue does not write stay where they are, if nobody else asks for the
+      // queue.
       if (!dynamic || loads(nest, input))
         return false;
     } else if (dynamic && nest.ringQueue >= 0) {

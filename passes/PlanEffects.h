@@ -1,5 +1,5 @@
-// What the instructions of a plan.func read and write, byte by byte: the ground on which copies are elided, memory is shared and both
-// are checked.
+// What the instructions of a plan.func read and write, byte by byte: the ground on which copies are
+// elided, memory is shared and both are checked.
 #pragma once
 
 #include "dialects/plan/KernelForm.h"
@@ -38,14 +38,16 @@ Effects effectsOf(mlir::Operation *instruction);
 /// Whether the operation is executed (or names an output), rather than a definition of memory.
 bool isInstruction(mlir::Operation *op);
 
-/// Tells of kernels which inputs may share their bytes with an output. Keeps the form of each kernel that was asked for.
+/// Tells of kernels which inputs may share their bytes with an output. Keeps the form of each
+/// kernel that was asked for.
 class KernelAliasing {
 public:
   explicit KernelAliasing(mlir::ModuleOp module) : symbols(module) {}
 
-  /// Whether output `output` of the launch may lie where input `input` does: whoever writes an element has read all that it and
-  /// anyone else needs of it. True for element-wise use at the same place, and for the queue of an enqueue and the table of a
-  /// scatter, which keep what they do not write.
+  /// Whether output `output` of the launch may lie where input `input` does: whoever writes an
+  /// element has read all that it and anyone else needs of it. True for element-wise use at the
+  /// same place, and for the queue of an enqueue and the table of a scatter, which keep what they
+  /// do not write.
   bool mayShare(plan::LaunchOp launch, unsigned input, unsigned output);
 
 private:

@@ -1,5 +1,6 @@
-// Gives every allocation its bytes in the transient arena. Two allocations share bytes only if no instruction lies in both their lives,
-// or if one dies in the element-wise launch that makes the other. After this pass there are no plan.alloc and no plan.view.
+// Gives every allocation its bytes in the transient arena. Two allocations share bytes only if no
+// instruction lies in both their lives, or if one dies in the element-wise launch that makes the
+// other. After this pass there are no plan.alloc and no plan.view.
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
@@ -25,8 +26,8 @@ struct MemoryBlock {
   uint64_t cost() const { return uint64_t(bytes) * (last - first + 1); }
 };
 
-/// Puts the blocks, in the order given, to the lowest offset where each fits best: in the smallest gap between the blocks that live at
-/// the same time. Returns the bytes needed.
+/// Puts the blocks, in the order given, to the lowest offset where each fits best: in the smallest
+/// gap between the blocks that live at the same time. Returns the bytes needed.
 int64_t assignOffsets(MutableArrayRef<MemoryBlock> blocks, ArrayRef<unsigned> order) {
   int64_t peak = 0;
   std::vector<const MemoryBlock *> placed; // by offset
@@ -76,7 +77,7 @@ private:
   KernelAliasing &aliasing;
   SmallVector<plan::AllocOp> allocations;
   DenseMap<const void *, unsigned> numbers; ///< by root
-  SmallVector<MemoryBlock> blocks;          ///< by number of the allocation; those of a leader count
+  SmallVector<MemoryBlock> blocks; ///< by number of the allocation; those of a leader count
   SmallVector<unsigned> leader;
 };
 
@@ -109,7 +110,8 @@ void FunctionPlanner::findLives() {
       blocks[found->second].last = position;
 }
 
-/// Joins the output's allocation with that of an input that dies here, if the kernel may write over it.
+/// Joins the output's allocation with that of an input that dies here, if the kernel may write over
+/// it.
 bool FunctionPlanner::takesOver(plan::LaunchOp launch, unsigned position, unsigned output) {
   Value made = launch.getOutputs()[output];
   auto number = numbers.find(made.getDefiningOp());
@@ -227,7 +229,8 @@ void FunctionPlanner::rewrite() {
       placed = plan::BufferOp::create(
           builder, op->getLoc(), cast<plan::BufferType>(buffer.getType()), arena.getValue(),
           range.begin, storage < 0 ? IntegerAttr() : builder.getI64IntegerAttr(storage));
-    // Views of this value ask for its range later: they keep the old definition until all have been seen.
+    // Views of this value ask for its range later: they keep the old definition until all have been
+    // seen.
     buffer.replaceUsesWithIf(placed, [](OpOperand &use) { return isInstruction(use.getOwner()); });
   }
   for (Operation *op : llvm::reverse(definitions))

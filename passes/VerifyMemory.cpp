@@ -1,4 +1,5 @@
-// Checks a plan's memory without knowing how it was made: walks each function once and keeps for each byte which storage wrote it last.
+// Checks a plan's memory without knowing how it was made: walks each function once and keeps for
+// each byte which storage wrote it last.
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
@@ -28,7 +29,8 @@ public:
     int64_t storage;
     Operation *by;
   };
-  /// The first byte of [begin, end) that `storage` did not write last, and who did (null if no one).
+  /// The first byte of [begin, end) that `storage` did not write last, and who did (null if no
+  /// one).
   std::optional<std::pair<int64_t, const Range *>> foreign(int64_t begin, int64_t end,
                                                            int64_t storage) const {
     int64_t at = begin;
@@ -111,14 +113,15 @@ private:
     return diagnostic;
   }
 
-  /// Outputs may lie on nothing that the instruction touches, but on an input that its kernel reads element by element.
+  /// Outputs may lie on nothing that the instruction touches, but on an input that its kernel reads
+  /// element by element.
   LogicalResult checkOverlaps(Operation *op, const Effects &effects) {
     for (auto [o, output] : llvm::enumerate(effects.writes)) {
       MemoryRange written = rangeOf(output);
       for (Value other : ArrayRef(effects.writes).take_front(o))
         if (rangeOf(other).overlaps(written))
-          return op->emitOpError() << "in @" << function.getSymName()
-                                   << " has two outputs that overlap";
+          return op->emitOpError()
+                 << "in @" << function.getSymName() << " has two outputs that overlap";
       for (auto [i, input] : llvm::enumerate(effects.reads)) {
         MemoryRange read = rangeOf(input);
         if (!read.overlaps(written))
@@ -151,8 +154,8 @@ LogicalResult checkStates(ModuleOp module) {
       return state.emitOpError() << "begins at byte " << offset << ", which is no multiple of "
                                  << plan::alignment;
     if (offset < end) {
-      auto diagnostic = state.emitOpError() << "begins at byte " << offset << ", inside @"
-                                            << before.getSymName();
+      auto diagnostic = state.emitOpError()
+                        << "begins at byte " << offset << ", inside @" << before.getSymName();
       diagnostic.attachNote(before.getLoc()) << "which ends at byte " << end;
       return diagnostic;
     }

@@ -1,5 +1,6 @@
-// One table of the schema for each operation of `plan`; indices are positions in the module. Nothing here depends on time, on addresses or
-// on the order of a hash table, so equal modules give equal bytes.
+// One table of the schema for each operation of `plan`; indices are positions in the module.
+// Nothing here depends on time, on addresses or on the order of a hash table, so equal modules give
+// equal bytes.
 #include "codegen/artifact/Writer.h"
 
 #include "codegen/artifact/Locations.h"
@@ -144,7 +145,8 @@ uint32_t ProgramWriter::locationIndex(Location location, StringRef fallback) {
   return entry->second;
 }
 
-/// What an instruction computes, for one whose location has no name: "exp, mul, sum" of a kernel, or the library's operation.
+/// What an instruction computes, for one whose location has no name: "exp, mul, sum" of a kernel,
+/// or the library's operation.
 std::string ProgramWriter::summaryOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::string>(op)
       .Case([&](plan::LaunchOp launch) { return kernelSummary.lookup(launch.getKernel()); })
@@ -210,9 +212,9 @@ LogicalResult ProgramWriter::writeInstruction(Operation *op,
       .Case([&](plan::CollectiveOp op) {
         return each({op.getInput(), op.getOutput()}, [&](const std::vector<uint32_t> &ends) {
           auto kind = schema::CollectiveKind(uint32_t(op.getKind()));
-          return add(schema::Operation::Collective,
-                     schema::CreateCollective(builder, kind, ends[0], ends[1], op.getOrder())
-                         .Union());
+          return add(
+              schema::Operation::Collective,
+              schema::CreateCollective(builder, kind, ends[0], ends[1], op.getOrder()).Union());
         });
       })
       .Case([&](plan::CheckOp check) {
@@ -286,7 +288,8 @@ FailureOr<std::string> ProgramWriter::write() {
   for (auto arena : module.getOps<plan::ArenaOp>()) {
     arenaIndex[arena.getSymName()] = arenas.size();
     auto kind = schema::ArenaKind(uint32_t(arena.getKind()));
-    arenas.push_back(schema::CreateArena(builder, text(arena.getSymName()), kind, arena.getBytes()));
+    arenas.push_back(
+        schema::CreateArena(builder, text(arena.getSymName()), kind, arena.getBytes()));
     if (arena.getKind() != plan::ArenaKind::Io)
       peak += arena.getBytes();
   }
@@ -346,11 +349,10 @@ FailureOr<std::string> ProgramWriter::write() {
   auto locationList = vectorOf(locations);
   auto functionList = vectorOf(functions);
   schema::FinishProgramBuffer(
-      builder, schema::CreateProgram(builder, producer, name, target,
-                                     images.getBatch() * int64_t(parts.world), parts.world, params,
-                                     arenaList, bufferList, stateList, kernelList, locationList,
-                                     functionList, *imagesIndex, *runIndex,
-                                     integer("nn.epochs", 0), peak));
+      builder, schema::CreateProgram(
+                   builder, producer, name, target, images.getBatch() * int64_t(parts.world),
+                   parts.world, params, arenaList, bufferList, stateList, kernelList, locationList,
+                   functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0), peak));
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
 
@@ -413,7 +415,8 @@ FailureOr<std::string> serializeArtifact(ModuleOp module, const ArtifactParts &p
 std::string writeFileAtomically(StringRef path, StringRef bytes) {
   std::string target = path.str(), temporary = target + ".XXXXXX";
   auto failed = [&](const char *what) {
-    std::string message = std::string("cannot ") + what + " " + target + ": " + std::strerror(errno);
+    std::string message =
+        std::string("cannot ") + what + " " + target + ": " + std::strerror(errno);
     ::unlink(temporary.c_str());
     return message;
   };

@@ -1,4 +1,5 @@
-// Writes a plan and its kernels' object code as an artifact: the file that runtime/artifact loads (its README.md has the bytes).
+// Writes a plan and its kernels' object code as an artifact: the file that runtime/artifact loads
+// (its README.md has the bytes).
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
@@ -10,19 +11,20 @@ namespace doppel {
 
 /// What the file holds beside the module of the `plan` phase.
 struct ArtifactParts {
-  std::string elf;                   ///< shared object with one function for each plan.kernel
-  std::string specSource;            ///< text of the spec; may be empty
+  std::string elf;        ///< shared object with one function for each plan.kernel
+  std::string specSource; ///< text of the spec; may be empty
   std::string targetKind = "cpu";
   std::string targetName;            ///< LLVM's name of the processor: "znver5"
   std::vector<std::string> features; ///< what the code needs of the processor, as in /proc/cpuinfo
   uint32_t world = 1;                ///< number of ranks
 };
 
-/// The file's bytes: the same for the same module and parts. Fails, with a diagnostic, on a module that is not in the `plan` phase.
+/// The file's bytes: the same for the same module and parts. Fails, with a diagnostic, on a module
+/// that is not in the `plan` phase.
 mlir::FailureOr<std::string> serializeArtifact(mlir::ModuleOp module, const ArtifactParts &parts);
 
-/// Writes `bytes` to `path`, wholly or not at all: to a temporary file beside it, which is synced and renamed. Returns an empty string or
-/// what went wrong.
+/// Writes `bytes` to `path`, wholly or not at all: to a temporary file beside it, which is synced
+/// and renamed. Returns an empty string or what went wrong.
 std::string writeFileAtomically(llvm::StringRef path, llvm::StringRef bytes);
 
 } // namespace doppel

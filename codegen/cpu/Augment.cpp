@@ -6,8 +6,9 @@
 
 using namespace doppel;
 
-mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b, const KernelBuffers &buffers,
-                                     llvm::Value *sample, llvm::Value *scratch, unsigned lanes) {
+mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b,
+                                     const KernelBuffers &buffers, llvm::Value *sample,
+                                     llvm::Value *scratch, unsigned lanes) {
   mlir::Block &body = kernel.getBody().front();
   for (auto [number, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
     auto augment = value.getDefiningOp<nn::AugmentOp>();
@@ -16,11 +17,14 @@ mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b
       return kernel.emitError("yields a value that is not a view of the images");
     int64_t size = augment.getType().getShape()[1];
     for (auto stage : augment.getPipeline().getAsRange<nn::StageAttr>())
-      if (stage.getTransform() == nn::Transform::GaussianBlur && stage.getInteger("kernel") / 2 >= size)
-        return augment.emitError("a blur of ") << stage.getInteger("kernel") << " taps does not fit views of " << size
-                                               << " pixels: its reach must be below the side";
+      if (stage.getTransform() == nn::Transform::GaussianBlur &&
+          stage.getInteger("kernel") / 2 >= size)
+        return augment.emitError("a blur of ")
+               << stage.getInteger("kernel") << " taps does not fit views of " << size
+               << " pixels: its reach must be below the side";
     auto byteOffset = [&](llvm::Value *base, int64_t bytes) {
-      return b.CreateInBoundsGEP(b.getInt8Ty(), base, b.CreateMul(sample, b.getInt64(bytes), "", true, true));
+      return b.CreateInBoundsGEP(b.getInt8Ty(), base,
+                                 b.CreateMul(sample, b.getInt64(bytes), "", true, true));
     };
     llvm::Value *image = byteOffset(buffers.inputs[images.getArgNumber()], sizeof(abi::ImageRef));
     ViewEmitter(b, augment, image, buffers.run, scratch, lanes)

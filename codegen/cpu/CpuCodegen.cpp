@@ -1,5 +1,5 @@
-// Kernels -> LLVM IR -> machine code -> shared object. Loops come as vectors already, so LLVM's own vectorizers stay off: what a kernel
-// computes, in which order, is fixed by NestEmitter alone.
+// Kernels -> LLVM IR -> machine code -> shared object. Loops come as vectors already, so LLVM's own
+// vectorizers stay off: what a kernel computes, in which order, is fixed by NestEmitter alone.
 #include "codegen/cpu/CpuCodegen.h"
 
 #include "codegen/cpu/KernelEmitter.h"
@@ -28,9 +28,10 @@ namespace {
 
 /// Names of features that generated code may use: LLVM's and the kernel's in /proc/cpuinfo.
 constexpr std::pair<const char *, const char *> features[] = {
-    {"avx", "avx"},           {"avx2", "avx2"},         {"avx512bw", "avx512bw"}, {"avx512dq", "avx512dq"},
-    {"avx512f", "avx512f"},   {"avx512vl", "avx512vl"}, {"bmi", "bmi1"},          {"bmi2", "bmi2"},
-    {"fma", "fma"},           {"sse4.1", "sse4_1"},     {"sse4.2", "sse4_2"},
+    {"avx", "avx"},           {"avx2", "avx2"},       {"avx512bw", "avx512bw"},
+    {"avx512dq", "avx512dq"}, {"avx512f", "avx512f"}, {"avx512vl", "avx512vl"},
+    {"bmi", "bmi1"},          {"bmi2", "bmi2"},       {"fma", "fma"},
+    {"sse4.1", "sse4_1"},     {"sse4.2", "sse4_2"},
 };
 
 const llvm::Target *x86Target(std::string &error) {
@@ -53,12 +54,13 @@ std::unique_ptr<llvm::TargetMachine> machineFor(const CpuTarget &target) {
   // Only what the target names: the host may have less than the processor of this name elsewhere.
   llvm::SmallVector<std::string> wanted;
   for (auto [llvmName, kernelName] : features)
-    wanted.push_back((llvm::is_contained(target.features, kernelName) ? "+" : "-") + std::string(llvmName));
+    wanted.push_back((llvm::is_contained(target.features, kernelName) ? "+" : "-") +
+                     std::string(llvmName));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
-  return std::unique_ptr<llvm::TargetMachine>(
-      x86->createTargetMachine(llvm::Triple("x86_64-unknown-linux-gnu"), target.name, llvm::join(wanted, ","), options,
-                               llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  return std::unique_ptr<llvm::TargetMachine>(x86->createTargetMachine(
+      llvm::Triple("x86_64-unknown-linux-gnu"), target.name, llvm::join(wanted, ","), options,
+      llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
 }
 
 void setVectorBits(CpuTarget &target) {
@@ -67,8 +69,8 @@ void setVectorBits(CpuTarget &target) {
   target.vectorBits = wide ? 512 : has("avx2") ? 256 : 128;
 }
 
-mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target, llvm::TargetMachine &machine,
-                                llvm::Module &llvmModule) {
+mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target,
+                                llvm::TargetMachine &machine, llvm::Module &llvmModule) {
   llvmModule.setTargetTriple(machine.getTargetTriple());
   llvmModule.setDataLayout(machine.createDataLayout());
   llvmModule.setModuleFlag(llvm::Module::Max, "PIC Level", 2u);
@@ -86,7 +88,8 @@ mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target, 
     return module.emitError("code generation made wrong LLVM IR: ") << problems;
 
   llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling = tuning.LoopInterleaving = false;
+  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling =
+      tuning.LoopInterleaving = false;
   llvm::PassBuilder passes(&machine, tuning);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -99,9 +102,11 @@ mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target, 
   passes.crossRegisterProxies(loops, functions, graph, modules);
   llvm::ModulePassManager manager;
   if (auto error = passes.parsePassPipeline(
-          manager, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),gvn,"
+          manager, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-"
+                   "rotate,licm),gvn,"
                    "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)")) {
-    return module.emitError("LLVM does not know the pipeline: ") << llvm::toString(std::move(error));
+    return module.emitError("LLVM does not know the pipeline: ")
+           << llvm::toString(std::move(error));
   }
   manager.run(llvmModule, modules);
   return mlir::success();
@@ -117,7 +122,8 @@ std::string machineCode(llvm::Module &llvmModule, llvm::TargetMachine &machine) 
   return std::string(bytes.begin(), bytes.end());
 }
 
-/// Links one object file into a shared object, through temporary files, which is how lld reads and writes.
+/// Links one object file into a shared object, through temporary files, which is how lld reads and
+/// writes.
 mlir::FailureOr<std::string> linkShared(StringRef object, mlir::ModuleOp module) {
   llvm::SmallString<128> in, out;
   if (llvm::sys::fs::createTemporaryFile("doppel-kernels", "o", in) ||
@@ -137,11 +143,24 @@ mlir::FailureOr<std::string> linkShared(StringRef object, mlir::ModuleOp module)
       return module.emitError("cannot write the temporary file '") << in << "'";
     }
   }
-  const char *arguments[] = {"ld.lld",      "-shared",       "--strip-all",  "--build-id=none", "--hash-style=gnu",
-                             "--threads=1", "-soname=kernels", "-z", "relro", "-z", "now", "-o", out.c_str(), in.c_str()};
+  const char *arguments[] = {"ld.lld",
+                             "-shared",
+                             "--strip-all",
+                             "--build-id=none",
+                             "--hash-style=gnu",
+                             "--threads=1",
+                             "-soname=kernels",
+                             "-z",
+                             "relro",
+                             "-z",
+                             "now",
+                             "-o",
+                             out.c_str(),
+                             in.c_str()};
   std::string messages;
   llvm::raw_string_ostream stream(messages);
-  bool linked = lld::elf::link(arguments, stream, stream, /*exitEarly=*/false, /*disableOutput=*/false);
+  bool linked =
+      lld::elf::link(arguments, stream, stream, /*exitEarly=*/false, /*disableOutput=*/false);
   lld::CommonLinkerContext::destroy();
   if (!linked)
     return module.emitError("cannot link the kernels: ") << messages;
@@ -164,7 +183,8 @@ CpuTarget cpu::hostCpu() {
   return target;
 }
 
-mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name, llvm::function_ref<mlir::InFlightDiagnostic()> emitError) {
+mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name,
+                                         llvm::function_ref<mlir::InFlightDiagnostic()> emitError) {
   std::string error;
   const llvm::Target *x86 = x86Target(error);
   if (!x86)
@@ -177,7 +197,8 @@ mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name, llvm::function_ref<mlir
       near.push_back({name.edit_distance(StringRef(known.Key)), StringRef(known.Key)});
     llvm::sort(near);
     auto diagnostic = emitError() << "no processor is called '" << name << "'";
-    diagnostic.attachNote() << "near names: " << near[0].second << ", " << near[1].second << ", " << near[2].second;
+    diagnostic.attachNote() << "near names: " << near[0].second << ", " << near[1].second << ", "
+                            << near[2].second;
     return diagnostic;
   }
   std::unique_ptr<llvm::MCSubtargetInfo> info(x86->createMCSubtargetInfo(triple, name, ""));

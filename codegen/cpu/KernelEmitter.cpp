@@ -1,4 +1,5 @@
-// The function around a kernel's nests: loads the buffers' addresses, loops over the workgroups, branches to the nest that each is of.
+// The function around a kernel's nests: loads the buffers' addresses, loops over the workgroups,
+// branches to the nest that each is of.
 #include "codegen/cpu/KernelEmitter.h"
 
 #include "llvm/IR/Module.h"
@@ -18,15 +19,19 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
     if (failed(form))
       return mlir::failure();
     if (form->grid != int64_t(kernel.getGrid()))
-      return kernel.emitError("has a grid of ") << kernel.getGrid() << " workgroups, its body has " << form->grid;
+      return kernel.emitError("has a grid of ")
+             << kernel.getGrid() << " workgroups, its body has " << form->grid;
   }
   if (usesRun(body) && !kernel.getUsesRun())
     return kernel.emitError("reads the run's scalars, but lacks uses_run");
 
   llvm::LLVMContext &context = module.getContext();
-  llvm::Type *pointer = llvm::PointerType::getUnqual(context), *i64 = llvm::Type::getInt64Ty(context);
-  auto *type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, i64, pointer}, false);
-  auto *function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel.getSymName(), module);
+  llvm::Type *pointer = llvm::PointerType::getUnqual(context),
+             *i64 = llvm::Type::getInt64Ty(context);
+  auto *type =
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i64, i64, pointer}, false);
+  auto *function =
+      llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel.getSymName(), module);
   function->setDoesNotThrow();
   for (unsigned argument : {0u, 3u})
     function->addParamAttr(argument, llvm::Attribute::NoAlias);
@@ -38,7 +43,8 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
   KernelBuffers buffers;
   unsigned number = 0;
   auto next = [&] {
-    return b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_64(pointer, function->getArg(0), number++));
+    return b.CreateLoad(pointer,
+                        b.CreateConstInBoundsGEP1_64(pointer, function->getArg(0), number++));
   };
   for (unsigned i = 0; i < body.getNumArguments(); ++i)
     buffers.inputs.push_back(next());
@@ -66,13 +72,15 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
     int64_t first = 0;
     for (const LoopNest &nest : form->nests) {
       BasicBlock *own = BasicBlock::Create(context, "nest", function);
-      BasicBlock *other = &nest == &form->nests.back() ? own : BasicBlock::Create(context, "other", function);
+      BasicBlock *other =
+          &nest == &form->nests.back() ? own : BasicBlock::Create(context, "other", function);
       if (own == other)
         b.CreateBr(own);
       else
         b.CreateCondBr(b.CreateICmpSLT(group, b.getInt64(first + nest.groups)), own, other);
       b.SetInsertPoint(own);
-      NestEmitter(b, nest, buffers, lanes).emit(first ? b.CreateSub(group, b.getInt64(first)) : group);
+      NestEmitter(b, nest, buffers, lanes)
+          .emit(first ? b.CreateSub(group, b.getInt64(first)) : group);
       b.CreateBr(latch);
       if (own != other)
         b.SetInsertPoint(other);

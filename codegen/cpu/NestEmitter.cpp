@@ -1,8 +1,9 @@
-// The nodes of a nest as LLVM IR: where each is emitted, and what it is. NestLoops.cpp has the loops.
+// The nodes of a nest as LLVM IR: where each is emitted, and what it is. NestLoops.cpp has the
+// loops.
 #include "codegen/cpu/NestEmitter.h"
 
-#include "runtime/schema/Abi.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "runtime/schema/Abi.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Intrinsics.h"
@@ -26,7 +27,9 @@ Type *NestEmitter::registerType(mlir::Type type) {
   return b.getIntNTy(type.getIntOrFloatBitWidth());
 }
 
-Type *NestEmitter::memoryType(mlir::Type type) { return type.isInteger(1) ? b.getInt8Ty() : registerType(type); }
+Type *NestEmitter::memoryType(mlir::Type type) {
+  return type.isInteger(1) ? b.getInt8Ty() : registerType(type);
+}
 
 Value *NestEmitter::widen(Value *value) {
   return value->getType()->isVectorTy() ? value : b.CreateVectorSplat(lanes, value);
@@ -78,7 +81,8 @@ Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
   if (!lazy)
     for (unsigned operand : node.operands)
       operands.push_back(eval(operand, instance));
-  if (vector && node.kind != NodeKind::Load && node.kind != NodeKind::Table && node.kind != NodeKind::Choose)
+  if (vector && node.kind != NodeKind::Load && node.kind != NodeKind::Table &&
+      node.kind != NodeKind::Choose)
     for (Value *&operand : operands)
       operand = widen(operand);
   auto i64 = [&](int64_t value) -> llvm::Constant * {
@@ -142,15 +146,18 @@ Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
   case NodeKind::Random:
     return emitRandom(node, operands[0]);
   case NodeKind::SampleIndex: {
-    Value *bytes = b.CreateAdd(b.CreateMul(operands[0], i64(sizeof(abi::ImageRef))), i64(offsetof(abi::ImageRef, index)));
+    Value *bytes = b.CreateAdd(b.CreateMul(operands[0], i64(sizeof(abi::ImageRef))),
+                               i64(offsetof(abi::ImageRef, index)));
     Value *address = b.CreateGEP(b.getInt8Ty(), buffers.inputs[node.number], bytes);
     if (!vector)
       return b.CreateLoad(b.getInt64Ty(), address);
     Value *mask = instances[instance].mask;
-    return b.CreateMaskedGather(operands[0]->getType(), address, llvm::Align(8), mask ? mask : widen(b.getTrue()));
+    return b.CreateMaskedGather(operands[0]->getType(), address, llvm::Align(8),
+                                mask ? mask : widen(b.getTrue()));
   }
   case NodeKind::RingStart: {
-    Value *turn = b.CreateURem(runField(unsigned(nn::RunValue::Step), false), constant(node.number));
+    Value *turn =
+        b.CreateURem(runField(unsigned(nn::RunValue::Step), false), constant(node.number));
     return b.CreateMul(turn, constant(node.limit));
   }
   case NodeKind::SegmentNumber:
@@ -168,7 +175,8 @@ llvm::Constant *NestEmitter::splatConstant(const Node &node) {
   Type *type = registerType(node.type);
   if (!node.op)
     return llvm::Constant::getNullValue(type);
-  auto elements = mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(node.op).getValue());
+  auto elements =
+      mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(node.op).getValue());
   if (type->isFloatingPointTy())
     return llvm::ConstantFP::get(type, elements.getSplatValue<mlir::APFloat>());
   return llvm::ConstantInt::get(type, elements.getSplatValue<mlir::APInt>());
@@ -180,12 +188,14 @@ llvm::GlobalVariable *NestEmitter::table(ArrayRef<int64_t> values) {
   for (llvm::GlobalVariable &global : module.globals())
     if (global.hasInitializer() && global.getInitializer() == data)
       return &global;
-  return new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data, "table");
+  return new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage,
+                                  data, "table");
 }
 
 llvm::GlobalVariable *NestEmitter::table(mlir::Operation *constant) {
   llvm::Module &module = *b.GetInsertBlock()->getModule();
-  auto elements = mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(constant).getValue());
+  auto elements =
+      mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(constant).getValue());
   Type *type = memoryType(elements.getElementType());
   SmallVector<llvm::Constant *> values;
   if (type->isFloatingPointTy())
@@ -194,11 +204,13 @@ llvm::GlobalVariable *NestEmitter::table(mlir::Operation *constant) {
   else
     for (const mlir::APInt &value : elements.getValues<mlir::APInt>())
       values.push_back(llvm::ConstantInt::get(type, value.zextOrTrunc(type->getIntegerBitWidth())));
-  llvm::Constant *data = llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values);
+  llvm::Constant *data =
+      llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values);
   for (llvm::GlobalVariable &global : module.globals())
     if (global.hasInitializer() && global.getInitializer() == data)
       return &global;
-  auto *global = new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage, data, "table");
+  auto *global = new llvm::GlobalVariable(module, data->getType(), true,
+                                          llvm::GlobalValue::PrivateLinkage, data, "table");
   global->setAlignment(llvm::Align(64));
   return global;
 }
@@ -210,7 +222,9 @@ Value *NestEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
   Value *guard = node.guard < 0 ? nullptr : eval(node.guard, instance);
   Value *first = offset(node.access, instance);
   auto loaded = [&](Value *value) {
-    return node.type.isInteger(1) ? b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType())) : value;
+    return node.type.isInteger(1)
+               ? b.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType()))
+               : value;
   };
   if (dynamic && !dynamic->getType()->isVectorTy()) {
     first = b.CreateAdd(first, dynamic, "", false, true);
@@ -235,11 +249,13 @@ Value *NestEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
       return loaded(b.CreateMaskedLoad(vector, address, align, mask, zero));
     return loaded(b.CreateAlignedLoad(vector, address, align));
   }
-  Value *offsets = b.CreateAdd(widen(first), b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride))));
+  Value *offsets =
+      b.CreateAdd(widen(first), b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride))));
   if (dynamic)
     offsets = b.CreateAdd(offsets, dynamic);
   Value *addresses = b.CreateGEP(type, base, offsets);
-  return loaded(b.CreateMaskedGather(vector, addresses, align, mask ? mask : widen(b.getTrue()), zero));
+  return loaded(
+      b.CreateMaskedGather(vector, addresses, align, mask ? mask : widen(b.getTrue()), zero));
 }
 
 void NestEmitter::store(const Store &store, unsigned instance) {
@@ -285,21 +301,23 @@ Value *NestEmitter::emitRandom(const Node &node, Value *element) {
   std::array<Value *, 4> words =
       math.philox({low, high, llvm::ConstantInt::get(word, uint32_t(random.getStream()) << 8),
                    likeWord(runField(unsigned(nn::RunValue::Step), true))},
-                  likeWord(b.CreateTrunc(seed, b.getInt32Ty())), likeWord(b.CreateTrunc(b.CreateLShr(seed, 32), b.getInt32Ty())));
+                  likeWord(b.CreateTrunc(seed, b.getInt32Ty())),
+                  likeWord(b.CreateTrunc(b.CreateLShr(seed, 32), b.getInt32Ty())));
   auto bit = [&](uint64_t value) {
     Value *masked = b.CreateAnd(b.CreateTrunc(element, word), llvm::ConstantInt::get(word, value));
     return b.CreateICmpNE(masked, llvm::Constant::getNullValue(word));
   };
   Value *upper = bit(2), *odd = bit(1);
-  Value *first = b.CreateSelect(upper, words[2], words[0]), *second = b.CreateSelect(upper, words[3], words[1]);
+  Value *first = b.CreateSelect(upper, words[2], words[0]),
+        *second = b.CreateSelect(upper, words[3], words[1]);
   Value *result;
   if (random.getDistribution() == nn::Distribution::Uniform) {
     result = math.uniform(b.CreateSelect(odd, second, first));
   } else {
     Value *u0 = math.uniform(first), *u1 = math.uniform(second);
     auto real = [&](double value) { return llvm::ConstantFP::get(u0->getType(), value); };
-    Value *radius = b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt,
-                                           b.CreateFMul(real(-2), math.log(b.CreateFSub(real(1), u0))));
+    Value *radius = b.CreateUnaryIntrinsic(
+        llvm::Intrinsic::sqrt, b.CreateFMul(real(-2), math.log(b.CreateFSub(real(1), u0))));
     Value *angle = b.CreateFMul(u1, real(2 * M_PI));
     result = b.CreateFMul(radius, b.CreateSelect(odd, math.sin(angle), math.cos(angle)));
   }
@@ -345,7 +363,8 @@ Value *NestEmitter::identity(nn::ReduceOp reduce, Type *type) {
   if (scalar->isFloatingPointTy())
     return llvm::ConstantFP::getInfinity(type, max);
   unsigned width = scalar->getIntegerBitWidth();
-  return llvm::ConstantInt::get(type, max ? llvm::APInt::getSignedMinValue(width) : llvm::APInt::getSignedMaxValue(width));
+  return llvm::ConstantInt::get(type, max ? llvm::APInt::getSignedMinValue(width)
+                                          : llvm::APInt::getSignedMaxValue(width));
 }
 
 Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
@@ -370,7 +389,8 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
       .Case([&](SigmoidOp) { return math.sigmoid(x); })
       .Case([&](ErfOp) { return math.erf(x); })
       .Case([&](AbsOp) -> Value * {
-        return isFloat ? unary(llvm::Intrinsic::fabs) : b.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, b.getFalse());
+        return isFloat ? unary(llvm::Intrinsic::fabs)
+                       : b.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, b.getFalse());
       })
       .Case([&](SinOp) { return math.sin(x); })
       .Case([&](CosOp) { return math.cos(x); })
@@ -388,7 +408,8 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
           return b.CreateFSub(x, b.CreateFMul(y, floor));
         }
         Value *rest = b.CreateSRem(x, divisor());
-        Value *differs = b.CreateAnd(b.CreateICmpNE(rest, zero), b.CreateICmpSLT(b.CreateXor(rest, y), zero));
+        Value *differs =
+            b.CreateAnd(b.CreateICmpNE(rest, zero), b.CreateICmpSLT(b.CreateXor(rest, y), zero));
         return b.CreateSelect(differs, b.CreateAdd(rest, y), rest);
       })
       .Case([&](MaxOp) { return combine(ReduceKind::Max, x, y); })
@@ -398,8 +419,10 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
       .Case([&](OrOp) { return b.CreateOr(x, y); })
       .Case([&](CompareOp compare) {
         using P = llvm::CmpInst::Predicate;
-        static constexpr P floats[] = {P::FCMP_OEQ, P::FCMP_UNE, P::FCMP_OLT, P::FCMP_OLE, P::FCMP_OGT, P::FCMP_OGE};
-        static constexpr P integers[] = {P::ICMP_EQ, P::ICMP_NE, P::ICMP_SLT, P::ICMP_SLE, P::ICMP_SGT, P::ICMP_SGE};
+        static constexpr P floats[] = {P::FCMP_OEQ, P::FCMP_UNE, P::FCMP_OLT,
+                                       P::FCMP_OLE, P::FCMP_OGT, P::FCMP_OGE};
+        static constexpr P integers[] = {P::ICMP_EQ,  P::ICMP_NE,  P::ICMP_SLT,
+                                         P::ICMP_SLE, P::ICMP_SGT, P::ICMP_SGE};
         unsigned number = unsigned(compare.getPredicate()) - 1;
         return b.CreateCmp(isFloat ? floats[number] : integers[number], x, y);
       })
@@ -407,5 +430,7 @@ Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
       .Case([&](ConvertOp op) {
         return convert(x, mlir::getElementTypeOrSelf(op.getInput().getType()), node.type);
       })
-      .Default([](mlir::Operation *) -> Value * { llvm_unreachable("an element-wise operation without code"); });
+      .Default([](mlir::Operation *) -> Value * {
+        llvm_unreachable("an element-wise operation without code");
+      });
 }

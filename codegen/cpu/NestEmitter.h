@@ -1,5 +1,6 @@
-// Emits one nest of a kernel's form as LLVM IR for a CPU: loops, of which the innermost steps over whole vectors. A node is emitted
-// in the outermost loop that gives it all it varies with, once; the last vector of a row is masked, so no scalar loop is left over.
+// Emits one nest of a kernel's form as LLVM IR for a CPU: loops, of which the innermost steps over
+// whole vectors. A node is emitted in the outermost loop that gives it all it varies with, once;
+// the last vector of a row is masked, so no scalar loop is left over.
 #pragma once
 
 #include "codegen/cpu/VectorMath.h"
@@ -20,8 +21,10 @@ struct KernelBuffers {
 class NestEmitter {
 public:
   /// `lanes`: number of elements of a vector, a power of two.
-  NestEmitter(llvm::IRBuilder<> &b, const plan::LoopNest &nest, const KernelBuffers &buffers, unsigned lanes)
-      : b(b), math(b), nest(nest), buffers(buffers), lanes(lanes), index(nest.loops.size(), nullptr) {}
+  NestEmitter(llvm::IRBuilder<> &b, const plan::LoopNest &nest, const KernelBuffers &buffers,
+              unsigned lanes)
+      : b(b), math(b), nest(nest), buffers(buffers), lanes(lanes),
+        index(nest.loops.size(), nullptr) {}
 
   /// Emits workgroup `group`, 0 .. nest.groups - 1, at the builder's place.
   void emit(llvm::Value *group);
@@ -30,7 +33,8 @@ private:
   using Carried = llvm::SmallVector<llvm::Value *>;
   struct Scope {
     uint32_t loops; ///< that run here or further out
-    llvm::Instruction *anchor = nullptr; ///< what is emitted here goes before it; at the builder's place if null
+    llvm::Instruction *anchor =
+        nullptr; ///< what is emitted here goes before it; at the builder's place if null
     llvm::DenseMap<std::pair<unsigned, unsigned>, llvm::Value *> known{}; ///< by node and instance
   };
   /// One vector of those that an iteration of the lane loop works on.
@@ -42,8 +46,8 @@ private:
   // Loops.
   void loop(llvm::Value *low, llvm::Value *high, int64_t step, uint32_t loops, Carried &carried,
             llvm::function_ref<void(llvm::Value *, Carried &)> body);
-  void laneLoop(llvm::Value *low, llvm::Value *high, unsigned unroll, bool mayEndInVector, uint32_t loops, Carried &carried,
-                llvm::function_ref<void(Carried &)> body);
+  void laneLoop(llvm::Value *low, llvm::Value *high, unsigned unroll, bool mayEndInVector,
+                uint32_t loops, Carried &carried, llvm::function_ref<void(Carried &)> body);
   void delinear(llvm::Value *linear, llvm::ArrayRef<unsigned> loops);
   llvm::Value *least(llvm::Value *x, llvm::Value *y);
   llvm::Value *constant(int64_t value) { return b.getInt64(value); }
@@ -56,8 +60,9 @@ private:
   void emitScatter(llvm::Value *group);
   void emitRingCopy(llvm::Value *group);
   void reduceHere(llvm::ArrayRef<unsigned> reduced, llvm::function_ref<llvm::Value *()> laneEnd);
-  void sweepLoops(llvm::ArrayRef<unsigned> reduced, llvm::function_ref<llvm::Value *()> laneEnd, Carried &accumulators,
-                  llvm::ArrayRef<unsigned> reductions, llvm::ArrayRef<const plan::Store *> stores);
+  void sweepLoops(llvm::ArrayRef<unsigned> reduced, llvm::function_ref<llvm::Value *()> laneEnd,
+                  Carried &accumulators, llvm::ArrayRef<unsigned> reductions,
+                  llvm::ArrayRef<const plan::Store *> stores);
   void store(const plan::Store &store, unsigned instance);
 
   // Nodes.

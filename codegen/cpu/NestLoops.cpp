@@ -12,7 +12,8 @@ using llvm::BasicBlock;
 using llvm::SmallVector;
 using llvm::Value;
 
-/// for (i = low; i < high; i += step) body(i): a new scope, whose loops are `loops`. `carried` goes from iteration to iteration.
+/// for (i = low; i < high; i += step) body(i): a new scope, whose loops are `loops`. `carried` goes
+/// from iteration to iteration.
 void NestEmitter::loop(Value *low, Value *high, int64_t step, uint32_t loops, Carried &carried,
                        llvm::function_ref<void(Value *, Carried &)> body) {
   llvm::Function *function = b.GetInsertBlock()->getParent();
@@ -44,9 +45,10 @@ void NestEmitter::loop(Value *low, Value *high, int64_t step, uint32_t loops, Ca
   carried.assign(phis.begin(), phis.end());
 }
 
-/// Steps over [low, high) in vectors: `unroll` of them at a time while they fit, then one at a time, masked where `mayEndInVector`. The
-/// body finds them in `instances`.
-void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEndInVector, uint32_t loops, Carried &carried,
+/// Steps over [low, high) in vectors: `unroll` of them at a time while they fit, then one at a
+/// time, masked where `mayEndInVector`. The body finds them in `instances`.
+void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEndInVector,
+                           uint32_t loops, Carried &carried,
                            llvm::function_ref<void(Carried &)> body) {
   int64_t step = int64_t(lanes) * unroll;
   auto whole = [&](unsigned vectors, Value *from, Value *to) {
@@ -57,7 +59,8 @@ void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEnd
       body(values);
     });
   };
-  auto *first = llvm::dyn_cast<llvm::ConstantInt>(low), *last = llvm::dyn_cast<llvm::ConstantInt>(high);
+  auto *first = llvm::dyn_cast<llvm::ConstantInt>(low),
+       *last = llvm::dyn_cast<llvm::ConstantInt>(high);
   int64_t known = first && last ? last->getSExtValue() - first->getSExtValue() : -1;
   Value *middle = low;
   if (known < 0 || known >= step) {
@@ -79,7 +82,9 @@ void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEnd
   });
 }
 
-Value *NestEmitter::least(Value *x, Value *y) { return b.CreateSelect(b.CreateICmpSLT(x, y), x, y); }
+Value *NestEmitter::least(Value *x, Value *y) {
+  return b.CreateSelect(b.CreateICmpSLT(x, y), x, y);
+}
 
 /// Sets the indices of `loops` from the number of their point in row-major order.
 void NestEmitter::delinear(Value *linear, ArrayRef<unsigned> loops) {
@@ -139,7 +144,8 @@ void NestEmitter::emitMap(Value *group) {
   Value *low = constant(0), *high = constant(size), *outerGroup = group;
   if (nest.innerGroups > 1) {
     outerGroup = b.CreateUDiv(group, constant(nest.innerGroups));
-    low = b.CreateMul(b.CreateURem(group, constant(nest.innerGroups)), constant(nest.innerPerGroup));
+    low =
+        b.CreateMul(b.CreateURem(group, constant(nest.innerGroups)), constant(nest.innerPerGroup));
     high = least(b.CreateAdd(low, constant(nest.innerPerGroup)), constant(size));
   }
   if (rows.empty()) {
@@ -155,10 +161,12 @@ void NestEmitter::emitMap(Value *group) {
   });
 }
 
-/// One sweep over the reduced loops from `reduced` on, the last of which may be the lane loop: adds to the accumulators (of each
-/// reduction, then each instance) and stores what is known at every point.
-void NestEmitter::sweepLoops(ArrayRef<unsigned> reduced, llvm::function_ref<Value *()> laneEnd, Carried &accumulators,
-                             ArrayRef<unsigned> reductions, ArrayRef<const Store *> stores) {
+/// One sweep over the reduced loops from `reduced` on, the last of which may be the lane loop: adds
+/// to the accumulators (of each reduction, then each instance) and stores what is known at every
+/// point.
+void NestEmitter::sweepLoops(ArrayRef<unsigned> reduced, llvm::function_ref<Value *()> laneEnd,
+                             Carried &accumulators, ArrayRef<unsigned> reductions,
+                             ArrayRef<const Store *> stores) {
   auto point = [&](Carried &values) {
     size_t each = reductions.empty() ? 0 : values.size() / reductions.size();
     for (unsigned u = 0; u < instances.size(); ++u) {
@@ -186,16 +194,19 @@ void NestEmitter::sweepLoops(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
   if (int(d) == laneDim) {
     int64_t size = nest.loops[d].size;
     unsigned unroll = reductions.empty() ? 1 : accumulators.size() / reductions.size();
-    laneLoop(constant(0), laneEnd(), unroll, nest.kind == NestKind::SegmentSum || size % lanes != 0, 1u << d, accumulators, point);
+    laneLoop(constant(0), laneEnd(), unroll, nest.kind == NestKind::SegmentSum || size % lanes != 0,
+             1u << d, accumulators, point);
     return;
   }
-  loop(constant(0), constant(nest.loops[d].size), 1, 1u << d, accumulators, [&](Value *i, Carried &values) {
-    index[d] = i;
-    sweepLoops(reduced.drop_front(), laneEnd, values, reductions, stores);
-  });
+  loop(constant(0), constant(nest.loops[d].size), 1, 1u << d, accumulators,
+       [&](Value *i, Carried &values) {
+         index[d] = i;
+         sweepLoops(reduced.drop_front(), laneEnd, values, reductions, stores);
+       });
 }
 
-/// All sweeps at one point of the outer loops (for a column reduction, at the vectors in `instances`), then the stores behind them.
+/// All sweeps at one point of the outer loops (for a column reduction, at the vectors in
+/// `instances`), then the stores behind them.
 void NestEmitter::reduceHere(ArrayRef<unsigned> reduced, llvm::function_ref<Value *()> laneEnd) {
   bool lanesReduced = laneDim >= 0 && nest.loops[laneDim].role == LoopRole::Reduced;
   uint32_t reducedLoops = 0;
@@ -244,7 +255,8 @@ void NestEmitter::reduceHere(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
       }
       if (!lanesReduced)
         continue;
-      SmallVector<Value *> partial(accumulators.begin() + r * each, accumulators.begin() + (r + 1) * each);
+      SmallVector<Value *> partial(accumulators.begin() + r * each,
+                                   accumulators.begin() + (r + 1) * each);
       for (; partial.size() > 1; partial.resize(partial.size() / 2))
         for (size_t i = 0; i < partial.size() / 2; ++i)
           partial[i] = combine(kind, partial[i], partial[i + partial.size() / 2]);
@@ -282,8 +294,10 @@ void NestEmitter::emitReduce(Value *group) {
     laneDim = nest.loops.size() - 1;
   auto laneEnd = [&]() -> Value * { return constant(nest.loops[laneDim].size); };
   Value *innerGroup = b.CreateURem(group, constant(nest.innerGroups));
-  Value *first = b.CreateMul(b.CreateUDiv(group, constant(nest.innerGroups)), constant(nest.outerPerGroup));
-  Value *last = least(b.CreateAdd(first, constant(nest.outerPerGroup)), constant(nest.extent(LoopRole::Outer)));
+  Value *first =
+      b.CreateMul(b.CreateUDiv(group, constant(nest.innerGroups)), constant(nest.outerPerGroup));
+  Value *last = least(b.CreateAdd(first, constant(nest.outerPerGroup)),
+                      constant(nest.extent(LoopRole::Outer)));
   Carried none;
   uint32_t rowLoops = inner.empty() ? outerLoops : outerLoops & ~Node::afterReduction;
   loop(first, last, 1, rowLoops, none, [&](Value *row, Carried &) {
@@ -300,7 +314,8 @@ void NestEmitter::emitReduce(Value *group) {
     while (unroll * 2 <= most && int64_t(unroll) * 2 * lanes <= std::min(size, nest.innerPerGroup))
       unroll *= 2;
     auto strips = [&](Value *low, Value *high) {
-      laneLoop(low, high, unroll, size % lanes != 0, laneLoops, none, [&](Carried &) { reduceHere(reduced, laneEnd); });
+      laneLoop(low, high, unroll, size % lanes != 0, laneLoops, none,
+               [&](Carried &) { reduceHere(reduced, laneEnd); });
     };
     if (inner.size() == 1) {
       Value *low = b.CreateMul(innerGroup, constant(nest.innerPerGroup));
@@ -314,7 +329,8 @@ void NestEmitter::emitReduce(Value *group) {
     }
     ArrayRef<unsigned> plain = ArrayRef(inner).drop_back();
     Value *low = b.CreateMul(innerGroup, constant(nest.innerPerGroup / size));
-    Value *high = least(b.CreateAdd(low, constant(nest.innerPerGroup / size)), constant(nest.extent(LoopRole::Inner) / size));
+    Value *high = least(b.CreateAdd(low, constant(nest.innerPerGroup / size)),
+                        constant(nest.extent(LoopRole::Inner) / size));
     loop(low, high, 1, innerLoops & ~(1u << laneDim), none, [&](Value *linear, Carried &) {
       delinear(linear, plain);
       strips(constant(0), constant(size));
@@ -330,22 +346,24 @@ void NestEmitter::emitSegment(Value *group) {
     ends.push_back(piece.end);
   }
   Value *first = b.CreateMul(group, constant(nest.outerPerGroup));
-  Value *last = least(b.CreateAdd(first, constant(nest.outerPerGroup)), constant(nest.loops[0].size));
+  Value *last =
+      least(b.CreateAdd(first, constant(nest.outerPerGroup)), constant(nest.loops[0].size));
   Carried none;
-  loop(constant(0), constant(nest.pieces.size()), 1, Node::afterReduction, none, [&](Value *number, Carried &) {
-    piece = number;
-    auto bound = [&](ArrayRef<int64_t> values) {
-      return b.CreateLoad(b.getInt64Ty(), b.CreateGEP(b.getInt64Ty(), table(values), number));
-    };
-    Value *start = bound(starts), *end = least(bound(ends), last);
-    Value *low = b.CreateSelect(b.CreateICmpSLT(start, first), first, start);
-    // A piece that ends before the group begins has nothing of it.
-    Value *high = b.CreateSelect(b.CreateICmpSLT(end, low), low, end);
-    laneLoop(low, high, 1, true, 1, none, [&](Carried &) {
-      for (const Store &each : nest.stores)
-        store(each, 0);
-    });
-  });
+  loop(constant(0), constant(nest.pieces.size()), 1, Node::afterReduction, none,
+       [&](Value *number, Carried &) {
+         piece = number;
+         auto bound = [&](ArrayRef<int64_t> values) {
+           return b.CreateLoad(b.getInt64Ty(), b.CreateGEP(b.getInt64Ty(), table(values), number));
+         };
+         Value *start = bound(starts), *end = least(bound(ends), last);
+         Value *low = b.CreateSelect(b.CreateICmpSLT(start, first), first, start);
+         // A piece that ends before the group begins has nothing of it.
+         Value *high = b.CreateSelect(b.CreateICmpSLT(end, low), low, end);
+         laneLoop(low, high, 1, true, 1, none, [&](Carried &) {
+           for (const Store &each : nest.stores)
+             store(each, 0);
+         });
+       });
 }
 
 void NestEmitter::emitSegmentSum(Value *group) {
@@ -357,7 +375,8 @@ void NestEmitter::emitSegmentSum(Value *group) {
   Carried none;
   loop(group, last, 1, 1u | Node::afterReduction, none, [&](Value *segment, Carried &) {
     index[0] = piece = segment;
-    Value *length = b.CreateLoad(b.getInt64Ty(), b.CreateGEP(b.getInt64Ty(), table(lengths), segment));
+    Value *length =
+        b.CreateLoad(b.getInt64Ty(), b.CreateGEP(b.getInt64Ty(), table(lengths), segment));
     reduceHere({1u}, [&] { return length; });
   });
 }
@@ -367,7 +386,8 @@ void NestEmitter::emitScatter(Value *group) {
   bool accumulate = mlir::cast<nn::ScatterRowsOp>(nest.special).getAccumulate();
   const Store &keep = nest.stores[0], &put = nest.stores[1];
   Value *first = b.CreateMul(group, constant(nest.outerPerGroup));
-  Value *last = least(b.CreateAdd(first, constant(nest.outerPerGroup)), constant(nest.loops[0].size));
+  Value *last =
+      least(b.CreateAdd(first, constant(nest.outerPerGroup)), constant(nest.loops[0].size));
   bool masked = nest.loops[2].size % lanes != 0;
   Carried none;
   Value *size = constant(nest.loops[2].size);
@@ -381,24 +401,28 @@ void NestEmitter::emitScatter(Value *group) {
     // Rows of other groups are another group's work: the loop below is empty then.
     Value *mine = b.CreateAnd(b.CreateICmpSGE(row, first), b.CreateICmpSLT(row, last));
     index[0] = row;
-    laneLoop(constant(0), b.CreateSelect(mine, size, constant(0)), 1, masked, 1u << 2, none, [&](Carried &) {
-      if (!accumulate) {
-        store(put, 0);
-        return;
-      }
-      const Node &node = nest.nodes[put.node];
-      llvm::Type *type = llvm::FixedVectorType::get(memoryType(node.type), lanes);
-      llvm::Align align(memoryType(node.type)->getPrimitiveSizeInBits() / 8);
-      Value *address = b.CreateInBoundsGEP(memoryType(node.type), buffers.outputs[put.output], offset(put.access, 0));
-      Value *mask = instances[0].mask;
-      Value *old = mask ? static_cast<Value *>(b.CreateMaskedLoad(type, address, align, mask, llvm::Constant::getNullValue(type)))
+    laneLoop(constant(0), b.CreateSelect(mine, size, constant(0)), 1, masked, 1u << 2, none,
+             [&](Carried &) {
+               if (!accumulate) {
+                 store(put, 0);
+                 return;
+               }
+               const Node &node = nest.nodes[put.node];
+               llvm::Type *type = llvm::FixedVectorType::get(memoryType(node.type), lanes);
+               llvm::Align align(memoryType(node.type)->getPrimitiveSizeInBits() / 8);
+               Value *address = b.CreateInBoundsGEP(
+                   memoryType(node.type), buffers.outputs[put.output], offset(put.access, 0));
+               Value *mask = instances[0].mask;
+               Value *old =
+                   mask ? static_cast<Value *>(b.CreateMaskedLoad(
+                              type, address, align, mask, llvm::Constant::getNullValue(type)))
                         : static_cast<Value *>(b.CreateAlignedLoad(type, address, align));
-      Value *sum = combine(nn::ReduceKind::Sum, old, widen(eval(put.node, 0)));
-      if (mask)
-        b.CreateMaskedStore(sum, address, align, mask);
-      else
-        b.CreateAlignedStore(sum, address, align);
-    });
+               Value *sum = combine(nn::ReduceKind::Sum, old, widen(eval(put.node, 0)));
+               if (mask)
+                 b.CreateMaskedStore(sum, address, align, mask);
+               else
+                 b.CreateAlignedStore(sum, address, align);
+             });
   });
 }
 
@@ -406,9 +430,11 @@ void NestEmitter::emitScatter(Value *group) {
 void NestEmitter::emitRingCopy(Value *group) {
   auto ring = mlir::cast<nn::EnqueueOp>(nest.special);
   auto type = mlir::cast<mlir::RankedTensorType>(ring.getResult().getType());
-  int64_t rows = type.getShape()[0], count = mlir::cast<mlir::ShapedType>(ring.getRows().getType()).getShape()[0];
+  int64_t rows = type.getShape()[0],
+          count = mlir::cast<mlir::ShapedType>(ring.getRows().getType()).getShape()[0];
   llvm::Type *element = memoryType(type.getElementType());
-  int64_t rowElements = type.getNumElements() / rows, rowBytes = rowElements * element->getPrimitiveSizeInBits() / 8;
+  int64_t rowElements = type.getNumElements() / rows,
+          rowBytes = rowElements * element->getPrimitiveSizeInBits() / 8;
   unsigned output = 0;
   Value *start = nullptr;
   for (const Store &each : nest.stores)
@@ -426,7 +452,8 @@ void NestEmitter::emitRingCopy(Value *group) {
     Value *isNew = b.CreateICmpULT(b.CreateSub(row, start), constant(count));
     Value *at = b.CreateMul(row, constant(rowBytes));
     llvm::Align align(element->getPrimitiveSizeInBits() / 8);
-    b.CreateMemCpy(b.CreateGEP(b.getInt8Ty(), target, at), align, b.CreateGEP(b.getInt8Ty(), queue, at), align,
+    b.CreateMemCpy(b.CreateGEP(b.getInt8Ty(), target, at), align,
+                   b.CreateGEP(b.getInt8Ty(), queue, at), align,
                    b.CreateSelect(isNew, constant(0), constant(rowBytes)));
   });
 }

@@ -1,5 +1,6 @@
-// Each function: reduce the argument to a small interval, a polynomial there (Taylor's or a minimax fit, after Cephes' choice of
-// intervals), undo the reduction with bit operations. No branch: selects alone.
+// Each function: reduce the argument to a small interval, a polynomial there (Taylor's or a minimax
+// fit, after Cephes' choice of intervals), undo the reduction with bit operations. No branch:
+// selects alone.
 #include "codegen/cpu/VectorMath.h"
 
 #include "llvm/IR/Intrinsics.h"
@@ -22,9 +23,13 @@ Value *VectorMath::fma(Value *x, Value *y, Value *z) {
   return b.CreateIntrinsic(Intrinsic::fma, {x->getType()}, {x, y, z});
 }
 
-Value *VectorMath::bits(Value *x) { return b.CreateBitCast(x, x->getType()->getWithNewType(b.getInt32Ty())); }
+Value *VectorMath::bits(Value *x) {
+  return b.CreateBitCast(x, x->getType()->getWithNewType(b.getInt32Ty()));
+}
 
-Value *VectorMath::fromBits(Value *x) { return b.CreateBitCast(x, x->getType()->getWithNewType(b.getFloatTy())); }
+Value *VectorMath::fromBits(Value *x) {
+  return b.CreateBitCast(x, x->getType()->getWithNewType(b.getFloatTy()));
+}
 
 Value *VectorMath::polynomial(Value *x, ArrayRef<double> coefficients) {
   Value *sum = real(x, coefficients.back());
@@ -57,7 +62,8 @@ Value *VectorMath::library(StringRef name, ArrayRef<Value *> operands) {
 Value *VectorMath::exp(Value *x) {
   if (x->getType()->getScalarType()->isDoubleTy())
     return library("exp", {x});
-  // e^x = 2^n e^r with n = round(x / ln 2); the addition of 1.5 * 2^23 rounds and leaves n in the low bits.
+  // e^x = 2^n e^r with n = round(x / ln 2); the addition of 1.5 * 2^23 rounds and leaves n in the
+  // low bits.
   Value *greatest = real(x, 89.0), *least = real(x, -104.0);
   x = b.CreateSelect(b.CreateFCmpOGT(x, greatest), greatest, x);
   x = b.CreateSelect(b.CreateFCmpOLT(x, least), least, x);
@@ -65,7 +71,8 @@ Value *VectorMath::exp(Value *x) {
   Value *n = b.CreateFSub(shifted, real(x, 12582912.0));
   Value *r = fma(n, real(x, -0.693145751953125), x);
   r = fma(n, real(x, -1.42860682030941723e-6), r);
-  Value *p = polynomial(r, {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040});
+  Value *p =
+      polynomial(r, {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040});
   // Two factors, since 2^n itself may be no normal number.
   Value *power = b.CreateSub(bits(shifted), word(x, 0x4B400000));
   Value *half = b.CreateAShr(power, word(x, 1));
@@ -88,8 +95,9 @@ Value *VectorMath::log(Value *x) {
   Value *m = fromBits(b.CreateAdd(b.CreateAnd(offset, word(x, 0x7FFFFF)), word(x, 0x3F3504F3)));
   Value *f = b.CreateFSub(m, real(x, 1));
   Value *square = b.CreateFMul(f, f);
-  Value *p = polynomial(f, {3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1, 1.4249322787e-1,
-                            -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1, 7.0376836292e-2});
+  Value *p = polynomial(f, {3.3333331174e-1, -2.4999993993e-1, 2.0000714765e-1, -1.6668057665e-1,
+                            1.4249322787e-1, -1.2420140846e-1, 1.1676998740e-1, -1.1514610310e-1,
+                            7.0376836292e-2});
   Value *tail = b.CreateFMul(b.CreateFMul(f, square), p);
   tail = fma(e, real(x, -2.12194440e-4), tail);
   tail = fma(square, real(x, -0.5), tail);
@@ -111,10 +119,12 @@ Value *VectorMath::circular(Value *x, int quarter) {
   r = fma(q, real(x, 4.37113900018624283e-8), r);
   r = fma(q, real(x, 1.71512451306e-15), r);
   Value *square = b.CreateFMul(r, r);
-  Value *sine = fma(b.CreateFMul(r, square), polynomial(square, {-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4}), r);
-  Value *cosine = fma(b.CreateFMul(square, square),
-                      polynomial(square, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5}),
-                      fma(square, real(x, -0.5), real(x, 1)));
+  Value *sine = fma(b.CreateFMul(r, square),
+                    polynomial(square, {-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4}), r);
+  Value *cosine =
+      fma(b.CreateFMul(square, square),
+          polynomial(square, {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5}),
+          fma(square, real(x, -0.5), real(x, 1)));
   Value *number = b.CreateAdd(bits(shifted), word(x, quarter));
   Value *odd = b.CreateICmpNE(b.CreateAnd(number, word(x, 1)), word(x, 0));
   Value *sign = b.CreateShl(b.CreateAnd(number, word(x, 2)), word(x, 30));
@@ -128,8 +138,8 @@ Value *VectorMath::tanh(Value *x) {
   Value *magnitude = b.CreateUnaryIntrinsic(Intrinsic::fabs, x);
   Value *square = b.CreateFMul(x, x);
   Value *near = fma(b.CreateFMul(x, square),
-                    polynomial(square, {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2,
-                                        -5.70498872745e-3}),
+                    polynomial(square, {-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2,
+                                        2.06390887954e-2, -5.70498872745e-3}),
                     x);
   Value *power = exp(b.CreateFAdd(magnitude, magnitude));
   Value *far = b.CreateFSub(real(x, 1), b.CreateFDiv(real(x, 2), b.CreateFAdd(power, real(x, 1))));
@@ -145,7 +155,8 @@ Value *VectorMath::sigmoid(Value *x) {
 Value *VectorMath::erf(Value *x) {
   if (x->getType()->getScalarType()->isDoubleTy())
     return library("erf", {x});
-  // Below 1 the series of Maclaurin; above, 1 - e^(-x^2) times a polynomial of 1 / (1 + x / 2) fitted to it.
+  // Below 1 the series of Maclaurin; above, 1 - e^(-x^2) times a polynomial of 1 / (1 + x / 2)
+  // fitted to it.
   Value *magnitude = b.CreateUnaryIntrinsic(Intrinsic::fabs, x);
   Value *square = b.CreateFMul(x, x);
   SmallVector<double> series;
@@ -156,8 +167,8 @@ Value *VectorMath::erf(Value *x) {
   }
   Value *near = b.CreateFMul(x, polynomial(square, series));
   Value *t = b.CreateFDiv(real(x, 1), fma(magnitude, real(x, 0.5), real(x, 1)));
-  Value *exponent = polynomial(t, {-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-                                   1.48851587, -0.82215223, 0.17087277});
+  Value *exponent = polynomial(t, {-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806,
+                                   0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277});
   Value *far = b.CreateFSub(real(x, 1), b.CreateFMul(t, exp(b.CreateFSub(exponent, square))));
   far = b.CreateBinaryIntrinsic(Intrinsic::copysign, far, x);
   return b.CreateSelect(b.CreateFCmpOLT(magnitude, real(x, 1)), near, far);
@@ -165,11 +176,13 @@ Value *VectorMath::erf(Value *x) {
 
 Value *VectorMath::pow(Value *x, Value *y) { return library("pow", {x, y}); }
 
-std::array<Value *, 4> VectorMath::philox(std::array<Value *, 4> counter, Value *key0, Value *key1) {
+std::array<Value *, 4> VectorMath::philox(std::array<Value *, 4> counter, Value *key0,
+                                          Value *key1) {
   Type *type = counter[0]->getType(), *wide = type->getWithNewType(b.getInt64Ty());
   auto multiply = [&](Value *x, uint32_t factor) {
     Value *product = b.CreateMul(b.CreateZExt(x, wide), ConstantInt::get(wide, factor));
-    return std::pair(b.CreateTrunc(b.CreateLShr(product, ConstantInt::get(wide, 32)), type), b.CreateTrunc(product, type));
+    return std::pair(b.CreateTrunc(b.CreateLShr(product, ConstantInt::get(wide, 32)), type),
+                     b.CreateTrunc(product, type));
   };
   for (int round = 0; round < 10; ++round) {
     auto [high0, low0] = multiply(counter[0], 0xD2511F53u);
@@ -184,6 +197,7 @@ std::array<Value *, 4> VectorMath::philox(std::array<Value *, 4> counter, Value 
 
 Value *VectorMath::uniform(Value *word) {
   Type *type = word->getType();
-  Value *number = b.CreateSIToFP(b.CreateLShr(word, ConstantInt::get(type, 8)), type->getWithNewType(b.getFloatTy()));
+  Value *number = b.CreateSIToFP(b.CreateLShr(word, ConstantInt::get(type, 8)),
+                                 type->getWithNewType(b.getFloatTy()));
   return b.CreateFMul(number, ConstantFP::get(number->getType(), 0x1p-24));
 }

@@ -1,13 +1,14 @@
-// Elementary functions as straight-line LLVM IR, alike for a scalar and for a vector of any width: a loop that holds one stays a vector
-// loop on every processor, and a number does not depend on the C library or on the place in a vector where it was computed.
-// f32 only; f64 goes to the C library.
+// Elementary functions as straight-line LLVM IR, alike for a scalar and for a vector of any width:
+// a loop that holds one stays a vector loop on every processor, and a number does not depend on the
+// C library or on the place in a vector where it was computed. f32 only; f64 goes to the C library.
 #pragma once
 
 #include "llvm/IR/IRBuilder.h"
 
 namespace doppel::cpu {
 
-/// f32 to within 2 units in the last place, but where a function says more. Infinities, NaN and subnormal numbers as in C.
+/// f32 to within 2 units in the last place, but where a function says more. Infinities, NaN and
+/// subnormal numbers as in C.
 class VectorMath {
 public:
   explicit VectorMath(llvm::IRBuilder<> &b) : b(b) {}
@@ -23,8 +24,10 @@ public:
   /// By the C library, lane by lane.
   llvm::Value *pow(llvm::Value *x, llvm::Value *y);
 
-  /// The 32-bit words of Philox4x32-10 (runtime/schema/Abi.h). All of one type: i32 or a vector of it.
-  std::array<llvm::Value *, 4> philox(std::array<llvm::Value *, 4> counter, llvm::Value *keyLow, llvm::Value *keyHigh);
+  /// The 32-bit words of Philox4x32-10 (runtime/schema/Abi.h). All of one type: i32 or a vector of
+  /// it.
+  std::array<llvm::Value *, 4> philox(std::array<llvm::Value *, 4> counter, llvm::Value *keyLow,
+                                      llvm::Value *keyHigh);
   /// abi::uniform of a word.
   llvm::Value *uniform(llvm::Value *word);
 

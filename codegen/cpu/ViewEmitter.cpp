@@ -11,8 +11,8 @@ using namespace doppel::cpu;
 using llvm::BasicBlock;
 using llvm::Value;
 
-ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run, Value *scratch,
-                         unsigned lanes)
+ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run,
+                         Value *scratch, unsigned lanes)
     : b(b), math(b), augment(augment), lanes(lanes), size(augment.getType().getShape()[1]),
       rowSize(llvm::alignTo(size, 16)), planeSize(llvm::alignTo(size * size, 16)),
       reals_(llvm::FixedVectorType::get(b.getFloatTy(), lanes)),
@@ -21,11 +21,14 @@ ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *ima
     return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), base, offset));
   };
   auto words = [&](Value *wide) {
-    return std::array{b.CreateTrunc(wide, b.getInt32Ty()), b.CreateTrunc(b.CreateLShr(wide, 32), b.getInt32Ty())};
+    return std::array{b.CreateTrunc(wide, b.getInt32Ty()),
+                      b.CreateTrunc(b.CreateLShr(wide, 32), b.getInt32Ty())};
   };
   pixels = field(image, b.getPtrTy(), offsetof(abi::ImageRef, pixels));
-  height = b.CreateSExt(field(image, b.getInt32Ty(), offsetof(abi::ImageRef, height)), b.getInt64Ty());
-  width = b.CreateSExt(field(image, b.getInt32Ty(), offsetof(abi::ImageRef, width)), b.getInt64Ty());
+  height =
+      b.CreateSExt(field(image, b.getInt32Ty(), offsetof(abi::ImageRef, height)), b.getInt64Ty());
+  width =
+      b.CreateSExt(field(image, b.getInt32Ty(), offsetof(abi::ImageRef, width)), b.getInt64Ty());
   index = words(field(image, b.getInt64Ty(), offsetof(abi::ImageRef, index)));
   auto seed = words(field(run, b.getInt64Ty(), offsetof(abi::RunScalars, seed)));
   seedLow = seed[0], seedHigh = seed[1];
@@ -39,7 +42,8 @@ ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *ima
   padded = at(tables, integer(6 * rowSize));
 }
 
-//===-- Control flow ----------------------------------------------------------------------------------------===//
+//===-- Control flow
+//----------------------------------------------------------------------------------------===//
 
 void ViewEmitter::loop(Value *low, Value *high, int64_t step, Values &carried,
                        llvm::function_ref<void(Value *, Values &)> body) {
@@ -72,7 +76,8 @@ void ViewEmitter::loop(Value *low, Value *high, int64_t step, Values &carried,
   carried = results;
 }
 
-void ViewEmitter::loop(Value *low, Value *high, int64_t step, llvm::function_ref<void(Value *)> body) {
+void ViewEmitter::loop(Value *low, Value *high, int64_t step,
+                       llvm::function_ref<void(Value *)> body) {
   Values none;
   loop(low, high, step, none, [&](Value *i, Values &) { body(i); });
 }
@@ -95,17 +100,23 @@ void ViewEmitter::withProbability(double p, Value *u, llvm::function_ref<void()>
     ifThen(b.CreateFCmpOLT(b.CreateFPExt(u, b.getDoubleTy()), precise(p)), body);
 }
 
-//===-- Values ----------------------------------------------------------------------------------------------===//
+//===-- Values
+//----------------------------------------------------------------------------------------------===//
 
 ViewEmitter::Draws ViewEmitter::draws(unsigned draw) {
   auto stream = uint32_t(augment.getStream());
   std::array<Value *, 4> counter{index[0], index[1], b.getInt32(stream << 8 | draw), step};
   std::array<Value *, 4> words = math.philox(counter, seedLow, seedHigh);
-  return {math.uniform(words[0]), math.uniform(words[1]), math.uniform(words[2]), math.uniform(words[3])};
+  return {math.uniform(words[0]), math.uniform(words[1]), math.uniform(words[2]),
+          math.uniform(words[3])};
 }
 
-Value *ViewEmitter::least(Value *x, Value *y) { return b.CreateSelect(b.CreateFCmpOLT(x, y), x, y); }
-Value *ViewEmitter::greatest(Value *x, Value *y) { return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y); }
+Value *ViewEmitter::least(Value *x, Value *y) {
+  return b.CreateSelect(b.CreateFCmpOLT(x, y), x, y);
+}
+Value *ViewEmitter::greatest(Value *x, Value *y) {
+  return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y);
+}
 
 Value *ViewEmitter::clampToUnit(Value *x) {
   llvm::Type *type = x->getType();
@@ -113,7 +124,9 @@ Value *ViewEmitter::clampToUnit(Value *x) {
 }
 
 Value *ViewEmitter::grey(Pixel p) {
-  auto weighed = [&](Value *x, double weight) { return b.CreateFMul(x, llvm::ConstantFP::get(x->getType(), weight)); };
+  auto weighed = [&](Value *x, double weight) {
+    return b.CreateFMul(x, llvm::ConstantFP::get(x->getType(), weight));
+  };
   return b.CreateFAdd(b.CreateFAdd(weighed(p.r, 0.299), weighed(p.g, 0.587)), weighed(p.b, 0.114));
 }
 
@@ -151,15 +164,18 @@ void ViewEmitter::mapPixels(llvm::function_ref<Pixel(Pixel)> change) {
   });
 }
 
-//===-- The pipeline ------------------------------------------------------------------------------------------===//
+//===-- The pipeline
+//------------------------------------------------------------------------------------------===//
 
 void ViewEmitter::emit(Value *out) {
   auto pipeline = llvm::to_vector(augment.getPipeline().getAsRange<nn::StageAttr>());
 
-  // A mirror image costs nothing in the crop. All that may stand between them is the same for a mirrored view, but for a rotation.
+  // A mirror image costs nothing in the crop. All that may stand between them is the same for a
+  // mirrored view, but for a rotation.
   Value *mirror = b.getFalse();
   size_t folded = 0;
-  for (size_t i = 1; i < pipeline.size() && pipeline[i].getTransform() != nn::Transform::Rotation; ++i) {
+  for (size_t i = 1; i < pipeline.size() && pipeline[i].getTransform() != nn::Transform::Rotation;
+       ++i) {
     if (pipeline[i].getTransform() != nn::Transform::HorizontalFlip)
       continue;
     double p = pipeline[i].getNumber("p");
@@ -240,8 +256,9 @@ void ViewEmitter::store(Value *out, nn::StageAttr normalize) {
     for (unsigned c = 0; c < 3; ++c) {
       channels[c] = load(plane(view, c), i);
       if (normalize)
-        channels[c] = b.CreateFMul(b.CreateFSub(channels[c], reals(normalize.getNumbers("mean")[c])),
-                                   reals(1 / normalize.getNumbers("std")[c]));
+        channels[c] =
+            b.CreateFMul(b.CreateFSub(channels[c], reals(normalize.getNumbers("mean")[c])),
+                         reals(1 / normalize.getNumbers("std")[c]));
     }
     Value *two = b.CreateShuffleVector(channels[0], channels[1], pairs);
     Value *one = b.CreateShuffleVector(channels[2], channels[2], rest);
@@ -254,7 +271,8 @@ void ViewEmitter::store(Value *out, nn::StageAttr normalize) {
     llvm::SmallVector<uint32_t> numbers;
     for (unsigned lane = 0; lane < 3 * lanes; ++lane)
       numbers.push_back(lane);
-    Value *left = b.CreateTrunc(b.CreateMul(b.CreateSub(integer(total), i), integer(3)), b.getInt32Ty());
+    Value *left =
+        b.CreateTrunc(b.CreateMul(b.CreateSub(integer(total), i), integer(3)), b.getInt32Ty());
     Value *mask = b.CreateICmpSLT(llvm::ConstantDataVector::get(b.getContext(), numbers),
                                   b.CreateVectorSplat(3 * lanes, left));
     b.CreateMaskedStore(interleaved, address, llvm::Align(4), mask);

@@ -1,7 +1,8 @@
-// Emits the view of one image as LLVM IR, stage by stage (dialects/nn/README.md, "Augmentation stages"). Between the crop and the last
-// store a view is planar in the thread's scratch memory: three planes of floats, so that every stage steps in whole vectors of pixels
-// whatever the order and number of stages. A stage that is drawn for one image in two is a branch, not a blend: what is not drawn
-// costs nothing.
+// Emits the view of one image as LLVM IR, stage by stage (dialects/nn/README.md, "Augmentation
+// stages"). Between the crop and the last store a view is planar in the thread's scratch memory:
+// three planes of floats, so that every stage steps in whole vectors of pixels whatever the order
+// and number of stages. A stage that is drawn for one image in two is a branch, not a blend: what
+// is not drawn costs nothing.
 #pragma once
 
 #include "codegen/cpu/VectorMath.h"
@@ -14,9 +15,10 @@ namespace doppel::cpu {
 
 class ViewEmitter {
 public:
-  /// `lanes`: floats of a vector, a power of two up to 16. `image`: address of the abi::ImageRef. `run`: of abi::RunScalars.
-  ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *run, llvm::Value *scratch,
-              unsigned lanes);
+  /// `lanes`: floats of a vector, a power of two up to 16. `image`: address of the abi::ImageRef.
+  /// `run`: of abi::RunScalars.
+  ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *run,
+              llvm::Value *scratch, unsigned lanes);
 
   /// Emits all stages; the view goes to `out`, [size, size, 3].
   void emit(llvm::Value *out);
@@ -27,7 +29,8 @@ private:
   struct Pixel {
     llvm::Value *r, *g, *b;
   };
-  /// How one axis is resampled: tables in scratch memory, an entry an output, and what all outputs share.
+  /// How one axis is resampled: tables in scratch memory, an entry an output, and what all outputs
+  /// share.
   struct Axis {
     llvm::Value *length;  ///< source pixels, i64
     llvm::Value *scale;   ///< source pixels an output, f64
@@ -46,7 +49,8 @@ private:
   // Control flow.
   void loop(llvm::Value *low, llvm::Value *high, int64_t step, Values &carried,
             llvm::function_ref<void(llvm::Value *, Values &)> body);
-  void loop(llvm::Value *low, llvm::Value *high, int64_t step, llvm::function_ref<void(llvm::Value *)> body);
+  void loop(llvm::Value *low, llvm::Value *high, int64_t step,
+            llvm::function_ref<void(llvm::Value *)> body);
   void ifThen(llvm::Value *condition, llvm::function_ref<void()> body);
   /// With probability `p`, by the draw `u`; no branch where it is certain.
   void withProbability(double p, llvm::Value *u, llvm::function_ref<void()> body);
@@ -55,8 +59,8 @@ private:
   void emitRandomResizedCrop(nn::StageAttr stage, llvm::Value *mirror);
   void emitCenterCrop(nn::StageAttr stage, llvm::Value *mirror);
   void resample(const Box &box, Axis rows, Axis columns, bool cubic);
-  Axis makeAxis(llvm::Value *length, llvm::Value *outputs, llvm::Value *begin, llvm::Value *mirror, unsigned table,
-                bool cubic);
+  Axis makeAxis(llvm::Value *length, llvm::Value *outputs, llvm::Value *begin, llvm::Value *mirror,
+                unsigned table, bool cubic);
   llvm::Value *filter(llvm::Value *t, bool cubic);
   void emitSourceRow(llvm::Value *source, const Axis &columns, bool cubic);
   void mirrorInPlace();
@@ -84,12 +88,17 @@ private:
   llvm::Value *integer(int64_t value) { return b.getInt64(value); }
   /// lane + start, <lanes x i32>.
   llvm::Value *laneIndices(llvm::Value *start);
-  /// Which lanes from `start` on are below `size`; null where all are, for any start that is a multiple of the lanes.
+  /// Which lanes from `start` on are below `size`; null where all are, for any start that is a
+  /// multiple of the lanes.
   llvm::Value *maskOf(llvm::Value *start, int64_t size);
-  llvm::Value *at(llvm::Value *base, llvm::Value *index) { return b.CreateInBoundsGEP(b.getFloatTy(), base, index); }
+  llvm::Value *at(llvm::Value *base, llvm::Value *index) {
+    return b.CreateInBoundsGEP(b.getFloatTy(), base, index);
+  }
   llvm::Value *load(llvm::Value *base, llvm::Value *index);
   void store(llvm::Value *value, llvm::Value *base, llvm::Value *index, llvm::Value *mask);
-  llvm::Value *plane(llvm::Value *view, unsigned channel) { return at(view, integer(channel * planeSize)); }
+  llvm::Value *plane(llvm::Value *view, unsigned channel) {
+    return at(view, integer(channel * planeSize));
+  }
 
   llvm::IRBuilder<> &b;
   VectorMath math;

@@ -1,5 +1,6 @@
-// The crops of a view: a box of the image resampled to the view's size, the columns of one source row at a time. A source row is read
-// once and added to every output row whose filter it lies under, so scratch memory does not grow with the image.
+// The crops of a view: a box of the image resampled to the view's size, the columns of one source
+// row at a time. A source row is read once and added to every output row whose filter it lies
+// under, so scratch memory does not grow with the image.
 #include "codegen/cpu/ViewEmitter.h"
 
 #include "llvm/IR/Intrinsics.h"
@@ -16,7 +17,8 @@ Value *ViewEmitter::filter(Value *t, bool cubic) {
   t = b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, t);
   if (!cubic)
     return greatest(number(0), b.CreateFSub(number(1), t));
-  // Keys' cubic with a = -0.5: ((a + 2) t - (a + 3)) t^2 + 1 below 1, a (((t - 5) t + 8) t - 4) below 2.
+  // Keys' cubic with a = -0.5: ((a + 2) t - (a + 3)) t^2 + 1 below 1, a (((t - 5) t + 8) t - 4)
+  // below 2.
   Value *near = b.CreateFSub(b.CreateFMul(number(1.5), t), number(2.5));
   near = b.CreateFAdd(b.CreateFMul(b.CreateFMul(near, t), t), number(1));
   Value *far = b.CreateFAdd(b.CreateFMul(b.CreateFSub(t, number(5)), t), number(8));
@@ -25,8 +27,8 @@ Value *ViewEmitter::filter(Value *t, bool cubic) {
   return b.CreateSelect(b.CreateFCmpOLT(t, number(1)), near, weight);
 }
 
-ViewEmitter::Axis ViewEmitter::makeAxis(Value *length, Value *outputs, Value *begin, Value *mirror, unsigned table,
-                                        bool cubic) {
+ViewEmitter::Axis ViewEmitter::makeAxis(Value *length, Value *outputs, Value *begin, Value *mirror,
+                                        unsigned table, bool cubic) {
   llvm::IRBuilder<>::FastMathFlagGuard guard(b);
   b.clearFastMathFlags();
   llvm::Type *f64 = b.getDoubleTy();
@@ -39,7 +41,8 @@ ViewEmitter::Axis ViewEmitter::makeAxis(Value *length, Value *outputs, Value *be
   axis.radius = b.CreateFMul(widening, precise(cubic ? 2 : 1));
   Value *inverse = b.CreateFDiv(precise(1), widening);
   axis.inverse = b.CreateFPTrunc(inverse, b.getFloatTy());
-  Value *reach = b.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, b.CreateFMul(axis.radius, precise(2)));
+  Value *reach =
+      b.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, b.CreateFMul(axis.radius, precise(2)));
   axis.taps = b.CreateAdd(b.CreateFPToSI(reach, b.getInt64Ty()), integer(1));
   axis.begin = begin;
   axis.first = at(tables, integer(int64_t(3 * table) * rowSize));
@@ -51,18 +54,21 @@ ViewEmitter::Axis ViewEmitter::makeAxis(Value *length, Value *outputs, Value *be
     Value *mirrored = b.CreateSub(splat(b.getInt32(uint32_t(size - 1))), output);
     output = b.CreateSelect(mirror, mirrored, output);
     output = b.CreateAdd(output, splat(b.CreateTrunc(begin, b.getInt32Ty())));
-    Value *centre = b.CreateFMul(b.CreateFAdd(b.CreateSIToFP(output, wide), wides(0.5)), splat(axis.scale));
+    Value *centre =
+        b.CreateFMul(b.CreateFAdd(b.CreateSIToFP(output, wide), wides(0.5)), splat(axis.scale));
     Value *lowest = b.CreateFSub(b.CreateFSub(centre, wides(0.5)), splat(axis.radius));
     lowest = greatest(b.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, lowest), wides(0));
     Value *first = b.CreateFPToSI(lowest, integers_);
-    Value *phase = b.CreateFMul(b.CreateFSub(b.CreateFAdd(lowest, wides(0.5)), centre), splat(inverse));
+    Value *phase =
+        b.CreateFMul(b.CreateFSub(b.CreateFAdd(lowest, wides(0.5)), centre), splat(inverse));
     phase = b.CreateFPTrunc(phase, reals_);
     Values sum{reals(0)};
     Value *last = splat(b.CreateTrunc(b.CreateSub(length, integer(1)), b.getInt32Ty()));
     loop(integer(0), axis.taps, 1, sum, [&](Value *tap, Values &sum) {
       Value *t = b.CreateFMul(b.CreateSIToFP(tap, b.getFloatTy()), axis.inverse);
       Value *weight = filter(b.CreateFAdd(phase, splat(t)), cubic);
-      Value *inside = b.CreateICmpSLE(b.CreateAdd(first, splat(b.CreateTrunc(tap, b.getInt32Ty()))), last);
+      Value *inside =
+          b.CreateICmpSLE(b.CreateAdd(first, splat(b.CreateTrunc(tap, b.getInt32Ty()))), last);
       sum[0] = b.CreateFAdd(sum[0], b.CreateSelect(inside, weight, reals(0)));
     });
     b.CreateAlignedStore(first, at(axis.first, i), llvm::Align(4));
@@ -85,12 +91,14 @@ void ViewEmitter::emitRandomResizedCrop(nn::StageAttr stage, Value *mirror) {
     for (unsigned i = 0; i < 4; ++i)
       u[i] = b.CreateFPExt(drawn[i], f64);
     Value *area = b.CreateFAdd(precise(scale[0]), b.CreateFMul(u[0], precise(scale[1] - scale[0])));
-    area = b.CreateFMul(b.CreateFMul(area, b.CreateSIToFP(height, f64)), b.CreateSIToFP(width, f64));
+    area =
+        b.CreateFMul(b.CreateFMul(area, b.CreateSIToFP(height, f64)), b.CreateSIToFP(width, f64));
     double low = std::log(ratios[0]), high = std::log(ratios[1]);
     Value *ratio = math.exp(b.CreateFAdd(precise(low), b.CreateFMul(u[1], precise(high - low))));
     auto extent = [&](Value *squared, Value *limit) {
       Value *root = b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, squared);
-      Value *rounded = b.CreateFPToSI(b.CreateUnaryIntrinsic(llvm::Intrinsic::round, root), b.getInt64Ty());
+      Value *rounded =
+          b.CreateFPToSI(b.CreateUnaryIntrinsic(llvm::Intrinsic::round, root), b.getInt64Ty());
       rounded = b.CreateSelect(b.CreateICmpSLT(rounded, integer(1)), integer(1), rounded);
       return b.CreateSelect(b.CreateICmpSGT(rounded, limit), limit, rounded);
     };
@@ -140,9 +148,11 @@ void ViewEmitter::emitSourceRow(Value *source, const Axis &columns, bool cubic) 
       place = b.CreateSelect(inside, place, last);
       // Four bytes hold the three channels; abi::ImageRef promises the byte after the last pixel.
       Value *bytes = b.CreateMul(place, splat(b.getInt32(3)), "", true, true);
-      Value *words = b.CreateMaskedGather(integers_, b.CreateGEP(b.getInt8Ty(), source, bytes), llvm::Align(1));
+      Value *words = b.CreateMaskedGather(integers_, b.CreateGEP(b.getInt8Ty(), source, bytes),
+                                          llvm::Align(1));
       for (unsigned c = 0; c < 3; ++c) {
-        Value *byte = b.CreateAnd(b.CreateLShr(words, splat(b.getInt32(8 * c))), splat(b.getInt32(255)));
+        Value *byte =
+            b.CreateAnd(b.CreateLShr(words, splat(b.getInt32(8 * c))), splat(b.getInt32(255)));
         sums[c] = b.CreateFAdd(sums[c], b.CreateFMul(weight, b.CreateSIToFP(byte, reals_)));
       }
     });
@@ -154,16 +164,21 @@ void ViewEmitter::emitSourceRow(Value *source, const Axis &columns, bool cubic) 
 
 void ViewEmitter::resample(const Box &box, Axis rows, Axis columns, bool cubic) {
   llvm::Type *f64 = b.getDoubleTy(), *i64 = b.getInt64Ty();
-  loop(integer(0), integer(3 * planeSize), lanes, [&](Value *i) { store(reals(0), view, i, nullptr); });
+  loop(integer(0), integer(3 * planeSize), lanes,
+       [&](Value *i) { store(reals(0), view, i, nullptr); });
   auto clamped = [&](Value *x, Value *low, Value *high) {
     x = b.CreateSelect(b.CreateICmpSLT(x, low), low, x);
     return b.CreateSelect(b.CreateICmpSGT(x, high), high, x);
   };
-  auto floored = [&](Value *x) { return b.CreateFPToSI(b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x), i64); };
-  // Source rows under any output row, and the output rows that one lies under; a row too many has weight zero.
+  auto floored = [&](Value *x) {
+    return b.CreateFPToSI(b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, x), i64);
+  };
+  // Source rows under any output row, and the output rows that one lies under; a row too many has
+  // weight zero.
   Value *begin = b.CreateSIToFP(rows.begin, f64);
   Value *low = b.CreateFSub(b.CreateFMul(begin, rows.scale), rows.radius);
-  Value *high = b.CreateFAdd(b.CreateFMul(b.CreateFAdd(begin, precise(double(size))), rows.scale), rows.radius);
+  Value *high = b.CreateFAdd(b.CreateFMul(b.CreateFAdd(begin, precise(double(size))), rows.scale),
+                             rows.radius);
   Value *firstRow = clamped(floored(low), integer(0), rows.length);
   Value *endRow = clamped(b.CreateAdd(floored(high), integer(1)), integer(0), rows.length);
   Value *rowBytes = b.CreateMul(width, integer(3));
@@ -172,15 +187,20 @@ void ViewEmitter::resample(const Box &box, Axis rows, Axis columns, bool cubic) 
     Value *offset = b.CreateAdd(corner, b.CreateMul(i, rowBytes));
     emitSourceRow(b.CreateGEP(b.getInt8Ty(), pixels, offset), columns, cubic);
     Value *place = b.CreateFAdd(b.CreateSIToFP(i, f64), precise(0.5));
-    auto output = [&](Value *source) { return b.CreateFSub(b.CreateFDiv(source, rows.scale), begin); };
-    Value *firstOutput = clamped(floored(output(b.CreateFSub(place, rows.radius))), integer(0), integer(size));
+    auto output = [&](Value *source) {
+      return b.CreateFSub(b.CreateFDiv(source, rows.scale), begin);
+    };
+    Value *firstOutput =
+        clamped(floored(output(b.CreateFSub(place, rows.radius))), integer(0), integer(size));
     Value *endOutput =
-        clamped(b.CreateAdd(floored(output(b.CreateFAdd(place, rows.radius))), integer(1)), integer(0), integer(size));
+        clamped(b.CreateAdd(floored(output(b.CreateFAdd(place, rows.radius))), integer(1)),
+                integer(0), integer(size));
     loop(firstOutput, endOutput, 1, [&](Value *y) {
       Value *first = b.CreateLoad(b.getInt32Ty(), at(rows.first, y));
       Value *tap = b.CreateSub(b.CreateTrunc(i, b.getInt32Ty()), first);
       Value *t = b.CreateFMul(b.CreateSIToFP(tap, b.getFloatTy()), rows.inverse);
-      Value *weight = filter(b.CreateFAdd(b.CreateLoad(b.getFloatTy(), at(rows.phase, y)), t), cubic);
+      Value *weight =
+          filter(b.CreateFAdd(b.CreateLoad(b.getFloatTy(), at(rows.phase, y)), t), cubic);
       weight = splat(b.CreateFMul(weight, b.CreateLoad(b.getFloatTy(), at(rows.norm, y))));
       Value *start = b.CreateMul(y, integer(size), "", true, true);
       loop(integer(0), integer(size), lanes, [&](Value *x) {
@@ -199,7 +219,8 @@ void ViewEmitter::mirrorInPlace() {
     Value *base = at(view, b.CreateMul(c, integer(planeSize)));
     loop(integer(0), integer(size), 1, [&](Value *y) {
       Value *line = at(base, b.CreateMul(y, integer(size)));
-      loop(integer(0), integer(size), lanes, [&](Value *x) { store(load(line, x), row, x, nullptr); });
+      loop(integer(0), integer(size), lanes,
+           [&](Value *x) { store(load(line, x), row, x, nullptr); });
       loop(integer(0), integer(size), lanes, [&](Value *x) {
         Value *source = b.CreateSub(splat(b.getInt32(uint32_t(size - 1))), laneIndices(x));
         Value *mask = maskOf(x, size);

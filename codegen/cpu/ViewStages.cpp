@@ -1,4 +1,5 @@
-// The stages of a view after its crop that are more than one formula a pixel: colour jitter, blur, rotation.
+// The stages of a view after its crop that are more than one formula a pixel: colour jitter, blur,
+// rotation.
 #include "codegen/cpu/ViewEmitter.h"
 
 #include "llvm/IR/Intrinsics.h"
@@ -12,7 +13,8 @@ using namespace doppel::cpu;
 using llvm::BasicBlock;
 using llvm::Value;
 
-//===-- Colour ------------------------------------------------------------------------------------------------===//
+//===-- Colour
+//------------------------------------------------------------------------------------------------===//
 
 Value *ViewEmitter::meanGrey() {
   Values sum{reals(0)};
@@ -37,7 +39,8 @@ ViewEmitter::Pixel ViewEmitter::turnHue(Pixel p, Value *turn) {
   auto sector = [&](Value *x, Value *y, double offset) {
     return b.CreateFAdd(b.CreateFMul(b.CreateFSub(x, y), inverse), reals(offset / 6));
   };
-  Value *hue = b.CreateSelect(b.CreateFCmpOEQ(value, p.g), sector(p.b, p.r, 2), sector(p.r, p.g, 4));
+  Value *hue =
+      b.CreateSelect(b.CreateFCmpOEQ(value, p.g), sector(p.b, p.r, 2), sector(p.r, p.g, 4));
   hue = b.CreateSelect(b.CreateFCmpOEQ(value, p.r), sector(p.g, p.b, 0), hue);
   hue = b.CreateFAdd(hue, splat(turn));
   hue = b.CreateFSub(hue, b.CreateUnaryIntrinsic(llvm::Intrinsic::floor, hue));
@@ -61,7 +64,9 @@ void ViewEmitter::emitAdjustment(unsigned adjustment, Value *amount) {
   };
   switch (adjustment) {
   case 0:
-    mapPixels([&](Pixel p) { return Pixel{blend(p.r, reals(0)), blend(p.g, reals(0)), blend(p.b, reals(0))}; });
+    mapPixels([&](Pixel p) {
+      return Pixel{blend(p.r, reals(0)), blend(p.g, reals(0)), blend(p.b, reals(0))};
+    });
     return;
   case 1: {
     Value *mean = splat(meanGrey());
@@ -90,7 +95,8 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
       double low = std::max(0.0, 1 - strengths[i]);
       amounts[i] = b.CreateFAdd(real(low), b.CreateFMul(factors[i], real(1 + strengths[i] - low)));
     }
-    amounts[3] = b.CreateFMul(b.CreateFSub(b.CreateFMul(real(2), factors[3]), real(1)), real(strengths[3]));
+    amounts[3] =
+        b.CreateFMul(b.CreateFSub(b.CreateFMul(real(2), factors[3]), real(1)), real(strengths[3]));
     if (stage.getString("order") == "fixed") {
       for (unsigned i = 0; i < 4; ++i)
         if (strengths[i] > 0)
@@ -104,8 +110,9 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
       orders.append(order.begin(), order.end());
     while (std::next_permutation(order.begin(), order.end()));
     auto *constant = llvm::ConstantDataArray::get(b.getContext(), orders);
-    auto *table = new llvm::GlobalVariable(*b.GetInsertBlock()->getModule(), constant->getType(), /*isConstant=*/true,
-                                           llvm::GlobalValue::PrivateLinkage, constant, "orders");
+    auto *table = new llvm::GlobalVariable(*b.GetInsertBlock()->getModule(), constant->getType(),
+                                           /*isConstant=*/true, llvm::GlobalValue::PrivateLinkage,
+                                           constant, "orders");
     Value *drawn = b.CreateFPToSI(b.CreateFMul(u[1], real(24)), b.getInt64Ty());
     Value *begin = b.CreateMul(drawn, integer(4));
     loop(integer(0), integer(4), 1, [&](Value *i) {
@@ -128,7 +135,8 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
   });
 }
 
-//===-- Place -------------------------------------------------------------------------------------------------===//
+//===-- Place
+//-------------------------------------------------------------------------------------------------===//
 
 void ViewEmitter::emitGaussianBlur(nn::StageAttr stage, const Draws &u) {
   auto range = stage.getNumbers("sigma");
@@ -144,7 +152,9 @@ void ViewEmitter::emitGaussianBlur(nn::StageAttr stage, const Draws &u) {
     total[0] = b.CreateFAdd(total[0], weight);
   });
   Value *norm = b.CreateFDiv(real(1), total[0]);
-  auto weight = [&](Value *i) { return splat(b.CreateFMul(b.CreateLoad(b.getFloatTy(), at(weights, i)), norm)); };
+  auto weight = [&](Value *i) {
+    return splat(b.CreateFMul(b.CreateLoad(b.getFloatTy(), at(weights, i)), norm));
+  };
 
   // Columns: view -> other.
   loop(integer(0), integer(size), 1, [&](Value *y) {
@@ -205,7 +215,8 @@ void ViewEmitter::emitRotation(nn::StageAttr stage, const Draws &u) {
       Value *dx = b.CreateFSub(b.CreateSIToFP(laneIndices(x), reals_), reals(centre));
       Value *sourceX = b.CreateFSub(b.CreateFMul(cosine, dx), b.CreateFMul(sine, dy));
       Value *sourceY = b.CreateFAdd(b.CreateFMul(sine, dx), b.CreateFMul(cosine, dy));
-      sourceX = b.CreateFAdd(sourceX, reals(centre)), sourceY = b.CreateFAdd(sourceY, reals(centre));
+      sourceX = b.CreateFAdd(sourceX, reals(centre)),
+      sourceY = b.CreateFAdd(sourceY, reals(centre));
       Value *left = floored(sourceX), *top = floored(sourceY);
       Value *fractionX = b.CreateFSub(sourceX, left), *fractionY = b.CreateFSub(sourceY, top);
       Value *column = b.CreateFPToSI(left, integers_), *line = b.CreateFPToSI(top, integers_);
@@ -214,7 +225,8 @@ void ViewEmitter::emitRotation(nn::StageAttr stage, const Draws &u) {
         for (uint32_t i : {0, 1}) {
           Value *wx = i ? fractionX : b.CreateFSub(reals(1), fractionX);
           Value *wy = j ? fractionY : b.CreateFSub(reals(1), fractionY);
-          Value *at = b.CreateAdd(column, splat(b.getInt32(i))), *of = b.CreateAdd(line, splat(b.getInt32(j)));
+          Value *at = b.CreateAdd(column, splat(b.getInt32(i))),
+                *of = b.CreateAdd(line, splat(b.getInt32(j)));
           // Unsigned, so that below zero is outside as well.
           Value *limit = splat(b.getInt32(uint32_t(size)));
           Value *inside = b.CreateAnd(b.CreateICmpULT(at, limit), b.CreateICmpULT(of, limit));

@@ -1,4 +1,5 @@
-// Views of images, stage by stage, by the table of stages in dialects/nn/README.md. A view is [H, W, 3] in doubles.
+// Views of images, stage by stage, by the table of stages in dialects/nn/README.md. A view is [H,
+// W, 3] in doubles.
 #include "codegen/reference/Formulas.h"
 
 #include <algorithm>
@@ -33,7 +34,8 @@ struct Pixel {
   double r, g, b;
 };
 
-/// The part of an image, in pixels, that a crop resamples: [top, top + height) x [left, left + width).
+/// The part of an image, in pixels, that a crop resamples: [top, top + height) x [left, left +
+/// width).
 struct Box {
   int64_t top, left, height, width;
 };
@@ -50,7 +52,8 @@ static void mapPixels(Tensor &view, const std::function<Pixel(Pixel)> &change) {
   }
 }
 
-//===-- Resampling ------------------------------------------------------------------------------------------===//
+//===-- Resampling
+//------------------------------------------------------------------------------------------===//
 
 static double bilinear(double t) { return std::max(0.0, 1 - std::abs(t)); }
 
@@ -65,7 +68,8 @@ static double bicubic(double t) {
   return 0;
 }
 
-/// Weights [count, length] of the `length` source pixels for outputs begin .. begin + count of `size`.
+/// Weights [count, length] of the `length` source pixels for outputs begin .. begin + count of
+/// `size`.
 static Tensor resampling(int64_t length, int64_t size, int64_t begin, int64_t count,
                          double (*filter)(double)) {
   Tensor weights(Shape{count, length});
@@ -83,7 +87,8 @@ static Tensor resampling(int64_t length, int64_t size, int64_t begin, int64_t co
   return weights;
 }
 
-/// view[y, x] = sum over the box of rows[y, i] columns[x, j] image[i, j]; columns first, as rows of it are shared.
+/// view[y, x] = sum over the box of rows[y, i] columns[x, j] image[i, j]; columns first, as rows of
+/// it are shared.
 static Tensor resample(const abi::ImageRef &image, Box box, const Tensor &rows,
                        const Tensor &columns) {
   int64_t height = rows.shape[0], width = columns.shape[0];
@@ -108,10 +113,8 @@ static Tensor randomResizedCrop(nn::StageAttr stage, const abi::ImageRef &image,
   double low = std::log(ratios[0]), high = std::log(ratios[1]);
   double ratio = std::exp(low + u[1] * (high - low));
   Box box;
-  box.width =
-      std::clamp<int64_t>(std::llround(std::sqrt(area * ratio)), 1, image.width);
-  box.height =
-      std::clamp<int64_t>(std::llround(std::sqrt(area / ratio)), 1, image.height);
+  box.width = std::clamp<int64_t>(std::llround(std::sqrt(area * ratio)), 1, image.width);
+  box.height = std::clamp<int64_t>(std::llround(std::sqrt(area / ratio)), 1, image.height);
   box.top = static_cast<int64_t>(u[2] * static_cast<double>(image.height - box.height + 1));
   box.left = static_cast<int64_t>(u[3] * static_cast<double>(image.width - box.width + 1));
   bool isCubic = stage.getString("interpolation") == "bicubic";
@@ -129,15 +132,14 @@ static Tensor centerCrop(nn::StageAttr stage, const abi::ImageRef &image) {
   int64_t size = stage.getInteger("size"), resize = stage.getInteger("resize");
   int64_t shorter = std::min(image.height, image.width);
   int64_t height = resize * image.height / shorter, width = resize * image.width / shorter;
-  auto begin = [&](int64_t extent) {
-    return std::llround(static_cast<double>(extent - size) / 2);
-  };
+  auto begin = [&](int64_t extent) { return std::llround(static_cast<double>(extent - size) / 2); };
   return resample(image, {0, 0, image.height, image.width},
                   resampling(image.height, height, begin(height), size, bilinear),
                   resampling(image.width, width, begin(width), size, bilinear));
 }
 
-//===-- Colour ------------------------------------------------------------------------------------------------===//
+//===-- Colour
+//------------------------------------------------------------------------------------------------===//
 
 /// Turns the hue by `turn` of a full circle.
 static Pixel turnHue(Pixel p, double turn) {
@@ -194,7 +196,8 @@ static void colorJitter(nn::StageAttr stage, Tensor &view, Draws u, Draws factor
   }
 }
 
-//===-- Place -------------------------------------------------------------------------------------------------===//
+//===-- Place
+//-------------------------------------------------------------------------------------------------===//
 
 static Tensor flip(const Tensor &view) {
   Tensor result(view.shape);
@@ -205,7 +208,8 @@ static Tensor flip(const Tensor &view) {
   return result;
 }
 
-/// Along `axis` (0 or 1), by normalised weights of d = -radius .. radius; the edge pixel is not repeated.
+/// Along `axis` (0 or 1), by normalised weights of d = -radius .. radius; the edge pixel is not
+/// repeated.
 static Tensor blurAlong(const Tensor &view, int axis, const std::vector<double> &weights) {
   Tensor result(view.shape);
   auto radius = static_cast<int64_t>(weights.size() / 2);
@@ -258,7 +262,8 @@ static Tensor rotate(const Tensor &view, double degrees) {
   return result;
 }
 
-//===-- Pipelines ---------------------------------------------------------------------------------------------===//
+//===-- Pipelines
+//---------------------------------------------------------------------------------------------===//
 
 static Tensor viewOf(const abi::ImageRef &image, llvm::ArrayRef<nn::StageAttr> pipeline,
                      const Sample &sample) {

@@ -1,5 +1,6 @@
-// The meaning of the nn operations that are more than arithmetic on single elements, as functions of tensors. Each is its formula in one
-// loop over indices; none is fast. Arguments have passed the operations' verifiers.
+// The meaning of the nn operations that are more than arithmetic on single elements, as functions
+// of tensors. Each is its formula in one loop over indices; none is fast. Arguments have passed the
+// operations' verifiers.
 #pragma once
 
 #include "codegen/reference/Tensor.h"
@@ -12,7 +13,8 @@ namespace doppel::reference {
 
 using Numbers = llvm::ArrayRef<int64_t>;
 
-//===-- Shape (Shapes.cpp) --------------------------------------------------------------------------------===//
+//===-- Shape (Shapes.cpp)
+//--------------------------------------------------------------------------------===//
 
 /// result[index] = input[index[dims]].
 Tensor broadcast(const Tensor &input, Numbers dims, const Shape &result);
@@ -29,7 +31,8 @@ Tensor reduce(const Tensor &input, nn::ReduceKind kind, Numbers dims, const Shap
 Tensor matmul(const Tensor &lhs, const Tensor &rhs, bool transposeLhs, bool transposeRhs,
               const Shape &result);
 
-//===-- Windows (Windows.cpp) -----------------------------------------------------------------------------===//
+//===-- Windows (Windows.cpp)
+//-----------------------------------------------------------------------------===//
 
 /// strides, dilations, kernel: [y, x]; padding: [top, left, bottom, right].
 struct Window {
@@ -45,8 +48,8 @@ Tensor conv2dBackwardWeights(const Tensor &x, const Tensor &dy, const Window &wi
 /// x: [N, H, W, C]. The result, and in `workspace` the place ky * KW + kx of each maximum.
 Tensor maxPool2d(const Tensor &x, Numbers kernel, Numbers strides, Numbers padding,
                  const Shape &result, Tensor &workspace);
-Tensor maxPool2dBackward(const Tensor &dy, const Tensor &workspace, Numbers kernel,
-                         Numbers strides, Numbers padding, const Shape &result);
+Tensor maxPool2dBackward(const Tensor &dy, const Tensor &workspace, Numbers kernel, Numbers strides,
+                         Numbers padding, const Shape &result);
 Tensor avgPool2d(const Tensor &x, Numbers kernel, Numbers strides, Numbers padding,
                  const Shape &result);
 Tensor avgPool2dBackward(const Tensor &dy, Numbers kernel, Numbers strides, Numbers padding,
@@ -66,41 +69,45 @@ BatchNormGradient batchNormBackward(const Tensor &x, const Tensor &scale, const 
                                     const Tensor &variance, const Tensor &dy, double epsilon,
                                     int64_t groups);
 
-//===-- Rows and segments (Rows.cpp) ----------------------------------------------------------------------===//
+//===-- Rows and segments (Rows.cpp)
+//----------------------------------------------------------------------===//
 
 /// True if every index names one of the `rows` rows of a table.
 bool areRowsOf(const Tensor &indices, int64_t rows);
 Tensor gatherRows(const Tensor &table, const Tensor &indices);
-Tensor scatterRows(const Tensor &table, const Tensor &indices, const Tensor &rows,
-                   bool accumulate);
+Tensor scatterRows(const Tensor &table, const Tensor &indices, const Tensor &rows, bool accumulate);
 /// Rows [N, ...] go into the ring [K, ...] from row (step * N) mod K on.
 Tensor enqueue(const Tensor &queue, const Tensor &rows, int64_t step);
 Tensor pack(llvm::ArrayRef<const Tensor *> inputs, Numbers offsets, int64_t length);
 Tensor segmentSum(const Tensor &input, Numbers offsets, Numbers sizes);
 Tensor segmentBroadcast(const Tensor &input, Numbers offsets, Numbers sizes, int64_t length);
 
-//===-- Random (Random.cpp): the keys are those of dialects/nn/README.md ----------------------------------===//
+//===-- Random (Random.cpp): the keys are those of dialects/nn/README.md
+//----------------------------------===//
 
 Tensor random(nn::Distribution distribution, uint64_t seed, uint32_t stream, uint32_t step,
               const Shape &shape);
 /// A permutation of 0 .. count - 1 by Fisher and Yates.
 Tensor randomPermutation(uint64_t seed, uint32_t stream, uint32_t step, int64_t count);
 
-//===-- Views (Augment.cpp) -------------------------------------------------------------------------------===//
+//===-- Views (Augment.cpp)
+//-------------------------------------------------------------------------------===//
 
 /// [batch, size, size, 3] by the table of stages in dialects/nn/README.md.
 Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAttr> pipeline,
                uint64_t seed, uint32_t stream, uint32_t step);
 
-//===-- Updates (Updates.cpp) -----------------------------------------------------------------------------===//
+//===-- Updates (Updates.cpp)
+//-----------------------------------------------------------------------------===//
 
 /// Moments of one parameter, each zero at first.
 using Moments = llvm::SmallVector<Tensor, 2>;
-/// What is added to a parameter's name for the names of its moments: momentum (none where its factor is 0), or first_moment and
-/// second_moment of adamw.
+/// What is added to a parameter's name for the names of its moments: momentum (none where its
+/// factor is 0), or first_moment and second_moment of adamw.
 llvm::SmallVector<llvm::StringRef> momentNames(nn::OptimizerRule rule,
                                                mlir::DictionaryAttr options);
-/// One step of one parameter. `step`: number of steps taken before. Source: methods.md P20, torch.optim.
+/// One step of one parameter. `step`: number of steps taken before. Source: methods.md P20,
+/// torch.optim.
 void updateParameter(nn::OptimizerRule rule, mlir::DictionaryAttr options, bool decay, bool adapt,
                      double learningRate, double weightDecay, int64_t step, const Tensor &gradient,
                      Tensor &parameter, Moments &moments);

@@ -128,7 +128,8 @@ LogicalResult Evaluation::execute(Operation *op) {
   return executeTensor(op);
 }
 
-//===-- Element by element --------------------------------------------------------------------------------===//
+//===-- Element by element
+//--------------------------------------------------------------------------------===//
 
 static double greater(double x, double y) {
   return std::isnan(x) || std::isnan(y) ? NAN : y > x ? y : x;
@@ -139,12 +140,18 @@ static double lesser(double x, double y) {
 
 static bool holds(nn::ComparePredicate predicate, double x, double y) {
   switch (predicate) {
-  case nn::ComparePredicate::EQ: return x == y;
-  case nn::ComparePredicate::NE: return x != y;
-  case nn::ComparePredicate::LT: return x < y;
-  case nn::ComparePredicate::LE: return x <= y;
-  case nn::ComparePredicate::GT: return x > y;
-  case nn::ComparePredicate::GE: return x >= y;
+  case nn::ComparePredicate::EQ:
+    return x == y;
+  case nn::ComparePredicate::NE:
+    return x != y;
+  case nn::ComparePredicate::LT:
+    return x < y;
+  case nn::ComparePredicate::LE:
+    return x <= y;
+  case nn::ComparePredicate::GT:
+    return x > y;
+  case nn::ComparePredicate::GE:
+    return x >= y;
   }
   llvm_unreachable("a comparison has a predicate");
 }
@@ -199,14 +206,19 @@ LogicalResult Evaluation::executeElementwise(Operation *op) {
       .Default([&](Operation *) { return op->emitError("has no reference formula"); });
 }
 
-//===-- What a run provides -------------------------------------------------------------------------------===//
+//===-- What a run provides
+//-------------------------------------------------------------------------------===//
 
 static double runValue(nn::RunValue which, const abi::RunScalars &run) {
   switch (which) {
-  case nn::RunValue::Step: return static_cast<double>(run.step);
-  case nn::RunValue::StepsPerEpoch: return static_cast<double>(run.stepsPerEpoch);
-  case nn::RunValue::Epochs: return static_cast<double>(run.epochs);
-  case nn::RunValue::Samples: return static_cast<double>(run.samples);
+  case nn::RunValue::Step:
+    return static_cast<double>(run.step);
+  case nn::RunValue::StepsPerEpoch:
+    return static_cast<double>(run.stepsPerEpoch);
+  case nn::RunValue::Epochs:
+    return static_cast<double>(run.epochs);
+  case nn::RunValue::Samples:
+    return static_cast<double>(run.samples);
   }
   llvm_unreachable("a scalar of the run has a value");
 }
@@ -248,7 +260,8 @@ LogicalResult Evaluation::executeRun(Operation *op) {
       });
 }
 
-//===-- Tensors -------------------------------------------------------------------------------------------===//
+//===-- Tensors
+//-------------------------------------------------------------------------------------------===//
 
 LogicalResult Evaluation::executeTensor(Operation *op) {
   auto checkIndices = [&](mlir::Value indices, const Tensor &table) -> LogicalResult {
@@ -260,9 +273,8 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
       .Case([&](nn::BroadcastOp o) {
         return give(op, broadcast(tensor(o.getInput()), o.getDims(), shape(op)));
       })
-      .Case([&](nn::ReshapeOp o) {
-        return give(op, Tensor(shape(op), tensor(o.getInput()).values));
-      })
+      .Case(
+          [&](nn::ReshapeOp o) { return give(op, Tensor(shape(op), tensor(o.getInput()).values)); })
       .Case([&](nn::TransposeOp o) {
         return give(op, transpose(tensor(o.getInput()), o.getPermutation()));
       })
@@ -273,7 +285,8 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         return give(op, pad(tensor(o.getInput()), o.getOffsets(), o.getStrides(), shape(op)));
       })
       .Case([&](nn::ConcatOp o) {
-        return give(op, concat(tensors(o.getInputs()), static_cast<int64_t>(o.getAxis()), shape(op)));
+        return give(op,
+                    concat(tensors(o.getInputs()), static_cast<int64_t>(o.getAxis()), shape(op)));
       })
       .Case([&](nn::ReduceOp o) {
         return give(op, reduce(tensor(o.getInput()), o.getKind(), o.getDims(), shape(op)));
@@ -292,8 +305,8 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         const Tensor &table = tensor(o.getTable());
         if (failed(checkIndices(o.getIndices(), table)))
           return failure();
-        return give(op, scatterRows(table, tensor(o.getIndices()), tensor(o.getRows()),
-                                    o.getAccumulate()));
+        return give(
+            op, scatterRows(table, tensor(o.getIndices()), tensor(o.getRows()), o.getAccumulate()));
       })
       .Case([&](nn::EnqueueOp o) {
         return give(op, enqueue(tensor(o.getQueue()), tensor(o.getRows()), interpreter.run.step));
@@ -305,20 +318,22 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         return give(op, segmentSum(tensor(o.getInput()), o.getOffsets(), o.getSizes()));
       })
       .Case([&](nn::SegmentBroadcastOp o) {
-        return give(op, segmentBroadcast(tensor(o.getInput()), o.getOffsets(), o.getSizes(),
-                                         shape(op)[0]));
+        return give(
+            op, segmentBroadcast(tensor(o.getInput()), o.getOffsets(), o.getSizes(), shape(op)[0]));
       })
       .Default([&](Operation *) { return op->emitError("has no reference formula"); });
 }
 
 template <typename Op> static Window windowOf(Op op) {
-  return {op.getStrides(), op.getPadding(), op.getDilations(), static_cast<int64_t>(op.getGroups())};
+  return {op.getStrides(), op.getPadding(), op.getDilations(),
+          static_cast<int64_t>(op.getGroups())};
 }
 
 LogicalResult Evaluation::executeWindow(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](nn::Conv2DOp o) {
-        return give(op, conv2d(tensor(o.getInput()), tensor(o.getWeight()), windowOf(o), shape(op)));
+        return give(op,
+                    conv2d(tensor(o.getInput()), tensor(o.getWeight()), windowOf(o), shape(op)));
       })
       .Case([&](nn::Conv2DBackwardDataOp o) {
         return give(op, conv2dBackwardData(tensor(o.getGradient()), tensor(o.getWeight()),
@@ -336,8 +351,9 @@ LogicalResult Evaluation::executeWindow(Operation *op) {
         return give(op, std::move(result));
       })
       .Case([&](nn::MaxPool2DBackwardOp o) {
-        return give(op, maxPool2dBackward(tensor(o.getGradient()), tensor(o.getWorkspace()),
-                                          o.getKernel(), o.getStrides(), o.getPadding(), shape(op)));
+        return give(op,
+                    maxPool2dBackward(tensor(o.getGradient()), tensor(o.getWorkspace()),
+                                      o.getKernel(), o.getStrides(), o.getPadding(), shape(op)));
       })
       .Case([&](nn::AvgPool2DOp o) {
         return give(op, avgPool2d(tensor(o.getInput()), o.getKernel(), o.getStrides(),
@@ -348,9 +364,9 @@ LogicalResult Evaluation::executeWindow(Operation *op) {
                                           o.getPadding(), shape(op)));
       })
       .Case([&](nn::BatchNormOp o) {
-        BatchNorm norm = batchNorm(tensor(o.getInput()), tensor(o.getScale()), tensor(o.getBias()),
-                                   o.getEpsilon().convertToDouble(),
-                                   static_cast<int64_t>(o.getGroups()));
+        BatchNorm norm =
+            batchNorm(tensor(o.getInput()), tensor(o.getScale()), tensor(o.getBias()),
+                      o.getEpsilon().convertToDouble(), static_cast<int64_t>(o.getGroups()));
         set(o.getResult(), std::move(norm.result));
         set(o.getMean(), std::move(norm.mean));
         set(o.getVariance(), std::move(norm.variance));
@@ -368,7 +384,8 @@ LogicalResult Evaluation::executeWindow(Operation *op) {
       });
 }
 
-//===-- States and updates --------------------------------------------------------------------------------===//
+//===-- States and updates
+//--------------------------------------------------------------------------------===//
 
 /// The group that `symbol` names, if it names one.
 static nn::StateGroupOp groupOf(Operation *op, SymbolRefAttr symbol) {
@@ -381,8 +398,7 @@ Tensor Evaluation::readState(Operation *op, SymbolRefAttr symbol) {
     return interpreter.states.at(symbol.getLeafReference().str());
   SmallVector<const Tensor *> members;
   for (Attribute member : group.getMembers())
-    members.push_back(
-        &interpreter.states.at(cast<SymbolRefAttr>(member).getLeafReference().str()));
+    members.push_back(&interpreter.states.at(cast<SymbolRefAttr>(member).getLeafReference().str()));
   return pack(members, group.getOffsets(), shapeOf(group.getType())[0]);
 }
 
@@ -422,8 +438,8 @@ LogicalResult Evaluation::executeState(Operation *op) {
       .Case([&](nn::CheckFiniteOp check) -> LogicalResult {
         for (double value : tensor(check.getValue()).values)
           if (!std::isfinite(value))
-            return check.emitError() << check.getWhat() << " is not finite at step "
-                                     << interpreter.run.step;
+            return check.emitError()
+                   << check.getWhat() << " is not finite at step " << interpreter.run.step;
         return success();
       });
 }
@@ -440,9 +456,9 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
       moments.push_back(
           interpreter.states.try_emplace(name + "." + suffix.str(), Tensor(value.shape))
               .first->second);
-    updateParameter(op.getRule(), op.getOptions(), op.getDecay()[i], op.getAdapt()[i],
-                    learningRate, weightDecay, interpreter.run.step, tensor(op.getGradients()[i]),
-                    value, moments);
+    updateParameter(op.getRule(), op.getOptions(), op.getDecay()[i], op.getAdapt()[i], learningRate,
+                    weightDecay, interpreter.run.step, tensor(op.getGradients()[i]), value,
+                    moments);
     writeState(op, parameter, value);
     for (auto [suffix, moment] : llvm::zip_equal(suffixes, moments))
       interpreter.states[name + "." + suffix.str()] = moment;
@@ -450,7 +466,8 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
   return success();
 }
 
-//===-- Collectives and kernels ---------------------------------------------------------------------------===//
+//===-- Collectives and kernels
+//---------------------------------------------------------------------------===//
 
 LogicalResult Evaluation::executeCollective(Operation *op) {
   const Tensor &input = tensor(op->getOperand(0));
@@ -494,15 +511,15 @@ LogicalResult Evaluation::executeFused(nn::FusedOp op) {
   return success();
 }
 
-//===-- Interpreter ---------------------------------------------------------------------------------------===//
+//===-- Interpreter
+//---------------------------------------------------------------------------------------===//
 
 Interpreter::Interpreter(ModuleOp module) : module(module) {
   for (auto state : module.getOps<nn::StateOp>())
     states.emplace(state.getSymName().str(), Tensor(shapeOf(state.getType())));
 }
 
-FailureOr<std::vector<Tensor>> Interpreter::call(func::FuncOp function,
-                                                 ArrayRef<Value> arguments) {
+FailureOr<std::vector<Tensor>> Interpreter::call(func::FuncOp function, ArrayRef<Value> arguments) {
   if (function.getNumArguments() != arguments.size())
     return function.emitError() << "takes " << function.getNumArguments() << " arguments, but got "
                                 << arguments.size();
@@ -511,8 +528,8 @@ FailureOr<std::vector<Tensor>> Interpreter::call(func::FuncOp function,
     if (auto images = dyn_cast<nn::ImagesType>(type)) {
       auto *batch = std::get_if<Images>(&argument);
       if (!batch || static_cast<int64_t>(batch->size()) != images.getBatch())
-        return function.emitError() << "argument " << i << " must be a batch of "
-                                    << images.getBatch() << " images";
+        return function.emitError()
+               << "argument " << i << " must be a batch of " << images.getBatch() << " images";
       continue;
     }
     auto *value = std::get_if<Tensor>(&argument);

@@ -1,5 +1,6 @@
-// The oracle: interprets functions of a module of nn, in any of its phases, in double. Every operation is its formula (Formulas.h);
-// nothing is optimised, nothing is rounded to the element type but uniform draws, which are floats.
+// The oracle: interprets functions of a module of nn, in any of its phases, in double. Every
+// operation is its formula (Formulas.h); nothing is optimised, nothing is rounded to the element
+// type but uniform draws, which are floats.
 #pragma once
 
 #include "codegen/reference/ProcessGrid.h"
@@ -23,8 +24,9 @@ public:
   /// Every nn.state of `module` begins as zeros.
   explicit Interpreter(mlir::ModuleOp module);
 
-  /// Values of the states by name. Members of a group are here alone; the group is made of them when it is read. An update operation
-  /// that is not lowered keeps its moments here too, as NAME.momentum, or NAME.first_moment and NAME.second_moment.
+  /// Values of the states by name. Members of a group are here alone; the group is made of them
+  /// when it is read. An update operation that is not lowered keeps its moments here too, as
+  /// NAME.momentum, or NAME.first_moment and NAME.second_moment.
   std::map<std::string, Tensor> states;
   /// What the run provides. `step` is the caller's to set before each call.
   abi::RunScalars run = {};
@@ -32,8 +34,9 @@ public:
   ProcessGrid *grid = nullptr;
   int rank = 0;
 
-  /// The results of `function`, which has one block, for `arguments` of its types. Fails with a diagnostic at the operation that cannot
-  /// be executed, or whose check found a value that is not finite; states that were written before that stay written.
+  /// The results of `function`, which has one block, for `arguments` of its types. Fails with a
+  /// diagnostic at the operation that cannot be executed, or whose check found a value that is not
+  /// finite; states that were written before that stay written.
   mlir::FailureOr<std::vector<Tensor>> call(mlir::func::FuncOp function,
                                             llvm::ArrayRef<Value> arguments);
   /// By name; fails with a diagnostic at the module where there is none.

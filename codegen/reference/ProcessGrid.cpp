@@ -1,5 +1,5 @@
-// A reusable barrier that carries tensors. The last rank to arrive publishes all inputs; nobody can begin the next round before every
-// rank has taken its copy, since a round needs all ranks.
+// A reusable barrier that carries tensors. The last rank to arrive publishes all inputs; nobody can
+// begin the next round before every rank has taken its copy, since a round needs all ranks.
 #include "codegen/reference/ProcessGrid.h"
 
 namespace doppel::reference {

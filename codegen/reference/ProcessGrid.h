@@ -1,4 +1,5 @@
-// Ranks as threads: where interpreters meet for a collective. Each rank hands over its tensor and gets those of all, in order of rank.
+// Ranks as threads: where interpreters meet for a collective. Each rank hands over its tensor and
+// gets those of all, in order of rank.
 #pragma once
 
 #include "codegen/reference/Tensor.h"
@@ -16,8 +17,9 @@ public:
 
   int size() const { return ranks; }
 
-  /// Waits until every rank has come with its tensor. `name` tells the collective (its order and kind) and must be the same on every
-  /// rank. Returns nothing after abort() or where the names differ: then error() says what was wrong, and no rank waits forever.
+  /// Waits until every rank has come with its tensor. `name` tells the collective (its order and
+  /// kind) and must be the same on every rank. Returns nothing after abort() or where the names
+  /// differ: then error() says what was wrong, and no rank waits forever.
   std::optional<std::vector<Tensor>> exchange(int rank, const std::string &name,
                                               const Tensor &input);
 

@@ -1,4 +1,5 @@
-// A tensor of the oracle: doubles in row-major order, whatever the element type. Integers and booleans are exact in them below 2^53.
+// A tensor of the oracle: doubles in row-major order, whatever the element type. Integers and
+// booleans are exact in them below 2^53.
 #pragma once
 
 #include <cstdint>

@@ -1,14 +1,18 @@
-// The update rules, for one parameter at a time. g' = g + wd w where the parameter is under decay. `trust` is the coefficient of LARS,
-// |.| the 2-norm of the whole parameter; where a norm is zero or the parameter is not adapted, the factor a is 1.
+// The update rules, for one parameter at a time. g' = g + wd w where the parameter is under decay.
+// `trust` is the coefficient of LARS,
+// |.| the 2-norm of the whole parameter; where a norm is zero or the parameter is not adapted, the
+// factor a is 1.
 //
-//   sgd        v = m v + (1 - dampening) g', undamped in step 0;           w -= lr (nesterov ? g' + m v : v)
-//   lars tf    a = trust |w| / (|g'| + eps);  v = m v + lr a g';              w -= nesterov ? m v + lr a g' : v
-//   lars byol  a = trust |w| / (|g'| + eps);  v = m v + a g';                 w -= lr (nesterov ? a g' + m v : v)
-//   lars larc  a = trust |w| / (|g| + wd |w| + eps), g' = a (g + wd w);       v = m v + g'; w -= lr (nesterov ? g' + m v : v)
-//   adamw      w -= lr wd w;  first = b1 first + (1 - b1) g;  second = b2 second + (1 - b2) g^2;
+//   sgd        v = m v + (1 - dampening) g', undamped in step 0;           w -= lr (nesterov ? g' +
+//   m v : v) lars tf    a = trust |w| / (|g'| + eps);  v = m v + lr a g';              w -=
+//   nesterov ? m v + lr a g' : v lars byol  a = trust |w| / (|g'| + eps);  v = m v + a g'; w -= lr
+//   (nesterov ? a g' + m v : v) lars larc  a = trust |w| / (|g| + wd |w| + eps), g' = a (g + wd w);
+//   v = m v + g'; w -= lr (nesterov ? g' + m v : v) adamw      w -= lr wd w;  first = b1 first + (1
+//   - b1) g;  second = b2 second + (1 - b2) g^2;
 //              w -= lr (first / (1 - b1^t)) / (sqrt(second / (1 - b2^t)) + eps), t = step + 1
 //
-// larc where a norm is zero leaves the gradient as it is, decay included. Sources: methods.md P20; torch.optim.SGD, AdamW.
+// larc where a norm is zero leaves the gradient as it is, decay included. Sources: methods.md P20;
+// torch.optim.SGD, AdamW.
 #include "codegen/reference/Formulas.h"
 
 #include <cmath>

@@ -1,12 +1,14 @@
-// Convolution, pooling and batch normalisation. A convolution and its two derivatives are one trilinear form: for each product x * w that
-// is summed into y they read two of the three and sum into the third.
+// Convolution, pooling and batch normalisation. A convolution and its two derivatives are one
+// trilinear form: for each product x * w that is summed into y they read two of the three and sum
+// into the third.
 #include "codegen/reference/Formulas.h"
 
 #include <cmath>
 
 namespace doppel::reference {
 
-/// Calls visit(x, w, y), linear indices, for each product x[...] * w[...] that conv2d adds to y[...].
+/// Calls visit(x, w, y), linear indices, for each product x[...] * w[...] that conv2d adds to
+/// y[...].
 template <typename Visit>
 static void forEachProduct(const Shape &x, const Shape &w, const Shape &y, const Window &window,
                            Visit visit) {
@@ -54,7 +56,8 @@ Tensor conv2dBackwardWeights(const Tensor &x, const Tensor &dy, const Window &wi
   return result;
 }
 
-/// Calls visit(x, y, place) for each element x of the image in the window of y, linear indices; in order of place.
+/// Calls visit(x, y, place) for each element x of the image in the window of y, linear indices; in
+/// order of place.
 template <typename Visit>
 static void forEachInWindow(const Shape &x, const Shape &y, Numbers kernel, Numbers strides,
                             Numbers padding, Visit visit) {
@@ -82,8 +85,8 @@ Tensor maxPool2d(const Tensor &x, Numbers kernel, Numbers strides, Numbers paddi
   return result;
 }
 
-Tensor maxPool2dBackward(const Tensor &dy, const Tensor &workspace, Numbers kernel,
-                         Numbers strides, Numbers padding, const Shape &shape) {
+Tensor maxPool2dBackward(const Tensor &dy, const Tensor &workspace, Numbers kernel, Numbers strides,
+                         Numbers padding, const Shape &shape) {
   Tensor result(shape);
   forEachInWindow(shape, dy.shape, kernel, strides, padding,
                   [&](int64_t xi, int64_t yi, int64_t place) {
@@ -111,7 +114,8 @@ Tensor avgPool2dBackward(const Tensor &dy, Numbers kernel, Numbers strides, Numb
   return result;
 }
 
-//===-- Batch normalisation -------------------------------------------------------------------------------===//
+//===-- Batch normalisation
+//-------------------------------------------------------------------------------===//
 
 /// Where element `i` of x [..., C] finds its statistics [G, C].
 static int64_t statisticOf(const Tensor &x, int64_t groups, int64_t i) {
@@ -140,7 +144,8 @@ BatchNorm batchNorm(const Tensor &x, const Tensor &scale, const Tensor &bias, do
 }
 
 // With n = (x - mean) / sqrt(var + epsilon) and g = dy * scale:
-//   dx = (g - mean(g) - n mean(g n)) / sqrt(var + epsilon), dscale = sum(dy n), dbias = sum(dy); means within a group.
+//   dx = (g - mean(g) - n mean(g n)) / sqrt(var + epsilon), dscale = sum(dy n), dbias = sum(dy);
+//   means within a group.
 BatchNormGradient batchNormBackward(const Tensor &x, const Tensor &scale, const Tensor &mean,
                                     const Tensor &variance, const Tensor &dy, double epsilon,
                                     int64_t groups) {
@@ -158,8 +163,8 @@ BatchNormGradient batchNormBackward(const Tensor &x, const Tensor &scale, const 
   }
   for (int64_t i = 0; i < x.size(); ++i) {
     int64_t s = statisticOf(x, groups, i), c = i % channels;
-    gradient.input[i] = (dy[i] * scale[c] - meanG[s] - normal[i] * meanGn[s]) /
-                        std::sqrt(variance[s] + epsilon);
+    gradient.input[i] =
+        (dy[i] * scale[c] - meanG[s] - normal[i] * meanGn[s]) / std::sqrt(variance[s] + epsilon);
   }
   return gradient;
 }

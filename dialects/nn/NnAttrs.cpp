@@ -1,4 +1,5 @@
-// The stages of an augmentation pipeline: which arguments each takes, and of which type. README.md says what they mean.
+// The stages of an augmentation pipeline: which arguments each takes, and of which type. README.md
+// says what they mean.
 #include "dialects/nn/NnDialect.h"
 
 using namespace mlir;
@@ -14,11 +15,16 @@ struct Argument {
 
 StringRef describe(ArgumentType type) {
   switch (type) {
-  case ArgumentType::Integer: return "an i64";
-  case ArgumentType::Number: return "an f64";
-  case ArgumentType::Interval: return "array<f64: low, high> with low <= high";
-  case ArgumentType::Channels: return "array<f64> of 3";
-  case ArgumentType::Text: return "a string";
+  case ArgumentType::Integer:
+    return "an i64";
+  case ArgumentType::Number:
+    return "an f64";
+  case ArgumentType::Interval:
+    return "array<f64: low, high> with low <= high";
+  case ArgumentType::Channels:
+    return "array<f64> of 3";
+  case ArgumentType::Text:
+    return "a string";
   }
   llvm_unreachable("an argument has a type");
 }

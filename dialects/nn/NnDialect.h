@@ -1,4 +1,5 @@
-// The nn dialect: its operations, types, attributes and enums. README.md has the table of operations.
+// The nn dialect: its operations, types, attributes and enums. README.md has the table of
+// operations.
 #pragma once
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"

@@ -1,5 +1,6 @@
-// Folders: constants (splats, of any shape at no cost), and identities that hold for every value, NaN and infinities included
-// (so x * 0 stays). The sign of a zero is the one thing that a fold may change (x + 0).
+// Folders: constants (splats, of any shape at no cost), and identities that hold for every value,
+// NaN and infinities included (so x * 0 stays). The sign of a zero is the one thing that a fold may
+// change (x + 0).
 #include "dialects/nn/NnDialect.h"
 
 #include "mlir/IR/Matchers.h"
@@ -10,7 +11,8 @@
 using namespace mlir;
 using namespace doppel::nn;
 
-//===-- Splats --------------------------------------------------------------------------------------------===//
+//===-- Splats
+//--------------------------------------------------------------------------------------------===//
 
 static SplatElementsAttr splatOf(Attribute attribute) {
   return dyn_cast_or_null<SplatElementsAttr>(attribute);
@@ -44,8 +46,8 @@ static DenseElementsAttr splat(Type type, double value) {
 static DenseElementsAttr splatInteger(Type type, int64_t value) {
   auto shaped = cast<RankedTensorType>(type);
   unsigned width = shaped.getElementType().getIntOrFloatBitWidth();
-  return DenseElementsAttr::get(
-      shaped, APInt(width, static_cast<uint64_t>(value), /*isSigned=*/true, /*implicitTrunc=*/true));
+  return DenseElementsAttr::get(shaped, APInt(width, static_cast<uint64_t>(value),
+                                              /*isSigned=*/true, /*implicitTrunc=*/true));
 }
 
 static bool isSplatOf(Attribute attribute, double value) {
@@ -76,7 +78,8 @@ static OpFoldResult foldIntegers(Attribute lhs, Attribute rhs, Type result, Func
   return x && y ? OpFoldResult(splatInteger(result, function(*x, *y))) : OpFoldResult();
 }
 
-//===-- Element by element --------------------------------------------------------------------------------===//
+//===-- Element by element
+//--------------------------------------------------------------------------------===//
 
 OpFoldResult NegOp::fold(FoldAdaptor adaptor) {
   if (auto inner = getInput().getDefiningOp<NegOp>())
@@ -110,8 +113,8 @@ OpFoldResult AbsOp::fold(FoldAdaptor adaptor) {
   if (getInput().getDefiningOp<AbsOp>())
     return getInput();
   if (auto value = integerOf(adaptor.getInput()))
-    return splatInteger(getType(), *value < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(*value))
-                                              : *value);
+    return splatInteger(getType(),
+                        *value < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(*value)) : *value);
   return foldFloat(adaptor.getInput(), getType(), [](double x) { return std::abs(x); });
 }
 OpFoldResult SinOp::fold(FoldAdaptor adaptor) {
@@ -243,15 +246,20 @@ OpFoldResult OrOp::fold(FoldAdaptor adaptor) {
   return {};
 }
 
-template <typename Number>
-static bool holds(ComparePredicate predicate, Number x, Number y) {
+template <typename Number> static bool holds(ComparePredicate predicate, Number x, Number y) {
   switch (predicate) {
-  case ComparePredicate::EQ: return x == y;
-  case ComparePredicate::NE: return x != y;
-  case ComparePredicate::LT: return x < y;
-  case ComparePredicate::LE: return x <= y;
-  case ComparePredicate::GT: return x > y;
-  case ComparePredicate::GE: return x >= y;
+  case ComparePredicate::EQ:
+    return x == y;
+  case ComparePredicate::NE:
+    return x != y;
+  case ComparePredicate::LT:
+    return x < y;
+  case ComparePredicate::LE:
+    return x <= y;
+  case ComparePredicate::GT:
+    return x > y;
+  case ComparePredicate::GE:
+    return x >= y;
   }
   llvm_unreachable("a comparison has a predicate");
 }
@@ -292,7 +300,8 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-//===-- Shape -----------------------------------------------------------------------------------------------===//
+//===-- Shape
+//-----------------------------------------------------------------------------------------------===//
 
 /// A splat under another shape.
 static OpFoldResult reshapeSplat(Attribute attribute, Type type) {

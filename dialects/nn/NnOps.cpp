@@ -1,5 +1,6 @@
-// Verifiers of the nn dialect but for those of windows (NnWindows.cpp) and of states and training (NnStates.cpp). Every message
-// names both sides. Shapes are static by the operations' type constraints, so that the checks are plain arithmetic.
+// Verifiers of the nn dialect but for those of windows (NnWindows.cpp) and of states and training
+// (NnStates.cpp). Every message names both sides. Shapes are static by the operations' type
+// constraints, so that the checks are plain arithmetic.
 #include "dialects/nn/NnDialect.h"
 
 #include "mlir/IR/Builders.h"
@@ -48,7 +49,8 @@ static LogicalResult verifyDims(Operation *op, ArrayRef<int64_t> dims, int64_t r
   return success();
 }
 
-//===-- Constants and what a run provides ---------------------------------------------------------===//
+//===-- Constants and what a run provides
+//---------------------------------------------------------===//
 
 void ConstantOp::build(OpBuilder &builder, OperationState &state, RankedTensorType type,
                        double value) {
@@ -64,8 +66,8 @@ void ConstantOp::build(OpBuilder &builder, OperationState &state, RankedTensorTy
 LogicalResult IotaOp::verify() {
   int64_t rank = getType().getRank();
   if (getDim() >= static_cast<uint64_t>(rank))
-    return emitOpError() << "dimension " << static_cast<int64_t>(getDim())
-                         << " is not one of the " << rank << " of " << getType();
+    return emitOpError() << "dimension " << static_cast<int64_t>(getDim()) << " is not one of the "
+                         << rank << " of " << getType();
   return success();
 }
 
@@ -86,8 +88,7 @@ LogicalResult AugmentOp::verify() {
   for (auto [index, attribute] : llvm::enumerate(getPipeline())) {
     auto stage = cast<StageAttr>(attribute);
     Transform transform = stage.getTransform();
-    bool isCrop =
-        transform == Transform::RandomResizedCrop || transform == Transform::CenterCrop;
+    bool isCrop = transform == Transform::RandomResizedCrop || transform == Transform::CenterCrop;
     if (index == 0 && !isCrop)
       return emitOpError() << "the first stage is " << stringifyTransform(transform)
                            << ", but must be a crop, which sets the size";
@@ -118,7 +119,8 @@ LogicalResult SampleIndexOp::verify() {
   return success();
 }
 
-//===-- Shape ---------------------------------------------------------------------------------------===//
+//===-- Shape
+//---------------------------------------------------------------------------------------===//
 
 LogicalResult BroadcastOp::verify() {
   auto input = getInput().getType();
@@ -126,8 +128,8 @@ LogicalResult BroadcastOp::verify() {
   if (failed(verifySameElementType(*this, getInput(), getResult())))
     return failure();
   if (static_cast<int64_t>(getDims().size()) != input.getRank())
-    return emitOpError() << "names " << getDims().size() << " dimensions, but the input "
-                         << input << " has " << input.getRank();
+    return emitOpError() << "names " << getDims().size() << " dimensions, but the input " << input
+                         << " has " << input.getRank();
   if (failed(verifyDims(*this, getDims(), result.getRank(), "the result")))
     return failure();
   for (auto [i, dim] : llvm::enumerate(getDims()))
@@ -171,18 +173,16 @@ LogicalResult TransposeOp::verify() {
 }
 
 /// slice and pad are one relation: element i of `part` is element offsets + i * strides of `whole`.
-static LogicalResult verifyPart(Operation *op, ArrayRef<int64_t> offsets,
-                                ArrayRef<int64_t> strides, Value part, StringRef partName,
-                                Value whole, StringRef wholeName) {
+static LogicalResult verifyPart(Operation *op, ArrayRef<int64_t> offsets, ArrayRef<int64_t> strides,
+                                Value part, StringRef partName, Value whole, StringRef wholeName) {
   if (failed(verifySameElementType(op, partName, part, wholeName, whole)))
     return failure();
   auto partType = typeOf(part), wholeType = typeOf(whole);
   auto rank = static_cast<size_t>(wholeType.getRank());
-  if (partType.getRank() != wholeType.getRank() || offsets.size() != rank ||
-      strides.size() != rank)
-    return op->emitOpError() << partName << " " << partType << ", " << wholeName << " "
-                             << wholeType << ", " << offsets.size() << " offsets and "
-                             << strides.size() << " strides differ in rank";
+  if (partType.getRank() != wholeType.getRank() || offsets.size() != rank || strides.size() != rank)
+    return op->emitOpError() << partName << " " << partType << ", " << wholeName << " " << wholeType
+                             << ", " << offsets.size() << " offsets and " << strides.size()
+                             << " strides differ in rank";
   for (size_t i = 0; i < rank; ++i) {
     if (offsets[i] < 0 || strides[i] < 1)
       return op->emitOpError() << "dimension " << i << " has offset " << offsets[i]
@@ -224,8 +224,8 @@ LogicalResult ConcatOp::verify() {
       return emitOpError() << "input " << index << " is " << input << ", the result is " << result;
     for (int64_t dim = 0; dim < result.getRank(); ++dim)
       if (dim != axis && input.getDimSize(dim) != result.getDimSize(dim))
-        return emitOpError() << "input " << index << " is " << input << ", the result is "
-                             << result << ": dimension " << dim << " differs";
+        return emitOpError() << "input " << index << " is " << input << ", the result is " << result
+                             << ": dimension " << dim << " differs";
     length += input.getDimSize(axis);
   }
   if (length != result.getDimSize(axis))
@@ -234,7 +234,8 @@ LogicalResult ConcatOp::verify() {
   return success();
 }
 
-//===-- Reductions and products -----------------------------------------------------------------------===//
+//===-- Reductions and products
+//-----------------------------------------------------------------------===//
 
 LogicalResult ReduceOp::verify() {
   auto input = getInput().getType();
@@ -285,12 +286,13 @@ LogicalResult MatmulOp::verify() {
   expected.push_back(dim(lhs, getTransposeLhs(), 0));
   expected.push_back(dim(rhs, getTransposeRhs(), 1));
   if (result.getShape() != ArrayRef<int64_t>(expected))
-    return emitOpError() << "the product is [" << ArrayRef<int64_t>(expected)
-                         << "], the result is " << result;
+    return emitOpError() << "the product is [" << ArrayRef<int64_t>(expected) << "], the result is "
+                         << result;
   return success();
 }
 
-//===-- Rows of tables --------------------------------------------------------------------------------===//
+//===-- Rows of tables
+//--------------------------------------------------------------------------------===//
 
 /// Rows [N, ...] of a table [K, ...].
 static LogicalResult verifyRows(Operation *op, Value table, StringRef rowsName, Value rows) {
@@ -312,9 +314,8 @@ static LogicalResult verifyIndices(Operation *op, Value indices, StringRef rowsN
 }
 
 LogicalResult GatherRowsOp::verify() {
-  return success(
-      succeeded(verifyRows(*this, getTable(), "the result is", getResult())) &&
-      succeeded(verifyIndices(*this, getIndices(), "the result is", getResult())));
+  return success(succeeded(verifyRows(*this, getTable(), "the result is", getResult())) &&
+                 succeeded(verifyIndices(*this, getIndices(), "the result is", getResult())));
 }
 
 LogicalResult ScatterRowsOp::verify() {
@@ -340,7 +341,8 @@ LogicalResult EnqueueOp::verify() {
   return success();
 }
 
-//===-- Collectives ---------------------------------------------------------------------------------------===//
+//===-- Collectives
+//---------------------------------------------------------------------------------------===//
 
 LogicalResult AllReduceOp::verify() {
   if (getType() != getInput().getType())
@@ -365,7 +367,8 @@ static LogicalResult verifyRanksPart(Operation *op, Value part, Value whole) {
 LogicalResult AllGatherOp::verify() { return verifyRanksPart(*this, getInput(), getResult()); }
 LogicalResult ReduceScatterOp::verify() { return verifyRanksPart(*this, getResult(), getInput()); }
 
-//===-- Kernels -------------------------------------------------------------------------------------------===//
+//===-- Kernels
+//-------------------------------------------------------------------------------------------===//
 
 LogicalResult FusedOp::verify() {
   Block &body = getBody().front();

@@ -1,4 +1,5 @@
-// Verifiers of arenas, states and updates. A symbol must name a state (or a state group) of the module, and types must agree.
+// Verifiers of arenas, states and updates. A symbol must name a state (or a state group) of the
+// module, and types must agree.
 #include "dialects/nn/NnDialect.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -6,9 +7,10 @@
 using namespace mlir;
 using namespace doppel::nn;
 
-/// Ranges [offset, offset + size) must follow one another without overlap within a vector of `length` elements.
-static LogicalResult verifyRanges(Operation *op, ArrayRef<int64_t> offsets,
-                                  ArrayRef<int64_t> sizes, int64_t length) {
+/// Ranges [offset, offset + size) must follow one another without overlap within a vector of
+/// `length` elements.
+static LogicalResult verifyRanges(Operation *op, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,
+                                  int64_t length) {
   if (offsets.size() != sizes.size())
     return op->emitOpError() << "has " << offsets.size() << " offsets for " << sizes.size()
                              << " parts";
@@ -38,8 +40,7 @@ LogicalResult PackOp::verify() {
   return verifyRanges(*this, getOffsets(), sizes, result.getDimSize(0));
 }
 
-template <typename Op>
-static LogicalResult verifySegments(Op op, Value segments, Value vector) {
+template <typename Op> static LogicalResult verifySegments(Op op, Value segments, Value vector) {
   auto segmentsType = cast<RankedTensorType>(segments.getType());
   auto vectorType = cast<RankedTensorType>(vector.getType());
   if (segmentsType.getElementType() != vectorType.getElementType())
@@ -56,7 +57,8 @@ LogicalResult SegmentBroadcastOp::verify() {
   return verifySegments(*this, getInput(), getResult());
 }
 
-//===-- Symbols -------------------------------------------------------------------------------------------===//
+//===-- Symbols
+//-------------------------------------------------------------------------------------------===//
 
 /// The state that `symbol` names, or null after an error.
 static StateOp findState(Operation *op, SymbolRefAttr symbol, SymbolTableCollection &symbols) {
@@ -69,7 +71,8 @@ static StateOp findState(Operation *op, SymbolRefAttr symbol, SymbolTableCollect
 /// `valueType` must be the type of the state or the state group that `symbol` names.
 static LogicalResult verifyAccess(Operation *op, FlatSymbolRefAttr symbol, Type valueType,
                                   SymbolTableCollection &symbols) {
-  // Inside an ssl.method states are ssl.state, and relative names in an ssl.net: that dialect verifies them.
+  // Inside an ssl.method states are ssl.state, and relative names in an ssl.net: that dialect
+  // verifies them.
   if (!isa_and_nonnull<ModuleOp>(SymbolTable::getNearestSymbolTable(op)))
     return success();
   Operation *target = symbols.lookupNearestSymbolFrom(op, symbol);
@@ -128,12 +131,13 @@ LogicalResult StateGroupOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyRanges(*this, getOffsets(), sizes, type.getDimSize(0));
 }
 
-//===-- Updates -------------------------------------------------------------------------------------------===//
+//===-- Updates
+//-------------------------------------------------------------------------------------------===//
 
 LogicalResult EmaUpdateOp::verify() {
   if (getTargets().size() != getSources().size())
-    return emitOpError() << "has " << getTargets().size() << " targets for "
-                         << getSources().size() << " sources";
+    return emitOpError() << "has " << getTargets().size() << " targets for " << getSources().size()
+                         << " sources";
   return success();
 }
 

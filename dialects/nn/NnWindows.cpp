@@ -1,16 +1,15 @@
-// Verifiers of convolution, pooling and batch normalisation. One function computes the extents of a window's results for all.
+// Verifiers of convolution, pooling and batch normalisation. One function computes the extents of a
+// window's results for all.
 #include "dialects/nn/NnDialect.h"
 
 using namespace mlir;
 using namespace doppel::nn;
 
-/// The extents of what a window makes of [H, W], or failure with a message. `kernel`, `strides`, `dilations`: [y, x];
-/// `padding`: [top, left, bottom, right].
-static FailureOr<std::array<int64_t, 2>> windowResult(Operation *op, ArrayRef<int64_t> extents,
-                                                      ArrayRef<int64_t> kernel,
-                                                      ArrayRef<int64_t> strides,
-                                                      ArrayRef<int64_t> padding,
-                                                      ArrayRef<int64_t> dilations) {
+/// The extents of what a window makes of [H, W], or failure with a message. `kernel`, `strides`,
+/// `dilations`: [y, x]; `padding`: [top, left, bottom, right].
+static FailureOr<std::array<int64_t, 2>>
+windowResult(Operation *op, ArrayRef<int64_t> extents, ArrayRef<int64_t> kernel,
+             ArrayRef<int64_t> strides, ArrayRef<int64_t> padding, ArrayRef<int64_t> dilations) {
   auto check = [&](StringRef name, ArrayRef<int64_t> values, size_t count,
                    int64_t least) -> LogicalResult {
     if (values.size() != count || llvm::any_of(values, [&](int64_t v) { return v < least; }))
@@ -141,8 +140,9 @@ static LogicalResult verifyBatchNorm(Op op, ValueRange ofInput, ValueRange ofCha
   auto check = [&](ValueRange values, RankedTensorType expected) -> LogicalResult {
     for (Value value : values)
       if (value.getType() != expected)
-        return op.emitOpError() << "the input is " << x << " in " << groups << " groups, which asks for "
-                                << expected << ", not " << value.getType();
+        return op.emitOpError() << "the input is " << x << " in " << groups
+                                << " groups, which asks for " << expected << ", not "
+                                << value.getType();
     return success();
   };
   return success(succeeded(check(ofInput, x)) && succeeded(check(ofChannel, channelType)) &&

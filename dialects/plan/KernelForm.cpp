@@ -1,5 +1,6 @@
-// Builds the form of a kernel: groups the yielded values into nests, follows each value back to the block arguments while index
-// arithmetic stays affine, splits a loop where a reshape asks for it, and at last joins neighbouring loops again.
+// Builds the form of a kernel: groups the yielded values into nests, follows each value back to the
+// block arguments while index arithmetic stays affine, splits a loop where a reshape asks for it,
+// and at last joins neighbouring loops again.
 #include "dialects/plan/KernelForm.h"
 
 #include "mlir/IR/Matchers.h"
@@ -68,8 +69,8 @@ std::optional<Signature> signatureOf(nn::ReduceOp reduce) {
   return signature;
 }
 
-/// Builds one nest. `evaluate` makes the node of a value at coordinates; where an address needs a loop to be split, `split` is set and
-/// the whole nest is built again.
+/// Builds one nest. `evaluate` makes the node of a value at coordinates; where an address needs a
+/// loop to be split, `split` is set and the whole nest is built again.
 class NestBuilder {
 public:
   NestBuilder(Block &body, LoopNest &nest) : body(body), nest(nest) {}
@@ -81,7 +82,9 @@ private:
   unsigned index(const Coordinate &coordinate);
   unsigned indexOp(NodeKind kind, unsigned operand, int64_t number);
   int guarded(int guard, unsigned condition);
-  Affine affine(int64_t offset = 0) const { return {SmallVector<int64_t, 4>(nest.loops.size(), 0), offset}; }
+  Affine affine(int64_t offset = 0) const {
+    return {SmallVector<int64_t, 4>(nest.loops.size(), 0), offset};
+  }
   Affine linearLoops(bool withReduced) const;
   Coordinate linear(const Coordinates &at, ArrayRef<int64_t> shape);
   Coordinates delinear(const Coordinate &linear, ArrayRef<int64_t> shape);
@@ -124,10 +127,11 @@ std::string keyOf(const Coordinates &at) {
 }
 
 unsigned NestBuilder::node(Node added) {
-  std::string key = std::to_string(int(added.kind)) + "/" + std::to_string(intptr_t(added.op)) + "/" +
-                    std::to_string(added.number) + "/" + std::to_string(added.limit) + "/" +
+  std::string key = std::to_string(int(added.kind)) + "/" + std::to_string(intptr_t(added.op)) +
+                    "/" + std::to_string(added.number) + "/" + std::to_string(added.limit) + "/" +
                     std::to_string(added.guard) + "/" +
-                    std::to_string(intptr_t(added.type.getAsOpaquePointer())) + "/" + keyOf(added.access);
+                    std::to_string(intptr_t(added.type.getAsOpaquePointer())) + "/" +
+                    keyOf(added.access);
   for (unsigned operand : added.operands)
     key += ":" + std::to_string(operand);
   auto [entry, isNew] = known.try_emplace(key, nest.nodes.size());
@@ -141,7 +145,8 @@ unsigned NestBuilder::node(Node added) {
 
 unsigned NestBuilder::index(const Coordinate &coordinate) {
   Type i64 = IntegerType::get(nest.location.getContext(), 64);
-  bool isZero = coordinate.affine.offset == 0 && llvm::all_of(coordinate.affine.strides, [](int64_t s) { return s == 0; });
+  bool isZero = coordinate.affine.offset == 0 &&
+                llvm::all_of(coordinate.affine.strides, [](int64_t s) { return s == 0; });
   if (coordinate.node >= 0 && isZero)
     return coordinate.node;
   Node plain{NodeKind::Index, i64};
@@ -178,7 +183,8 @@ int NestBuilder::guarded(int guard, unsigned condition) {
   return node(both);
 }
 
-/// The number of the point among all points of the loops (or of those that are not reduced), in row-major order.
+/// The number of the point among all points of the loops (or of those that are not reduced), in
+/// row-major order.
 Affine NestBuilder::linearLoops(bool withReduced) const {
   Affine result = affine();
   int64_t stride = 1;
@@ -212,8 +218,8 @@ Coordinate NestBuilder::linear(const Coordinates &at, ArrayRef<int64_t> shape) {
   return result;
 }
 
-/// Writes `linear` as a number whose digits have the sizes `shape`: every loop's contribution must lie within one digit. A loop that
-/// crosses into the next digit is asked to be split.
+/// Writes `linear` as a number whose digits have the sizes `shape`: every loop's contribution must
+/// lie within one digit. A loop that crosses into the next digit is asked to be split.
 bool NestBuilder::digits(const Affine &linear, ArrayRef<int64_t> shape, Coordinates &result) {
   SmallVector<int64_t> strides = rowMajorStrides(shape);
   result.assign(shape.size(), Coordinate{affine()});
@@ -304,12 +310,14 @@ unsigned NestBuilder::evaluate(Value value, const Coordinates &at, int guard) {
 }
 
 unsigned NestBuilder::evaluateReshape(nn::ReshapeOp op, const Coordinates &at, int guard) {
-  // Equal dimensions at both ends keep their coordinates, so that one that is no affine function does not spoil the others.
+  // Equal dimensions at both ends keep their coordinates, so that one that is no affine function
+  // does not spoil the others.
   ArrayRef<int64_t> from = shapeOf(op.getInput()), to = shapeOf(op.getResult());
   size_t front = 0, back = 0;
   while (front < std::min(from.size(), to.size()) && from[front] == to[front])
     ++front;
-  while (back < std::min(from.size(), to.size()) - front && from[from.size() - 1 - back] == to[to.size() - 1 - back])
+  while (back < std::min(from.size(), to.size()) - front &&
+         from[from.size() - 1 - back] == to[to.size() - 1 - back])
     ++back;
   Coordinates middle(at.begin() + front, at.end() - back);
   Coordinates result(at.begin(), at.begin() + front);
@@ -379,7 +387,8 @@ unsigned NestBuilder::evaluateReduce(nn::ReduceOp reduce, const Coordinates &at)
     if (loop.size != 1 && place.affine.strides[d] != own.strides[d])
       return fail("a reduction is read at another place than its own loops");
   std::optional<Signature> signature = signatureOf(reduce);
-  Signature loops{nest.extent(LoopRole::Outer), nest.extent(LoopRole::Reduced), nest.extent(LoopRole::Inner)};
+  Signature loops{nest.extent(LoopRole::Outer), nest.extent(LoopRole::Reduced),
+                  nest.extent(LoopRole::Inner)};
   if (!signature || *signature != loops)
     return fail("a reduction runs over other loops than the others of its kernel");
   Coordinates element = delinear({linearLoops(true)}, shapeOf(reduce.getInput()));
@@ -411,7 +420,9 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
         convert.operands = {index(at[iota.getDim()])};
         return node(convert);
       })
-      .Case([&](nn::RunScalarOp) { return node(Node{NodeKind::RunScalar, type, op}); })
+      .Case([&](nn::RunScalarOp) {
+        return node(Node{NodeKind::RunScalar, type, op});
+      })
       .Case([&](nn::RandomOp) {
         Node draw{NodeKind::Random, type, op};
         draw.operands = {index(linear(at, shapeOf(result)))};
@@ -459,7 +470,8 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
           unsigned number = index(inside);
           Coordinates place = delinear({affine(), int(number)}, shapeOf(input));
           Node choose{NodeKind::Choose, type};
-          choose.operands = {condition, evaluate(input, place, guarded(guard, condition)), unsigned(last)};
+          choose.operands = {condition, evaluate(input, place, guarded(guard, condition)),
+                             unsigned(last)};
           last = node(choose);
         }
         return unsigned(last);
@@ -485,7 +497,9 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
         Coordinate number{affine(), int(node(Node{NodeKind::SegmentNumber, i64}))};
         unsigned condition = inRange(number, broadcast.getOffsets().size());
         Node choose{NodeKind::Choose, type};
-        choose.operands = {condition, evaluate(broadcast.getInput(), {number}, guarded(guard, condition)), zero(type)};
+        choose.operands = {condition,
+                           evaluate(broadcast.getInput(), {number}, guarded(guard, condition)),
+                           zero(type)};
         return node(choose);
       })
       .Case([&](nn::ReduceOp reduce) { return evaluateReduce(reduce, at); })
@@ -495,7 +509,8 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
           return 0u;
         }
         Node reduction{NodeKind::Reduction, type, op};
-        Coordinate element{affine(), int(node(Node{NodeKind::SegmentStart, IntegerType::get(op->getContext(), 64)}))};
+        Coordinate element{affine(), int(node(Node{NodeKind::SegmentStart,
+                                                   IntegerType::get(op->getContext(), 64)}))};
         element.affine.strides.back() = 1;
         reduction.operands = {evaluate(sum.getInput(), {element}, -1)};
         return node(reduction);
@@ -538,7 +553,10 @@ void NestBuilder::buildOnce(ArrayRef<unsigned> outputs) {
     Store store{0, output, {}};
     if (auto ring = value.getDefiningOp<nn::EnqueueOp>()) {
       ArrayRef<int64_t> rows = shapeOf(ring.getRows());
-      store.access = linearLoops(nest.kind != NestKind::Reduce || product(rows) == nest.extent(LoopRole::Outer) * nest.extent(LoopRole::Reduced) * nest.extent(LoopRole::Inner));
+      store.access = linearLoops(nest.kind != NestKind::Reduce ||
+                                 product(rows) == nest.extent(LoopRole::Outer) *
+                                                      nest.extent(LoopRole::Reduced) *
+                                                      nest.extent(LoopRole::Inner));
       store.node = evaluate(ring.getRows(), delinear({store.access}, rows), -1);
       Node start{NodeKind::RingStart, IntegerType::get(ring.getContext(), 64)};
       start.number = shape[0] / rows[0];
@@ -547,9 +565,11 @@ void NestBuilder::buildOnce(ArrayRef<unsigned> outputs) {
       nest.stores.push_back(store);
       continue;
     }
-    bool everyPoint = nest.kind == NestKind::Map || nest.kind == NestKind::Segment ||
-                      (nest.kind == NestKind::Reduce &&
-                       product(shape) == nest.extent(LoopRole::Outer) * nest.extent(LoopRole::Reduced) * nest.extent(LoopRole::Inner));
+    bool everyPoint =
+        nest.kind == NestKind::Map || nest.kind == NestKind::Segment ||
+        (nest.kind == NestKind::Reduce && product(shape) == nest.extent(LoopRole::Outer) *
+                                                                nest.extent(LoopRole::Reduced) *
+                                                                nest.extent(LoopRole::Inner));
     store.access = linearLoops(everyPoint);
     Coordinates at = delinear({store.access}, shape);
     if (!split)
@@ -558,7 +578,8 @@ void NestBuilder::buildOnce(ArrayRef<unsigned> outputs) {
   }
 }
 
-/// Joins neighbouring loops of a role where all addresses step through both as through one, and drops loops of size one.
+/// Joins neighbouring loops of a role where all addresses step through both as through one, and
+/// drops loops of size one.
 void NestBuilder::join() {
   auto forEachAffine = [&](auto &&visit) {
     for (Node &node : nest.nodes)
@@ -570,7 +591,8 @@ void NestBuilder::join() {
     forEachAffine([&](Affine &access) { access.strides.erase(access.strides.begin() + d); });
     nest.loops.erase(nest.loops.begin() + d);
   };
-  if (nest.kind == NestKind::Scatter || nest.kind == NestKind::Segment || nest.kind == NestKind::SegmentSum)
+  if (nest.kind == NestKind::Scatter || nest.kind == NestKind::Segment ||
+      nest.kind == NestKind::SegmentSum)
     return;
   for (int d = int(nest.loops.size()) - 1; d >= 0; --d)
     if (nest.loops[d].size == 1)
@@ -579,7 +601,9 @@ void NestBuilder::join() {
     if (nest.loops[d].role != nest.loops[d + 1].role)
       continue;
     bool joins = true;
-    forEachAffine([&](Affine &access) { joins &= access.strides[d] == access.strides[d + 1] * nest.loops[d + 1].size; });
+    forEachAffine([&](Affine &access) {
+      joins &= access.strides[d] == access.strides[d + 1] * nest.loops[d + 1].size;
+    });
     if (!joins)
       continue;
     nest.loops[d + 1].size *= nest.loops[d].size;
@@ -609,7 +633,8 @@ void NestBuilder::sweep() {
       node.loops |= Node::afterReduction;
     if (node.kind != NodeKind::Reduction)
       continue;
-    // Where its input varies with fewer loops than the nest has, the reduction still stands behind its sweep.
+    // Where its input varies with fewer loops than the nest has, the reduction still stands behind
+    // its sweep.
     node.loops = (node.loops & ~reduced) | Node::afterReduction;
     nest.reductions.push_back(number);
     nest.sweeps = std::max(nest.sweeps, node.level + 1);
@@ -687,7 +712,8 @@ std::vector<Piece> piecesOf(ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes, 
 
 /// Cuts a nest into workgroups. A function of the nest alone: no count of threads, no machine.
 void tile(LoopNest &nest) {
-  int64_t outer = nest.extent(LoopRole::Outer), reduced = nest.extent(LoopRole::Reduced), inner = nest.extent(LoopRole::Inner);
+  int64_t outer = nest.extent(LoopRole::Outer), reduced = nest.extent(LoopRole::Reduced),
+          inner = nest.extent(LoopRole::Inner);
   auto cut = [](int64_t size, int64_t perGroup, int64_t &per, int64_t &groups) {
     per = std::clamp<int64_t>(perGroup, 1, std::max<int64_t>(size, 1));
     groups = llvm::divideCeil(size, per);
@@ -696,7 +722,8 @@ void tile(LoopNest &nest) {
   case NestKind::Map: {
     // Rows are all loops but the last, which is cut only where it is long.
     int64_t last = nest.loops.empty() ? 1 : nest.loops.back().size;
-    cut(last, last >= 2 * groupElements ? groupElements : last, nest.innerPerGroup, nest.innerGroups);
+    cut(last, last >= 2 * groupElements ? groupElements : last, nest.innerPerGroup,
+        nest.innerGroups);
     cut(outer / last, groupElements / nest.innerPerGroup, nest.outerPerGroup, nest.outerGroups);
     break;
   }
@@ -704,11 +731,15 @@ void tile(LoopNest &nest) {
     if (inner == 1) {
       cut(outer, groupElements / reduced, nest.outerPerGroup, nest.outerGroups);
     } else {
-      cut(inner, reduced * inner >= 2 * groupElements ? 256 : inner, nest.innerPerGroup, nest.innerGroups);
-      cut(outer, groupElements / (reduced * nest.innerPerGroup), nest.outerPerGroup, nest.outerGroups);
-      // A reduction that is one of many is long already; to cut its columns would only make its rows short.
-      // Several inner loops that did not join are not cut either.
-      bool oneInner = llvm::count_if(nest.loops, [](const Loop &loop) { return loop.role == LoopRole::Inner; }) == 1;
+      cut(inner, reduced * inner >= 2 * groupElements ? 256 : inner, nest.innerPerGroup,
+          nest.innerGroups);
+      cut(outer, groupElements / (reduced * nest.innerPerGroup), nest.outerPerGroup,
+          nest.outerGroups);
+      // A reduction that is one of many is long already; to cut its columns would only make its
+      // rows short. Several inner loops that did not join are not cut either.
+      bool oneInner = llvm::count_if(nest.loops, [](const Loop &loop) {
+                        return loop.role == LoopRole::Inner;
+                      }) == 1;
       if ((outer >= 16 || !oneInner) && nest.innerGroups > 1)
         cut(inner, inner, nest.innerPerGroup, nest.innerGroups);
     }
@@ -720,7 +751,8 @@ void tile(LoopNest &nest) {
     cut(outer, 1, nest.outerPerGroup, nest.outerGroups);
     break;
   case NestKind::Scatter:
-    cut(outer, std::max<int64_t>(groupElements / inner, llvm::divideCeil(outer, 64)), nest.outerPerGroup, nest.outerGroups);
+    cut(outer, std::max<int64_t>(groupElements / inner, llvm::divideCeil(outer, 64)),
+        nest.outerPerGroup, nest.outerGroups);
     break;
   }
   nest.groups = nest.outerGroups * nest.innerGroups;
@@ -746,7 +778,8 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
       emitError(location) << "a kernel cannot be made: " << why;
     return failure();
   };
-  auto addNest = [&](NestKind kind, ArrayRef<Loop> loops, Location location, unsigned output) -> LoopNest & {
+  auto addNest = [&](NestKind kind, ArrayRef<Loop> loops, Location location,
+                     unsigned output) -> LoopNest & {
     LoopNest &nest = form.nests.emplace_back();
     nest.kind = kind;
     nest.loops.assign(loops.begin(), loops.end());
@@ -776,7 +809,8 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
       for (int64_t size : sum.getSizes())
         longest = std::max(longest, size);
       LoopNest &nest = addNest(NestKind::SegmentSum,
-                               {{shapeOf(value)[0], LoopRole::Outer}, {longest, LoopRole::Reduced}}, value.getLoc(), output);
+                               {{shapeOf(value)[0], LoopRole::Outer}, {longest, LoopRole::Reduced}},
+                               value.getLoc(), output);
       nest.special = sum;
       for (auto [i, offset] : llvm::enumerate(sum.getOffsets()))
         nest.pieces.push_back({offset, offset + sum.getSizes()[i], int64_t(i)});
@@ -797,8 +831,10 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
       }
     }
     if (!joined)
-      addNest(NestKind::Reduce, {{s.outer, LoopRole::Outer}, {s.reduced, LoopRole::Reduced}, {s.inner, LoopRole::Inner}},
-              value.getLoc(), output);
+      addNest(
+          NestKind::Reduce,
+          {{s.outer, LoopRole::Outer}, {s.reduced, LoopRole::Reduced}, {s.inner, LoopRole::Inner}},
+          value.getLoc(), output);
   }
   for (auto [output, value] : later) {
     Cone cone = coneOf(value);
@@ -808,7 +844,8 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
     for (auto [nest, outputs] : llvm::zip_equal(form.nests, outputsOf)) {
       bool fits = false;
       if (nest.kind == NestKind::Reduce && !cone.segments)
-        fits = elements == nest.extent(LoopRole::Outer) * nest.extent(LoopRole::Reduced) * nest.extent(LoopRole::Inner);
+        fits = elements == nest.extent(LoopRole::Outer) * nest.extent(LoopRole::Reduced) *
+                               nest.extent(LoopRole::Inner);
       else if (nest.kind == NestKind::Map && !cone.segments)
         fits = elements == nest.extent(LoopRole::Outer);
       else if (nest.kind == NestKind::Segment)
@@ -821,7 +858,8 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
     }
     if (joined)
       continue;
-    LoopNest &nest = addNest(cone.segments ? NestKind::Segment : NestKind::Map, {{elements, LoopRole::Outer}}, value.getLoc(), output);
+    LoopNest &nest = addNest(cone.segments ? NestKind::Segment : NestKind::Map,
+                             {{elements, LoopRole::Outer}}, value.getLoc(), output);
     if (cone.segments)
       nest.pieces = piecesOf(cone.segments.getOffsets(), cone.segments.getSizes(), elements);
   }

@@ -1,8 +1,10 @@
-// What code generation starts from for every target: the body of a kernel as nests of loops over scalar expressions.
+// What code generation starts from for every target: the body of a kernel as nests of loops over
+// scalar expressions.
 //
-// Operations that only move data (broadcast, reshape, transpose, slice, pad, concat, gather) are gone: they have become affine
-// addresses, guards and choices. What is left is a graph of nodes, each a number at one point of the loops. A target chooses how the
-// loops run (threads, vectors, tiles), never what they compute. The form is a function of the body alone, so the grid is, too.
+// Operations that only move data (broadcast, reshape, transpose, slice, pad, concat, gather) are
+// gone: they have become affine addresses, guards and choices. What is left is a graph of nodes,
+// each a number at one point of the loops. A target chooses how the loops run (threads, vectors,
+// tiles), never what they compute. The form is a function of the body alone, so the grid is, too.
 #pragma once
 
 #include "dialects/nn/NnDialect.h"
@@ -16,11 +18,12 @@ struct Affine {
 };
 
 enum class NodeKind : uint8_t {
-  Load,          ///< element `access` (+ operand 0, where there is one) of block argument `number`; zero where `guard` is false
-  Table,         ///< the same of the constant `op`, which is no splat
-  Splat,         ///< the one value of the constant `op`
-  Index,         ///< `access` itself, i64
-  IndexAdd,      ///< operand 0 + operand 1, i64
+  Load,     ///< element `access` (+ operand 0, where there is one) of block argument `number`; zero
+            ///< where `guard` is false
+  Table,    ///< the same of the constant `op`, which is no splat
+  Splat,    ///< the one value of the constant `op`
+  Index,    ///< `access` itself, i64
+  IndexAdd, ///< operand 0 + operand 1, i64
   IndexScale,    ///< operand 0 * number
   IndexDiv,      ///< operand 0 / number, rounding down
   IndexMod,      ///< operand 0 modulo number, not negative
@@ -53,7 +56,8 @@ struct Node {
   static constexpr uint32_t afterReduction = 1u << 31;
 };
 
-/// What a loop is to the nest: independent, reduced over, or beside the reduced ones (the columns of a column reduction).
+/// What a loop is to the nest: independent, reduced over, or beside the reduced ones (the columns
+/// of a column reduction).
 enum class LoopRole : uint8_t { Outer, Reduced, Inner };
 
 struct Loop {
@@ -74,27 +78,29 @@ struct Piece {
 };
 
 enum class NestKind : uint8_t {
-  Map,        ///< every point of the loops is independent
-  Reduce,     ///< Outer x Reduced x Inner; stores after the reductions vary with Outer and Inner alone
-  Segment,    ///< one loop over a packed vector, piece by piece
+  Map,     ///< every point of the loops is independent
+  Reduce,  ///< Outer x Reduced x Inner; stores after the reductions vary with Outer and Inner alone
+  Segment, ///< one loop over a packed vector, piece by piece
   SegmentSum, ///< Outer: the segments; Reduced: the elements of each, `pieces` tells how many
-  Scatter,    ///< loops: rows of the table (Outer), indices in order (Reduced), elements of a row (Inner)
+  Scatter,    ///< loops: rows of the table (Outer), indices in order (Reduced), elements of a row
+              ///< (Inner)
 };
 
 struct LoopNest {
   NestKind kind = NestKind::Map;
-  llvm::SmallVector<Loop, 4> loops; ///< sizes above 1 only, neighbours joined where every address allows it
+  llvm::SmallVector<Loop, 4>
+      loops; ///< sizes above 1 only, neighbours joined where every address allows it
   std::vector<Node> nodes;
   std::vector<Store> stores;
   llvm::SmallVector<unsigned> reductions; ///< Reduction nodes
   unsigned sweeps = 0;                    ///< number of levels of reductions
   std::vector<Piece> pieces;
-  mlir::Operation *special = nullptr;     ///< the segment_sum, scatter_rows or enqueue
-  int scatterIndex = -1;                  ///< node: the row that index i names
-  int ringQueue = -1;                     ///< block argument: the queue whose other rows an enqueue keeps
+  mlir::Operation *special = nullptr; ///< the segment_sum, scatter_rows or enqueue
+  int scatterIndex = -1;              ///< node: the row that index i names
+  int ringQueue = -1; ///< block argument: the queue whose other rows an enqueue keeps
   mlir::LocationAttr location;
 
-  int64_t groups = 1;     ///< workgroups of this nest; they are `outerGroups` x `innerGroups`
+  int64_t groups = 1; ///< workgroups of this nest; they are `outerGroups` x `innerGroups`
   int64_t outerPerGroup = 1, outerGroups = 1;
   int64_t innerPerGroup = 1, innerGroups = 1;
 
@@ -108,8 +114,9 @@ struct KernelForm {
   int64_t grid = 0;
 };
 
-/// The form of a body whose terminator is nn.yield. Diagnoses an operation that no nest can hold (a reduction over other loops than the
-/// rest, a reduction that is read at another place than its own) where `diagnose`. Not for the augment kind.
+/// The form of a body whose terminator is nn.yield. Diagnoses an operation that no nest can hold (a
+/// reduction over other loops than the rest, a reduction that is read at another place than its
+/// own) where `diagnose`. Not for the augment kind.
 mlir::FailureOr<KernelForm> buildKernelForm(mlir::Block &body, bool diagnose = true);
 
 /// The workgroups of a kernel and the scratch memory that each thread of it needs.
@@ -119,11 +126,13 @@ struct KernelGrid {
 };
 mlir::FailureOr<KernelGrid> gridOf(nn::KernelKind kind, mlir::Block &body);
 
-/// The scratch memory of one thread of an augment kernel, in bytes: two views as planes of floats, nine rows for the resize, a padded row and
-/// the weights of a blur. No view's memory grows with its image.
+/// The scratch memory of one thread of an augment kernel, in bytes: two views as planes of floats,
+/// nine rows for the resize, a padded row and the weights of a blur. No view's memory grows with
+/// its image.
 int64_t augmentScratchBytes(nn::AugmentOp augment);
 
-/// Whether the body reads the run's scalars (the step, the seed): the launch has the run buffer as its last input then.
+/// Whether the body reads the run's scalars (the step, the seed): the launch has the run buffer as
+/// its last input then.
 bool usesRun(mlir::Block &body);
 
 } // namespace doppel::plan

@@ -30,6 +30,5 @@ void PlanDialect::initialize() {
       >();
 }
 
-
 #define GET_OP_CLASSES
 #include "dialects/plan/PlanOps.cpp.inc"

@@ -16,7 +16,8 @@
 
 namespace doppel::plan {
 
-/// Arenas, states and all buffers that a kernel, a library or another rank sees begin at multiples of this many bytes.
+/// Arenas, states and all buffers that a kernel, a library or another rank sees begin at multiples
+/// of this many bytes.
 inline constexpr int64_t alignment = 64;
 
 /// `bytes` rounded up to the alignment.
@@ -25,7 +26,8 @@ inline int64_t alignUp(int64_t bytes) { return (bytes + alignment - 1) / alignme
 /// Bytes of one element of a tensor in memory: i1 and i8 take one byte.
 int64_t elementBytes(mlir::Type elementType);
 
-/// Bytes of a tensor, of !nn.images or of !plan.run in memory; of a buffer type, those of its value. -1 for other types.
+/// Bytes of a tensor, of !nn.images or of !plan.run in memory; of a buffer type, those of its
+/// value. -1 for other types.
 int64_t bytesOf(mlir::Type type);
 
 /// The names of the arenas.

@@ -1,4 +1,5 @@
-// Verifiers of the plan dialect: sizes, places and the operands that kernels, library calls and collectives take.
+// Verifiers of the plan dialect: sizes, places and the operands that kernels, library calls and
+// collectives take.
 #include "dialects/plan/PlanDialect.h"
 
 #include "mlir/IR/SymbolTable.h"
@@ -20,7 +21,7 @@ int64_t plan::bytesOf(Type type) {
     return tensor.hasStaticShape() ? tensor.getNumElements() * elementBytes(tensor.getElementType())
                                    : -1;
   if (auto images = dyn_cast<nn::ImagesType>(type))
-    return images.getBatch() * 24; // abi::ImageRef
+    return images.getBatch() * 24;     // abi::ImageRef
   return isa<RunType>(type) ? 40 : -1; // abi::RunScalars
 }
 
@@ -64,8 +65,7 @@ LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &tables) {
   int64_t bytes = bytesOf(getType()), offset = getOffset(), size = arena.getBytes();
   if (offset > size || bytes > size - offset) {
     auto diagnostic = emitOpError() << "offset " << offset << " + " << bytes
-                                    << " bytes exceeds arena '" << getArena() << "' of "
-                                    << size;
+                                    << " bytes exceeds arena '" << getArena() << "' of " << size;
     diagnostic.attachNote(arena.getLoc()) << "the arena";
     return diagnostic;
   }
@@ -82,8 +82,8 @@ LogicalResult ViewOp::verify() {
   int64_t source = bytesOf(getSource().getType()), bytes = bytesOf(getType());
   int64_t offset = getOffset();
   if (offset < 0 || offset > source || bytes > source - offset)
-    return emitOpError() << "offset " << offset << " + " << bytes
-                         << " bytes exceeds the source's " << source;
+    return emitOpError() << "offset " << offset << " + " << bytes << " bytes exceeds the source's "
+                         << source;
   if (offset % elementOf(getType()))
     return emitOpError() << "offset " << offset << " is no multiple of the element's "
                          << elementOf(getType()) << " bytes";

@@ -30,6 +30,5 @@ void SslDialect::initialize() {
       >();
 }
 
-
 #define GET_OP_CLASSES
 #include "dialects/ssl/SslOps.cpp.inc"

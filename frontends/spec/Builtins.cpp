@@ -25,8 +25,9 @@ static const llvm::StringMap<const Builtin *> &table() {
 const Builtin *findBuiltin(llvm::StringRef name) { return table().lookup(name); }
 
 std::vector<llvm::StringRef> builtinNames() {
-  std::vector<llvm::StringRef> names = {"pi",     "batch", "random", "step",        "steps_per_epoch",
-                                        "epochs", "epoch", "samples", "total_steps"};
+  std::vector<llvm::StringRef> names = {"pi",    "batch",           "random",
+                                        "step",  "steps_per_epoch", "epochs",
+                                        "epoch", "samples",         "total_steps"};
   for (const auto &entry : table())
     if (!entry.getKey().contains('.'))
       names.push_back(entry.getKey());
@@ -34,7 +35,8 @@ std::vector<llvm::StringRef> builtinNames() {
   return names;
 }
 
-//===- Binding ---------------------------------------------------------------------------------------------------------------------------------===//
+//===- Binding
+//---------------------------------------------------------------------------------------------------------------------------------===//
 
 bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
   llvm::SmallVector<llvm::StringRef> names;
@@ -83,9 +85,9 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
       std::vector<llvm::StringRef> known;
       for (const Slot &s : slots)
         known.push_back(s.name);
-      Diagnostic &error =
-          e.report(Code::UnknownArgument, argument.name.range,
-                   "'" + llvm::Twine(builtin.name) + "' has no parameter '" + argument.name.text + "'");
+      Diagnostic &error = e.report(Code::UnknownArgument, argument.name.range,
+                                   "'" + llvm::Twine(builtin.name) + "' has no parameter '" +
+                                       argument.name.text + "'");
       if (auto nearest = nearestName(argument.name.text, known))
         error.help("did you mean '" + *nearest + "'?");
       else
@@ -124,15 +126,15 @@ SourceRange BuiltinCall::rangeOf(llvm::StringRef name) const {
   return at.isValid() ? at : range;
 }
 
-//===- Accessors -----------------------------------------------------------------------------------------------------------------------------===//
+//===- Accessors
+//-----------------------------------------------------------------------------------------------------------------------------===//
 
 Value BuiltinCall::wrongType(llvm::StringRef name, llvm::StringRef expected) {
   const Value &given = value(name);
   bool unknown = given.isTensor() && !expected.contains("tensor");
-  Diagnostic &error = e.report(unknown ? Code::NotKnownAtCompileTime : Code::WrongType,
-                               rangeOf(name),
-                               "'" + name + "' of '" + builtin.name + "' is " + typeName(given) +
-                                   ", not " + expected);
+  Diagnostic &error = e.report(
+      unknown ? Code::NotKnownAtCompileTime : Code::WrongType, rangeOf(name),
+      "'" + name + "' of '" + builtin.name + "' is " + typeName(given) + ", not " + expected);
   if (given.isImage())
     error.help("a picture becomes a tensor as a view: view x = augment.simclr(image, size: 32)");
   return Value::error();
@@ -254,8 +256,9 @@ std::optional<llvm::SmallVector<int64_t>> BuiltinCall::shape(llvm::StringRef nam
   if (!has(name)) {
     if (e.current->kind == ContextKind::Initial)
       return llvm::to_vector(e.current->declared.getShape());
-    Diagnostic &error = e.report(Code::NeedsShape, range,
-                                 "the shape of '" + llvm::Twine(builtin.name) + "' is not known here");
+    Diagnostic &error =
+        e.report(Code::NeedsShape, range,
+                 "the shape of '" + llvm::Twine(builtin.name) + "' is not known here");
     error.help("give one: " + name + ": [n, d]");
     return std::nullopt;
   }
@@ -264,8 +267,8 @@ std::optional<llvm::SmallVector<int64_t>> BuiltinCall::shape(llvm::StringRef nam
     return std::nullopt;
   for (int64_t size : *sizes)
     if (size < 1) {
-      fail(Code::BadSize, rangeOf(name), "the shape is " + shapeText(*sizes) +
-                                             ", but sizes must be at least 1");
+      fail(Code::BadSize, rangeOf(name),
+           "the shape is " + shapeText(*sizes) + ", but sizes must be at least 1");
       return std::nullopt;
     }
   return sizes;
@@ -284,9 +287,9 @@ std::optional<int64_t> BuiltinCall::axis(int64_t axis, int64_t rank, SourceRange
 std::optional<ImageValue> BuiltinCall::image(llvm::StringRef name) {
   if (value(name).isImage())
     return value(name).asImage();
-  Diagnostic &error =
-      e.report(Code::WrongType, rangeOf(name),
-               "'" + name + "' of '" + builtin.name + "' is " + typeName(value(name)) + ", not an image");
+  Diagnostic &error = e.report(Code::WrongType, rangeOf(name),
+                               "'" + name + "' of '" + builtin.name + "' is " +
+                                   typeName(value(name)) + ", not an image");
   if (value(name).isTensor())
     error.help("augmentation works on the picture, before it is a tensor: view x = ... image ...");
   return std::nullopt;

@@ -5,7 +5,8 @@
 
 namespace doppel::spec {
 
-/// A built-in function. `signature` lists its parameters: "x, axis?, keep?"; a `?` marks an optional one, "xs..." takes all positional arguments.
+/// A built-in function. `signature` lists its parameters: "x, axis?, keep?"; a `?` marks an
+/// optional one, "xs..." takes all positional arguments.
 struct Builtin {
   const char *name;
   const char *signature;
@@ -21,13 +22,15 @@ llvm::ArrayRef<Builtin> augmentBuiltins();
 /// Every name that the compiler provides, for the nearest one in a message.
 std::vector<llvm::StringRef> builtinNames();
 
-/// The arguments of one call, by the names of the parameters. Each accessor reports a value of another type and then gives nothing.
+/// The arguments of one call, by the names of the parameters. Each accessor reports a value of
+/// another type and then gives nothing.
 class BuiltinCall {
 public:
   BuiltinCall(Elaborator &elaborator, const Builtin &builtin, SourceRange range)
       : e(elaborator), builtin(builtin), range(range) {}
 
-  /// Distributes the arguments of a call over the parameters. False after an error, also that of an argument's evaluation.
+  /// Distributes the arguments of a call over the parameters. False after an error, also that of an
+  /// argument's evaluation.
   bool bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments);
 
   const Value &value(llvm::StringRef name) const { return find(name).value; }

@@ -1,4 +1,5 @@
-// Augmentation: each built-in adds a stage to the picture's pipeline. The arguments' names and types are those of nn's stages (dialects/nn/README.md).
+// Augmentation: each built-in adds a stage to the picture's pipeline. The arguments' names and
+// types are those of nn's stages (dialects/nn/README.md).
 #include "frontends/spec/Builtins.h"
 
 #include <cmath>
@@ -28,8 +29,8 @@ public:
 
   /// The image with this stage after its others.
   Value appendTo(ImageValue image, nn::Transform transform) {
-    image.stages.push_back(nn::StageAttr::get(builder.getContext(), transform,
-                                              builder.getDictionaryAttr(arguments)));
+    image.stages.push_back(
+        nn::StageAttr::get(builder.getContext(), transform, builder.getDictionaryAttr(arguments)));
     return Value::image(std::move(image));
   }
 
@@ -49,9 +50,10 @@ std::optional<ImageValue> uncropped(BuiltinCall &call) {
   auto image = call.image("image");
   if (!image || image->size == 0)
     return image;
-  call.e.report(Code::BadPipeline, call.range,
-                "'" + llvm::Twine(call.builtin.name) + "' follows another crop to " +
-                    llvm::Twine(image->size) + " pixels")
+  call.e
+      .report(Code::BadPipeline, call.range,
+              "'" + llvm::Twine(call.builtin.name) + "' follows another crop to " +
+                  llvm::Twine(image->size) + " pixels")
       .help("a view is cropped once, at its beginning");
   return std::nullopt;
 }
@@ -61,8 +63,9 @@ std::optional<ImageValue> cropped(BuiltinCall &call) {
   auto image = call.image("image");
   if (!image || image->size > 0)
     return image;
-  call.e.report(Code::BadPipeline, call.range,
-                "'" + llvm::Twine(call.builtin.name) + "' comes before the crop")
+  call.e
+      .report(Code::BadPipeline, call.range,
+              "'" + llvm::Twine(call.builtin.name) + "' comes before the crop")
       .help("begin with random_resized_crop or center_crop, which fix the size");
   return std::nullopt;
 }
@@ -180,9 +183,10 @@ Value runGaussianBlur(BuiltinCall &call) {
     return call.fail(Code::BadValue, call.rangeOf("kernel"),
                      "'kernel' of 'gaussian_blur' is " + llvm::Twine(taps) + ", but must be odd");
   if (taps / 2 >= image->size) {
-    call.e.report(Code::BadValue, call.range,
-                  "a blur of " + llvm::Twine(taps) + " taps is too wide for a view of " +
-                      llvm::Twine(image->size) + " pixels")
+    call.e
+        .report(Code::BadValue, call.range,
+                "a blur of " + llvm::Twine(taps) + " taps is too wide for a view of " +
+                    llvm::Twine(image->size) + " pixels")
         .help("give a kernel of at most " + llvm::Twine(2 * image->size - 1) +
               " taps, or a probability of 0");
     return Value::error();
@@ -233,8 +237,10 @@ Value runStandardize(BuiltinCall &call) {
       return call.fail(Code::BadValue, call.rangeOf("std"),
                        "a standard deviation is " + numberText(deviation) +
                            ", but must be greater than 0");
-  return Stage(call).numbers("mean", *mean).numbers("std", *std).appendTo(
-      std::move(*image), nn::Transform::Normalize);
+  return Stage(call)
+      .numbers("mean", *mean)
+      .numbers("std", *std)
+      .appendTo(std::move(*image), nn::Transform::Normalize);
 }
 
 } // namespace

@@ -1,4 +1,5 @@
-// Built-ins that work element by element, on numbers and on tensors, and those that exist at compile time only.
+// Built-ins that work element by element, on numbers and on tensors, and those that exist at
+// compile time only.
 #include "frontends/spec/Builtins.h"
 
 #include <cmath>
@@ -136,11 +137,11 @@ Value runWhere(BuiltinCall &call) {
   mlir::Value condition = e.broadcastTo(call.rangeOf("c"), c.asTensor(), shape);
   mlir::Value yes = e.materialize(call.rangeOf("a"), a, shape, element);
   mlir::Value no = e.materialize(call.rangeOf("b"), b, shape, element);
-  return Value::tensor(
-      e.make<nn::SelectOp>(call.range, yes.getType(), condition, yes, no));
+  return Value::tensor(e.make<nn::SelectOp>(call.range, yes.getType(), condition, yes, no));
 }
 
-//===- At compile time only -----------------------------------------------------------------------------------------------------------------------===//
+//===- At compile time only
+//-----------------------------------------------------------------------------------------------------------------------===//
 
 Value runLen(BuiltinCall &call) {
   const Value &list = call.value("list");

@@ -1,4 +1,5 @@
-// Built-ins on whole tensors: reductions, shapes, convolutions, tables, constants and random numbers.
+// Built-ins on whole tensors: reductions, shapes, convolutions, tables, constants and random
+// numbers.
 #include "frontends/spec/Builtins.h"
 
 #include <array>
@@ -10,7 +11,8 @@ using namespace mlir;
 
 namespace {
 
-//===- Reductions ------------------------------------------------------------------------------------------------------------------------------===//
+//===- Reductions
+//------------------------------------------------------------------------------------------------------------------------------===//
 
 enum class Reduction { Sum, Mean, Max, Min };
 
@@ -30,7 +32,8 @@ std::optional<llvm::SmallVector<int64_t>> reducedAxes(BuiltinCall &call, int64_t
     if (!normal)
       return std::nullopt;
     if (llvm::is_contained(axes, *normal)) {
-      call.fail(Code::BadAxis, call.rangeOf("axis"), "axis " + llvm::Twine(axis) + " is given twice");
+      call.fail(Code::BadAxis, call.rangeOf("axis"),
+                "axis " + llvm::Twine(axis) + " is given twice");
       return std::nullopt;
     }
     axes.push_back(*normal);
@@ -134,7 +137,8 @@ Value runVariance(BuiltinCall &call) {
   return reduceTensor(call, Reduction::Mean, square, *axes, *keep);
 }
 
-//===- Shapes ----------------------------------------------------------------------------------------------------------------------------------===//
+//===- Shapes
+//----------------------------------------------------------------------------------------------------------------------------------===//
 
 Value join(BuiltinCall &call, bool stacks) {
   Elaborator &e = call.e;
@@ -263,8 +267,7 @@ Value runBroadcast(BuiltinCall &call) {
   if (!shape)
     return Value::error();
   if (x.isNumber())
-    return Value::tensor(
-        call.e.materialize(call.range, x, *shape, call.e.builder.getF32Type()));
+    return Value::tensor(call.e.materialize(call.range, x, *shape, call.e.builder.getF32Type()));
   if (!x.isTensor())
     return call.wrongType("x", "a number or a tensor");
   auto common = call.e.broadcastShapes(x.shape(), *shape, call.label("x"), "the shape", call.range);
@@ -277,7 +280,8 @@ Value runBroadcast(BuiltinCall &call) {
   return Value::tensor(call.e.broadcastTo(call.range, x.asTensor(), *shape));
 }
 
-//===- Windows -----------------------------------------------------------------------------------------------------------------------------------===//
+//===- Windows
+//-----------------------------------------------------------------------------------------------------------------------------------===//
 
 /// One int for both axes, or [y, x].
 std::optional<std::array<int64_t, 2>> pair(BuiltinCall &call, llvm::StringRef name,
@@ -419,11 +423,11 @@ Value runAvgPool(BuiltinCall &call) {
   auto type = e.f32({x[0], window->height, window->width, x[3]});
   mlir::Value input = e.convert(call.range, call.value("x").asTensor(), e.builder.getF32Type());
   return Value::tensor(e.make<nn::AvgPool2DOp>(call.range, type, input, both(e, window->kernel),
-                                               both(e, window->stride),
-                                               sides(e, window->padding)));
+                                               both(e, window->stride), sides(e, window->padding)));
 }
 
-//===- Tables, indices, constants ---------------------------------------------------------------------------------------------------------------------===//
+//===- Tables, indices, constants
+//---------------------------------------------------------------------------------------------------------------------===//
 
 Value runGather(BuiltinCall &call) {
   auto table = call.tensor("table"), index = call.tensor("index");
@@ -465,13 +469,12 @@ Value runOneHot(BuiltinCall &call) {
   Elaborator &e = call.e;
   int64_t rows = indexType.getDimSize(0);
   auto wide = e.tensorType({rows, *n}, element);
-  mlir::Value given = e.make<nn::BroadcastOp>(call.range, wide, *index,
-                                              e.builder.getDenseI64ArrayAttr({0}));
-  mlir::Value column =
-      e.make<nn::IotaOp>(call.range, wide, e.builder.getI64IntegerAttr(1));
-  mlir::Value hit = e.make<nn::CompareOp>(call.range,
-                                          e.tensorType({rows, *n}, e.builder.getI1Type()),
-                                          nn::ComparePredicate::EQ, given, column);
+  mlir::Value given =
+      e.make<nn::BroadcastOp>(call.range, wide, *index, e.builder.getDenseI64ArrayAttr({0}));
+  mlir::Value column = e.make<nn::IotaOp>(call.range, wide, e.builder.getI64IntegerAttr(1));
+  mlir::Value hit =
+      e.make<nn::CompareOp>(call.range, e.tensorType({rows, *n}, e.builder.getI1Type()),
+                            nn::ComparePredicate::EQ, given, column);
   return Value::tensor(e.convert(call.range, hit, e.builder.getF32Type()));
 }
 
@@ -487,7 +490,8 @@ Value runFull(BuiltinCall &call) {
   return value ? filled(call, *value) : Value::error();
 }
 
-//===- Random numbers -----------------------------------------------------------------------------------------------------------------------------===//
+//===- Random numbers
+//-----------------------------------------------------------------------------------------------------------------------------===//
 
 mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRef<int64_t> shape) {
   Elaborator &e = call.e;
@@ -535,8 +539,8 @@ Value runPermutation(BuiltinCall &call) {
   Elaborator &e = call.e;
   auto type = e.tensorType({*n}, e.builder.getI32Type());
   int64_t stream = e.nextStream(call.range);
-  return Value::tensor(e.make<nn::RandomPermutationOp>(call.range, type,
-                                                       e.builder.getI64IntegerAttr(stream)));
+  return Value::tensor(
+      e.make<nn::RandomPermutationOp>(call.range, type, e.builder.getI64IntegerAttr(stream)));
 }
 
 } // namespace

@@ -11,8 +11,7 @@ namespace {
 
 Value stopGradient(BuiltinCall &call, const Value &x) {
   if (x.isTensor())
-    return Value::tensor(
-        call.e.make<nn::StopGradientOp>(call.range, x.tensorType(), x.asTensor()));
+    return Value::tensor(call.e.make<nn::StopGradientOp>(call.range, x.tensorType(), x.asTensor()));
   if (x.isNumber())
     return x;
   if (!x.isSequence())
@@ -41,8 +40,7 @@ Value runBatchNormTrain(BuiltinCall &call) {
     if (call.value(name).shape() != llvm::ArrayRef(channels))
       return call.fail(Code::ShapesDiffer, call.range,
                        call.label("x") + " is " + shapeText(shape) + ", " + call.label(name) +
-                           " is " + shapeText(call.value(name).shape()) +
-                           ": the channels differ");
+                           " is " + shapeText(call.value(name).shape()) + ": the channels differ");
   if (shape[0] % *groups != 0) {
     e.report(Code::BadValue, call.range,
              "the batch has " + llvm::Twine(shape[0]) + " rows, which " + llvm::Twine(*groups) +
@@ -53,10 +51,9 @@ Value runBatchNormTrain(BuiltinCall &call) {
   Type f32 = e.builder.getF32Type();
   auto statistics = e.f32({*groups, channels});
   auto norm = e.make<nn::BatchNormOp>(
-      call.range, TypeRange{e.f32(shape), statistics, statistics},
-      e.convert(call.range, *x, f32), e.convert(call.range, *weight, f32),
-      e.convert(call.range, *bias, f32), e.builder.getF64FloatAttr(*eps),
-      e.builder.getI64IntegerAttr(*groups));
+      call.range, TypeRange{e.f32(shape), statistics, statistics}, e.convert(call.range, *x, f32),
+      e.convert(call.range, *weight, f32), e.convert(call.range, *bias, f32),
+      e.builder.getF64FloatAttr(*eps), e.builder.getI64IntegerAttr(*groups));
   // The groups' statistics as one, without gradient.
   auto merged = [&](mlir::Value value) {
     if (*groups == 1) {
@@ -136,7 +133,8 @@ Value runSampleIndex(BuiltinCall &call) {
   return Value::tensor(e.make<nn::SampleIndexOp>(call.range, type, e.current->images));
 }
 
-//===- Optimizers --------------------------------------------------------------------------------------------------------------------------------===//
+//===- Optimizers
+//--------------------------------------------------------------------------------------------------------------------------------===//
 
 /// A rate: a number from 0, or a scalar of the run.
 std::optional<Value> rate(BuiltinCall &call, llvm::StringRef name, double fallback) {
@@ -152,7 +150,8 @@ std::optional<Value> rate(BuiltinCall &call, llvm::StringRef name, double fallba
               "'" + name + "' of '" + call.builtin.name + "' is " + valueText(given) +
                   ", but must be at least 0");
   else if (given.isTensor())
-    call.e.scalar(given, call.rangeOf(name), ("'" + name + "' of '" + call.builtin.name + "'").str());
+    call.e.scalar(given, call.rangeOf(name),
+                  ("'" + name + "' of '" + call.builtin.name + "'").str());
   else
     call.wrongType(name, "a number or a scalar tensor");
   return std::nullopt;
@@ -180,7 +179,8 @@ private:
   llvm::SmallVector<NamedAttribute> entries;
 };
 
-std::optional<std::string> which(BuiltinCall &call, llvm::StringRef name, llvm::StringRef fallback) {
+std::optional<std::string> which(BuiltinCall &call, llvm::StringRef name,
+                                 llvm::StringRef fallback) {
   return call.text(name, fallback, {"all", "matrices"});
 }
 
@@ -215,20 +215,19 @@ Value runLars(BuiltinCall &call) {
   auto decayed = which(call, "decay", "matrices"), adapted = which(call, "adapt", "matrices");
   if (!lr || !decay || !momentum || !trust || !nesterov || !dialect || !decayed || !adapted)
     return Value::error();
-  return Value::optimizer(
-      {.rule = static_cast<uint32_t>(nn::OptimizerRule::Lars),
-       .learningRate = *lr,
-       .weightDecay = *decay,
-       .options = Options(call.e.builder)
-                      .number("momentum", *momentum)
-                      .number("trust", *trust)
-                      .number("epsilon", *dialect == "larc" ? 1e-8 : 0.0)
-                      .flag("nesterov", *nesterov)
-                      .text("form", *dialect == "simclr" ? "tf" : *dialect)
-                      .get(),
-       .decayMatricesOnly = *decayed == "matrices",
-       .adapts = true,
-       .adaptMatricesOnly = *adapted == "matrices"});
+  return Value::optimizer({.rule = static_cast<uint32_t>(nn::OptimizerRule::Lars),
+                           .learningRate = *lr,
+                           .weightDecay = *decay,
+                           .options = Options(call.e.builder)
+                                          .number("momentum", *momentum)
+                                          .number("trust", *trust)
+                                          .number("epsilon", *dialect == "larc" ? 1e-8 : 0.0)
+                                          .flag("nesterov", *nesterov)
+                                          .text("form", *dialect == "simclr" ? "tf" : *dialect)
+                                          .get(),
+                           .decayMatricesOnly = *decayed == "matrices",
+                           .adapts = true,
+                           .adaptMatricesOnly = *adapted == "matrices"});
 }
 
 Value runAdamw(BuiltinCall &call) {
@@ -267,7 +266,8 @@ llvm::ArrayRef<Builtin> trainingBuiltins() {
       {"all_ranks", "x", runAllRanks},
       {"sample_index", "image", runSampleIndex},
       {"sgd", "lr, momentum?, weight_decay?, dampening?, nesterov?, decay?", runSgd},
-      {"lars", "lr, momentum?, weight_decay?, trust?, dialect?, nesterov?, decay?, adapt?", runLars},
+      {"lars", "lr, momentum?, weight_decay?, trust?, dialect?, nesterov?, decay?, adapt?",
+       runLars},
       {"adamw", "lr, beta1?, beta2?, eps?, weight_decay?, decay?", runAdamw},
   };
   return builtins;

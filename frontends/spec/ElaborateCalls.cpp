@@ -6,10 +6,12 @@ namespace doppel::spec {
 
 constexpr unsigned maxCallDepth = 200;
 
-//===- Messages -----------------------------------------------------------------------------------------------------------------------------===//
+//===- Messages
+//-----------------------------------------------------------------------------------------------------------------------------===//
 
 Diagnostic &Elaborator::report(Code code, SourceRange range, const llvm::Twine &message) {
-  // The user cannot edit the library: the message stands at their call, and the place in the library is a note.
+  // The user cannot edit the library: the message stands at their call, and the place in the
+  // library is a note.
   const Frame *at = frame;
   SourceRange shown = range;
   bool inLibrary = range.isValid() && frame && frame->unit && frame->unit->isLibrary &&
@@ -41,7 +43,8 @@ std::string Elaborator::label(SourceRange range, llvm::StringRef otherwise) cons
   return text.str();
 }
 
-//===- Arguments ----------------------------------------------------------------------------------------------------------------------------===//
+//===- Arguments
+//----------------------------------------------------------------------------------------------------------------------------===//
 
 bool Elaborator::evalArguments(llvm::ArrayRef<Argument> written,
                                llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
@@ -96,9 +99,9 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
   if (callee.isList()) {
     // The elements of a list of nets one after another.
     if (callee.elements().empty())
-      return arguments.size() == 1 ? arguments[0].value
-                                   : fail(Code::WrongArgumentCount, range,
-                                          "a list of nets is applied to one value");
+      return arguments.size() == 1
+                 ? arguments[0].value
+                 : fail(Code::WrongArgumentCount, range, "a list of nets is applied to one value");
     Value value;
     for (const Value &element : callee.elements()) {
       if (!element.isCallable() && !element.isNet() && !element.isList())
@@ -120,7 +123,8 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
 
 bool Elaborator::enterCall(Frame &next, SourceRange range) {
   if (frame->depth + 1 > maxCallDepth) {
-    // The call that began it is what the user can understand; what lies between is the same over and over.
+    // The call that began it is what the user can understand; what lies between is the same over
+    // and over.
     Frame *first = frame;
     while (first->caller && !first->caller->isMethod)
       first = const_cast<Frame *>(first->caller);
@@ -140,7 +144,8 @@ bool Elaborator::enterCall(Frame &next, SourceRange range) {
   return true;
 }
 
-/// Gives every parameter a value in the current scope: first those that were given, then defaults, then all are checked against their types, in order.
+/// Gives every parameter a value in the current scope: first those that were given, then defaults,
+/// then all are checked against their types, in order.
 bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::StringRef callee,
                                 SourceRange declared,
                                 llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
@@ -171,15 +176,16 @@ bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::Stri
       sound = false;
       break;
     }
-    auto found = llvm::find_if(parameters,
-                               [&](const Parameter &p) { return p.name.text == argument.name.text; });
+    auto found = llvm::find_if(
+        parameters, [&](const Parameter &p) { return p.name.text == argument.name.text; });
     if (found == parameters.end()) {
       std::vector<llvm::StringRef> names;
       for (const Parameter &p : parameters)
         names.push_back(p.name.text);
       atCaller([&] {
-        Diagnostic &error = report(Code::UnknownArgument, argument.name.range,
-                                   "'" + callee + "' has no parameter '" + argument.name.text + "'");
+        Diagnostic &error =
+            report(Code::UnknownArgument, argument.name.range,
+                   "'" + callee + "' has no parameter '" + argument.name.text + "'");
         error.note(declared, "declared here");
         if (auto nearest = nearestName(argument.name.text, names))
           error.help("did you mean '" + *nearest + "'?");
@@ -282,7 +288,8 @@ Value Elaborator::callBuiltin(const Builtin &builtin,
   return builtin.run(call);
 }
 
-//===- Statements -----------------------------------------------------------------------------------------------------------------------------===//
+//===- Statements
+//-----------------------------------------------------------------------------------------------------------------------------===//
 
 void Elaborator::bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable) {
   Binding binding{.name = name, .value = std::move(value), .range = range};
@@ -302,7 +309,8 @@ Elaborator::Flow Elaborator::runBody(llvm::ArrayRef<const Stmt *> body, Value &r
   return Flow::Next;
 }
 
-/// After a condition that could not be evaluated: names of both branches exist, but nothing is known of them.
+/// After a condition that could not be evaluated: names of both branches exist, but nothing is
+/// known of them.
 void Elaborator::poisonNames(llvm::ArrayRef<const Stmt *> body) {
   auto poison = [&](const Name &name) {
     if (!scope->findHere(name.text))
@@ -394,9 +402,8 @@ void Elaborator::runAssign(const AssignStmt *stmt) {
     binding->value = std::move(value);
     return;
   }
-  Diagnostic &error =
-      report(Code::NotAssignable, stmt->name.range,
-             "'" + stmt->name.text + "' is no variable of this function");
+  Diagnostic &error = report(Code::NotAssignable, stmt->name.range,
+                             "'" + stmt->name.text + "' is no variable of this function");
   error.help("introduce it: let " + stmt->name.text + " = ...");
   bind(stmt->name.text, Value::error(), stmt->name.range, /*isVariable=*/true);
 }

@@ -1,4 +1,5 @@
-// Expressions: names, members, indices, lists, comprehensions and compositions. Operators are in ElaborateOperators.cpp, calls in ElaborateCalls.cpp.
+// Expressions: names, members, indices, lists, comprehensions and compositions. Operators are in
+// ElaborateOperators.cpp, calls in ElaborateCalls.cpp.
 #include "frontends/spec/Builtins.h"
 #include "frontends/spec/Elaborator.h"
 
@@ -122,16 +123,16 @@ std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef wh
   return std::nullopt;
 }
 
-//===- Names --------------------------------------------------------------------------------------------------------------------===//
+//===- Names
+//--------------------------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
   if (binding.state)
     return Value::tensor(readState(*binding.state, binding.stateType, range));
   if (!binding.context || current->sees(binding.context) || !binding.value.holdsTensor())
     return binding.value;
-  llvm::StringRef where = current->kind == ContextKind::Rate ? "a rate"
-                          : current->kind == ContextKind::Initial
-                              ? "an initial value"
+  llvm::StringRef where = current->kind == ContextKind::Rate      ? "a rate"
+                          : current->kind == ContextKind::Initial ? "an initial value"
                           : current->kind == ContextKind::Represent
                               ? "'represent'"
                               : "an update before the forward";
@@ -143,15 +144,15 @@ Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
                "'" + used + "' comes from the batch, which does not exist in " + where);
     if (reevaluated)
       error.note(reevaluated->range, "declared here");
-    error.note(binding.range, reevaluated ? "with '" + binding.name + "' of the batch" : "declared here");
+    error.note(binding.range,
+               reevaluated ? "with '" + binding.name + "' of the batch" : "declared here");
     return Value::error();
   }
   // The name stands for what its expression means here.
   Scoped<Scope *> inMethod(scope, methodScope);
   Scoped<const Binding *> outermost(reevaluated, reevaluated ? reevaluated : &binding);
-  Scoped<SourceRange> at(reevaluatedAt, reevaluated == &binding && !reevaluatedAt.isValid()
-                                            ? range
-                                            : reevaluatedAt);
+  Scoped<SourceRange> at(
+      reevaluatedAt, reevaluated == &binding && !reevaluatedAt.isValid() ? range : reevaluatedAt);
   Value value = eval(binding.let->value);
   if (binding.let->pattern.isSingle() || value.isError())
     return value;
@@ -232,7 +233,8 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
   return Value::error();
 }
 
-//===- Members and indices ----------------------------------------------------------------------------------------------------------===//
+//===- Members and indices
+//----------------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::evalMember(const MemberExpr *expr) {
   Value base = eval(expr->base);
@@ -253,9 +255,8 @@ Value Elaborator::evalMember(const MemberExpr *expr) {
       known = {"normal", "uniform", "permutation"};
     }
     llvm::sort(known);
-    Diagnostic &error =
-        report(Code::UnknownMember, expr->member.range,
-               "the module '" + base.moduleName() + "' has no '" + member + "'");
+    Diagnostic &error = report(Code::UnknownMember, expr->member.range,
+                               "the module '" + base.moduleName() + "' has no '" + member + "'");
     if (auto nearest = nearestName(member, known))
       error.help("did you mean '" + *nearest + "'?");
     return Value::error();
@@ -353,8 +354,7 @@ Value Elaborator::evalIndex(const IndexExpr *expr) {
     return elements[*at];
   return fail(Code::IndexOutOfRange, index->range,
               "the index is " + llvm::Twine(value.asInt()) + ", " +
-                  label(expr->base->range, "the list") + " has " + llvm::Twine(size) +
-                  " elements");
+                  label(expr->base->range, "the list") + " has " + llvm::Twine(size) + " elements");
 }
 
 Value Elaborator::indexTensor(const Value &base, const IndexExpr *expr) {
@@ -426,7 +426,8 @@ Value Elaborator::indexTensor(const Value &base, const IndexExpr *expr) {
   return Value::tensor(reshape(expr->range, part, kept));
 }
 
-//===- Lists, comprehensions, ranges ---------------------------------------------------------------------------------------------------===//
+//===- Lists, comprehensions, ranges
+//---------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTuple) {
   std::vector<Value> values;
@@ -542,7 +543,8 @@ void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
   }
 }
 
-//===- Compositions ------------------------------------------------------------------------------------------------------------------===//
+//===- Compositions
+//------------------------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::evalCompose(const ComposeExpr *expr) {
   auto node = std::make_shared<NetNode>();

@@ -1,4 +1,5 @@
-// The items of a method, in the order of the text: what they declare becomes states and networks, what they compute the body of ssl.step.
+// The items of a method, in the order of the text: what they declare becomes states and networks,
+// what they compute the body of ssl.step.
 #include "frontends/spec/Elaborator.h"
 
 #include "frontends/spec/Builtins.h"
@@ -10,10 +11,11 @@ using namespace mlir;
 
 Elaborator::Elaborator(MLIRContext &context, const SourceManager &sources, Diagnostics &diagnostics,
                        Units &units)
-    : builder(&context), diagnostics(diagnostics), sources(sources), context(context), units(units) {
-}
+    : builder(&context), diagnostics(diagnostics), sources(sources), context(context),
+      units(units) {}
 
-//===- The method as a whole -------------------------------------------------------------------------------------------------------------------===//
+//===- The method as a whole
+//-------------------------------------------------------------------------------------------------------------------===//
 
 const MethodDecl *Elaborator::findMethod(const Unit &unit) {
   const MethodDecl *found = nullptr;
@@ -217,7 +219,8 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
   }
 }
 
-//===- Views, nets, states ---------------------------------------------------------------------------------------------------------------------===//
+//===- Views, nets, states
+//---------------------------------------------------------------------------------------------------------------------===//
 
 void Elaborator::runView(const ViewStmt *stmt) {
   auto makeView = [&](const std::string &name, SourceRange range) -> Value {
@@ -249,8 +252,7 @@ void Elaborator::runView(const ViewStmt *stmt) {
     } else if (std::optional<int64_t> count = evalSize(view.count, "the number of views")) {
       std::vector<Value> all;
       for (int64_t i = 0; i < *count && !stopped(); ++i)
-        all.push_back(
-            makeView((view.name.text + "." + llvm::Twine(i)).str(), view.name.range));
+        all.push_back(makeView((view.name.text + "." + llvm::Twine(i)).str(), view.name.range));
       value = Value::list(std::move(all));
     } else {
       value = Value::error();
@@ -377,20 +379,21 @@ void Elaborator::addState(const std::string &name, nn::StateKind kind, RankedTen
   symbols.insert(name);
   auto [key, isNew] = stateNames.try_emplace(name, name);
   states[key->getKey()] = {.kind = kind, .type = type, .range = range};
-  Context inside{.kind = ContextKind::Initial,
-                 .block = &state.getInit().emplaceBlock(),
-                 .declared = type};
+  Context inside{
+      .kind = ContextKind::Initial, .block = &state.getInit().emplaceBlock(), .declared = type};
   Scoped<Context *> inContext(current, &inside);
   Value value = initial();
   if (value.isError())
     return;
   if (value.isTensor() && !value.shape().empty() && value.shape() != type.getShape()) {
     report(Code::ShapesDiffer, range,
-           "'" + llvm::StringRef(name).rsplit('.').second + (llvm::StringRef(name).contains('.') ? "" : name) +
-               "' is " + typeName(type) + ", its initial value is " + typeName(value));
+           "'" + llvm::StringRef(name).rsplit('.').second +
+               (llvm::StringRef(name).contains('.') ? "" : name) + "' is " + typeName(type) +
+               ", its initial value is " + typeName(value));
     return;
   }
-  if (!value.isTensor() && !value.isNumber() && !(value.isBool() && type.getElementType().isInteger(1))) {
+  if (!value.isTensor() && !value.isNumber() &&
+      !(value.isBool() && type.getElementType().isInteger(1))) {
     report(Code::WrongType, range,
            "the initial value is " + typeName(value) + ", not " + typeName(type));
     return;
@@ -413,7 +416,8 @@ void Elaborator::runState(const TensorDeclStmt *stmt) {
   scope->bindings.push_back(std::move(binding));
 }
 
-//===- Loss, metrics, updates -------------------------------------------------------------------------------------------------------------------===//
+//===- Loss, metrics, updates
+//-------------------------------------------------------------------------------------------------------------------===//
 
 void Elaborator::runLoss(const LossStmt *stmt) {
   hasLoss = true;
@@ -435,9 +439,12 @@ void Elaborator::runMetric(const MetricStmt *stmt) {
 
 static ssl::When whenOf(Moment moment) {
   switch (moment) {
-  case Moment::BeforeForward: return ssl::When::BeforeForward;
-  case Moment::AfterStep: return ssl::When::AfterStep;
-  default: return ssl::When::AfterLoss;
+  case Moment::BeforeForward:
+    return ssl::When::BeforeForward;
+  case Moment::AfterStep:
+    return ssl::When::AfterStep;
+  default:
+    return ssl::When::AfterLoss;
   }
 }
 
@@ -462,8 +469,8 @@ void Elaborator::runUpdate(const UpdateStmt *stmt) {
   for (auto &[state, info] : states)
     if (!state.contains('.'))
       known.push_back(state);
-  Diagnostic &error = report(Code::UnknownName, stmt->name.range,
-                             "there is no state or EMA net '" + name + "'");
+  Diagnostic &error =
+      report(Code::UnknownName, stmt->name.range, "there is no state or EMA net '" + name + "'");
   if (auto later = methodNames.find(name); later != methodNames.end())
     error.note(later->second, "it is declared here, further down");
   else if (auto nearest = nearestName(name, known))
@@ -476,7 +483,8 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
     return report(code, stmt->name.range, why).note(net.range, "declared here");
   };
   if (net.emaOf.empty()) {
-    refuse(Code::BadUpdateTarget, "'" + name + "' is no EMA net: its parameters are changed by 'optimize'");
+    refuse(Code::BadUpdateTarget,
+           "'" + name + "' is no EMA net: its parameters are changed by 'optimize'");
     return;
   }
   if (stmt->value) {
@@ -492,7 +500,8 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
   net.updated = stmt->name.range;
   if (stmt->moment == Moment::AfterLoss) {
     report(Code::BadUpdateTarget, stmt->momentRange,
-           "an EMA net moves 'before forward' or 'after step'; after the loss its source has not changed yet");
+           "an EMA net moves 'before forward' or 'after step'; after the loss its source has not "
+           "changed yet");
     return;
   }
   auto ema = make<ssl::EmaOp>(stmt->range, name, net.emaOf, whenOf(stmt->moment));
@@ -506,7 +515,8 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
 void Elaborator::runStateUpdate(const UpdateStmt *stmt, StateInfo &state) {
   llvm::StringRef name = stmt->name.text;
   if (!stmt->value) {
-    report(Code::BadUpdateTarget, stmt->name.range, "the update of the state '" + name + "' has no value")
+    report(Code::BadUpdateTarget, stmt->name.range,
+           "the update of the state '" + name + "' has no value")
         .note(state.range, "declared here")
         .help("write: update " + name + " = ... " + spelling(stmt->moment));
     return;
@@ -539,15 +549,15 @@ void Elaborator::runStateUpdate(const UpdateStmt *stmt, StateInfo &state) {
         .note(state.range, "declared here");
     return;
   }
-  mlir::Value tensor =
-      materialize(at, value, state.type.getShape(), state.type.getElementType());
+  mlir::Value tensor = materialize(at, value, state.type.getShape(), state.type.getElementType());
   if (tensor.getDefiningOp<nn::EnqueueOp>())
     if (auto declared = dyn_cast_or_null<ssl::StateOp>(method.lookupSymbol(name)))
       declared.setKind(nn::StateKind::Queue);
   make<nn::YieldOp>(at, tensor);
 }
 
-//===- Optimizers and features ------------------------------------------------------------------------------------------------------------------===//
+//===- Optimizers and features
+//------------------------------------------------------------------------------------------------------------------===//
 
 void Elaborator::runOptimize(const OptimizeStmt *stmt) {
   hasOptimizer = true;
@@ -564,14 +574,14 @@ void Elaborator::runOptimize(const OptimizeStmt *stmt) {
     if (value.isNet())
       path = value.asNet().place.value_or("");
     else if (value.isList() && !value.elements().empty() && value.elements()[0].isNet())
-      path = llvm::StringRef(value.elements()[0].asNet().place.value_or("")).rsplit('.').first.str();
+      path =
+          llvm::StringRef(value.elements()[0].asNet().place.value_or("")).rsplit('.').first.str();
     if (path.empty()) {
       failed = true;
-      Diagnostic &error =
-          report(Code::NotOptimizable, target->range,
-                 label(target->range, "this") + " is " +
-                     (value.isNet() ? "a net without a place" : typeName(value)) +
-                     ", not a net of the method");
+      Diagnostic &error = report(Code::NotOptimizable, target->range,
+                                 label(target->range, "this") + " is " +
+                                     (value.isNet() ? "a net without a place" : typeName(value)) +
+                                     ", not a net of the method");
       error.help("optimize a net or a part of it: optimize online.backbone with sgd(lr: 0.1)");
       continue;
     }
@@ -606,10 +616,10 @@ void Elaborator::runOptimize(const OptimizeStmt *stmt) {
     }
   }
   builder.setInsertionPointToEnd(step->getBlock());
-  auto optimize = ssl::OptimizeOp::create(
-      builder, location(stmt->range), nn::OptimizerRule::Sgd, builder.getArrayAttr(names),
-      builder.getDenseBoolArrayAttr({}), builder.getDenseBoolArrayAttr({}),
-      builder.getDictionaryAttr({}));
+  auto optimize =
+      ssl::OptimizeOp::create(builder, location(stmt->range), nn::OptimizerRule::Sgd,
+                              builder.getArrayAttr(names), builder.getDenseBoolArrayAttr({}),
+                              builder.getDenseBoolArrayAttr({}), builder.getDictionaryAttr({}));
   Context inside{.kind = ContextKind::Rate, .block = &optimize.getSchedule().emplaceBlock()};
   Scoped<Context *> inContext(current, &inside);
   Value value = eval(stmt->optimizer);
@@ -663,7 +673,8 @@ void Elaborator::runRepresent(const RepresentStmt *stmt) {
     report(value.isTensor() ? Code::WrongRank : Code::WrongType, at,
            "the features are " + typeName(value) + ", but must be f32[" + llvm::Twine(batch) +
                ", D], a row for each image of the batch")
-        .help("apply a net to the picture: represent online.backbone(augment.center(image, size: 224))");
+        .help("apply a net to the picture: represent online.backbone(augment.center(image, size: "
+              "224))");
     return;
   }
   make<nn::YieldOp>(at, convert(at, value.asTensor(), builder.getF32Type()));

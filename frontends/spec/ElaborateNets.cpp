@@ -1,7 +1,8 @@
 // Networks: descriptions made by calling a `net`, places that give them states, and applications.
 //
-// A placed net that a method applies becomes one ssl.net for each (structure, input types, mode); inside of it its children are inlined and states
-// are read below the empty path, so that all places of one structure share it.
+// A placed net that a method applies becomes one ssl.net for each (structure, input types, mode);
+// inside of it its children are inlined and states are read below the empty path, so that all
+// places of one structure share it.
 #include "frontends/spec/Elaborator.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -10,10 +11,11 @@ namespace doppel::spec {
 
 using namespace mlir;
 
-//===- Descriptions ---------------------------------------------------------------------------------------------------------------------------===//
+//===- Descriptions
+//---------------------------------------------------------------------------------------------------------------------------===//
 
-Value Elaborator::makeNet(const Callable &callee, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
-                          SourceRange range) {
+Value Elaborator::makeNet(const Callable &callee,
+                          llvm::SmallVectorImpl<EvaluatedArgument> &arguments, SourceRange range) {
   const NetDecl *decl = callee.net;
   Frame next{.name = decl->name.text, .unit = callee.unit};
   if (!enterCall(next, range))
@@ -143,8 +145,7 @@ std::optional<NetValue> Elaborator::asNet(const Value &value, SourceRange range)
     node->range = range;
     node->indexNames.reserve(value.elements().size());
     for (const Value &element : value.elements()) {
-      llvm::StringRef name =
-          node->indexNames.emplace_back(std::to_string(node->indexNames.size()));
+      llvm::StringRef name = node->indexNames.emplace_back(std::to_string(node->indexNames.size()));
       std::optional<NetValue> part = asNet(element, range);
       if (!part)
         return std::nullopt;
@@ -180,8 +181,8 @@ Value Elaborator::place(const Value &value, const std::string &path) {
 Value Elaborator::memberOfNet(const NetValue &net, const Name &member, SourceRange baseRange) {
   const NetNode &node = *net.node;
   if (const NetChild *child = node.child(member.text)) {
-    Value value = net.place ? place(child->value, *net.place + "." + member.text.str())
-                            : child->value;
+    Value value =
+        net.place ? place(child->value, *net.place + "." + member.text.str()) : child->value;
     if (value.isNet() && (net.groups || net.shuffle)) {
       NetValue part = value.asNet();
       part.groups = part.groups ? part.groups : net.groups;
@@ -212,21 +213,21 @@ Value Elaborator::memberOfNet(const NetValue &net, const Name &member, SourceRan
     known.push_back(entry.name);
   for (const NetTensor &tensor : node.tensors)
     known.push_back(tensor.decl->name.text);
-  Diagnostic &error = report(Code::UnknownMember, member.range,
-                             "the net " + label(baseRange, "here") + " has no part '" +
-                                 member.text + "'");
+  Diagnostic &error =
+      report(Code::UnknownMember, member.range,
+             "the net " + label(baseRange, "here") + " has no part '" + member.text + "'");
   if (auto nearest = nearestName(member.text, known))
     error.help("did you mean '" + *nearest + "'?");
   else if (!node.children.empty())
-    error.help("its parts are " + llvm::join(llvm::map_range(node.children,
-                                                             [](const NetChild &child) {
-                                                               return child.name;
-                                                             }),
-                                             ", "));
+    error.help(
+        "its parts are " +
+        llvm::join(llvm::map_range(node.children, [](const NetChild &child) { return child.name; }),
+                   ", "));
   return Value::error();
 }
 
-//===- States -----------------------------------------------------------------------------------------------------------------------------------===//
+//===- States
+//-----------------------------------------------------------------------------------------------------------------------------------===//
 
 using TensorVisitor =
     llvm::function_ref<void(const NetNode &, const NetTensor &, const std::string &)>;
@@ -312,20 +313,21 @@ void Elaborator::declareStates(const NetValue &net, const std::string &path, Sou
 
 void Elaborator::declareEma(const NetValue &net, const std::string &target,
                             const std::string &source, bool fresh, SourceRange range) {
-  forEachTensor(net, "", [&](const NetNode &node, const NetTensor &tensor,
-                             const std::string &name) {
-    bool isBuffer = tensor.decl->kind == StmtKind::Buffer;
-    nn::StateKind kind = isBuffer ? nn::StateKind::Buffer : nn::StateKind::Ema;
-    if (fresh) {
-      declareTensor(node, tensor, target + name, kind, range);
-      return;
-    }
-    addState(target + name, kind, tensor.type, range,
-             [&] { return Value::tensor(readState(source + name, tensor.type, range)); });
-  });
+  forEachTensor(
+      net, "", [&](const NetNode &node, const NetTensor &tensor, const std::string &name) {
+        bool isBuffer = tensor.decl->kind == StmtKind::Buffer;
+        nn::StateKind kind = isBuffer ? nn::StateKind::Buffer : nn::StateKind::Ema;
+        if (fresh) {
+          declareTensor(node, tensor, target + name, kind, range);
+          return;
+        }
+        addState(target + name, kind, tensor.type, range,
+                 [&] { return Value::tensor(readState(source + name, tensor.type, range)); });
+      });
 }
 
-//===- Applications --------------------------------------------------------------------------------------------------------------------------===//
+//===- Applications
+//--------------------------------------------------------------------------------------------------------------------------===//
 
 /// `value` with every tensor in it replaced, in order.
 static Value mapTensors(const Value &value, llvm::function_ref<mlir::Value(mlir::Value)> map) {
@@ -374,7 +376,8 @@ Value Elaborator::applyNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedA
   return applyOne(net, arguments, range);
 }
 
-/// Once for each shape of a sample, on the rows of all tensors of that shape; the results in the order of the list.
+/// Once for each shape of a sample, on the rows of all tensors of that shape; the results in the
+/// order of the list.
 Value Elaborator::applyToList(const NetValue &net, const EvaluatedArgument &list,
                               SourceRange range) {
   llvm::ArrayRef<Value> elements = list.value.elements();
@@ -384,8 +387,7 @@ Value Elaborator::applyToList(const NetValue &net, const EvaluatedArgument &list
       return fail(Code::WrongType, list.range,
                   "element " + llvm::Twine(i) + " of the list is " + typeName(element) +
                       ", but a net is applied to tensors with a batch axis");
-    auto sample =
-        tensorType(element.shape().drop_front(), element.tensorType().getElementType());
+    auto sample = tensorType(element.shape().drop_front(), element.tensorType().getElementType());
     groups[sample].push_back(i);
   }
   std::vector<Value> results(elements.size());
@@ -427,20 +429,20 @@ Value Elaborator::applyOne(const NetValue &net, llvm::SmallVectorImpl<EvaluatedA
                                                         : runNet(net, arguments, range);
 }
 
-/// MoCo's shuffling: rows in a random order before, so that batch statistics mix other samples than those of the query, and back after.
+/// MoCo's shuffling: rows in a random order before, so that batch statistics mix other samples than
+/// those of the query, and back after.
 Value Elaborator::runShuffled(const NetValue &net,
                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
                               SourceRange range) {
   NetValue plain = net;
   plain.shuffle = false;
-  int64_t count = arguments.empty() || !arguments[0].value.isTensor()
-                      ? 0
-                      : rows(arguments[0].value.asTensor());
+  int64_t count =
+      arguments.empty() || !arguments[0].value.isTensor() ? 0 : rows(arguments[0].value.asTensor());
   if (count == 0)
     return fail(Code::WrongType, range, "a shuffled net is applied to a tensor with a batch axis");
   auto indices = tensorType({count}, builder.getI32Type());
-  mlir::Value order = make<nn::RandomPermutationOp>(range, indices,
-                                                    builder.getI64IntegerAttr(nextStream(range)));
+  mlir::Value order =
+      make<nn::RandomPermutationOp>(range, indices, builder.getI64IntegerAttr(nextStream(range)));
   for (EvaluatedArgument &argument : arguments)
     argument.value = mapTensors(argument.value, [&](mlir::Value tensor) -> mlir::Value {
       if (rows(tensor) != count)
@@ -468,8 +470,8 @@ Value Elaborator::runNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArg
       return arguments[0].value;
     Value value = Value::error();
     for (const NetChild &child : node.children) {
-      Value part = net.place ? place(child.value, *net.place + "." + child.name.str())
-                             : child.value;
+      Value part =
+          net.place ? place(child.value, *net.place + "." + child.name.str()) : child.value;
       value = applyNet(part.asNet(), arguments, range);
       if (value.isError())
         return value;
@@ -503,10 +505,10 @@ Value Elaborator::runNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArg
   Value result;
   if (runBody(node.forward->body, result) == Flow::Return)
     return result;
-  return stopped() ? Value::error()
-                   : fail(Code::NoReturn, node.forward->nameRange,
-                          "'forward' of '" + node.decl->name.text +
-                              "' came to its end without 'return'");
+  return stopped()
+             ? Value::error()
+             : fail(Code::NoReturn, node.forward->nameRange,
+                    "'forward' of '" + node.decl->name.text + "' came to its end without 'return'");
 }
 
 /// Identifies what the body of an ssl.net depends on.
@@ -572,10 +574,10 @@ Value Elaborator::applyInstance(const NetValue &net,
     if (!enterCall(next, range))
       return Value::error();
     builder.setInsertionPoint(step);
-    instance = ssl::NetOp::create(builder, fileLocation(net.node->range),
-                                  builder.getStringAttr(symbol),
-                                  TypeAttr::get(builder.getFunctionType({}, {})),
-                                  current->training ? builder.getUnitAttr() : UnitAttr());
+    instance =
+        ssl::NetOp::create(builder, fileLocation(net.node->range), builder.getStringAttr(symbol),
+                           TypeAttr::get(builder.getFunctionType({}, {})),
+                           current->training ? builder.getUnitAttr() : UnitAttr());
     Block &body = instance.getBody().emplaceBlock();
     Context inside{.kind = ContextKind::Net, .block = &body, .training = current->training};
     llvm::SmallVector<EvaluatedArgument> inner(arguments.begin(), arguments.end());
@@ -597,8 +599,8 @@ Value Elaborator::applyInstance(const NetValue &net,
         return tensor;
       });
       if (!result.holdsError() && outputs.empty())
-        result = fail(Code::WrongType, range,
-                      "the net gives " + typeName(result) + ", not a tensor");
+        result =
+            fail(Code::WrongType, range, "the net gives " + typeName(result) + ", not a tensor");
       make<nn::YieldOp>(net.node->range, ValueRange(outputs));
       instance.setFunctionType(builder.getFunctionType(body.getArgumentTypes(), types));
     }

@@ -11,7 +11,8 @@ static bool isComparison(BinaryOp op) {
   return op >= BinaryOp::Equal && op <= BinaryOp::GreaterEqual;
 }
 
-//===- Numbers, strings, lists ------------------------------------------------------------------------------------------------------===//
+//===- Numbers, strings, lists
+//------------------------------------------------------------------------------------------------------===//
 
 /// Equality of compile-time values; nothing if they cannot be compared.
 static std::optional<bool> equal(const Value &left, const Value &right) {
@@ -38,10 +39,14 @@ static std::optional<bool> equal(const Value &left, const Value &right) {
 
 template <typename T> static bool compare(BinaryOp op, const T &left, const T &right) {
   switch (op) {
-  case BinaryOp::Less: return left < right;
-  case BinaryOp::LessEqual: return left <= right;
-  case BinaryOp::Greater: return left > right;
-  default: return left >= right;
+  case BinaryOp::Less:
+    return left < right;
+  case BinaryOp::LessEqual:
+    return left <= right;
+  case BinaryOp::Greater:
+    return left > right;
+  default:
+    return left >= right;
   }
 }
 
@@ -80,12 +85,18 @@ static std::optional<int64_t> integerBinary(BinaryOp op, int64_t a, int64_t b) {
 
 static double doubleBinary(BinaryOp op, double a, double b) {
   switch (op) {
-  case BinaryOp::Add: return a + b;
-  case BinaryOp::Subtract: return a - b;
-  case BinaryOp::Multiply: return a * b;
-  case BinaryOp::Divide: return a / b;
-  case BinaryOp::Remainder: return a - b * std::floor(a / b);
-  default: return std::pow(a, b);
+  case BinaryOp::Add:
+    return a + b;
+  case BinaryOp::Subtract:
+    return a - b;
+  case BinaryOp::Multiply:
+    return a * b;
+  case BinaryOp::Divide:
+    return a / b;
+  case BinaryOp::Remainder:
+    return a - b * std::floor(a / b);
+  default:
+    return std::pow(a, b);
   }
 }
 
@@ -112,7 +123,8 @@ Value Elaborator::numberBinary(BinaryOp op, const Value &left, const Value &righ
   return Value::number(result);
 }
 
-//===- Tensors -------------------------------------------------------------------------------------------------------------------------===//
+//===- Tensors
+//-------------------------------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::matmul(const Value &left, const Value &right, SourceRange leftRange,
                          SourceRange rightRange, SourceRange range) {
@@ -154,9 +166,8 @@ Value Elaborator::matmul(const Value &left, const Value &right, SourceRange left
       stack *= size;
     lhs = reshape(range, lhs, {stack, a[rank - 2], a[rank - 1]});
     rhs = reshape(range, rhs, {stack, b[rank - 2], b[rank - 1]});
-    mlir::Value product =
-        make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs, rhs, UnitAttr(),
-                           UnitAttr());
+    mlir::Value product = make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs,
+                                             rhs, UnitAttr(), UnitAttr());
     return Value::tensor(reshape(range, product, result));
   }
   return Value::tensor(
@@ -165,12 +176,18 @@ Value Elaborator::matmul(const Value &left, const Value &right, SourceRange left
 
 static nn::ComparePredicate predicateOf(BinaryOp op) {
   switch (op) {
-  case BinaryOp::Equal: return nn::ComparePredicate::EQ;
-  case BinaryOp::NotEqual: return nn::ComparePredicate::NE;
-  case BinaryOp::Less: return nn::ComparePredicate::LT;
-  case BinaryOp::LessEqual: return nn::ComparePredicate::LE;
-  case BinaryOp::Greater: return nn::ComparePredicate::GT;
-  default: return nn::ComparePredicate::GE;
+  case BinaryOp::Equal:
+    return nn::ComparePredicate::EQ;
+  case BinaryOp::NotEqual:
+    return nn::ComparePredicate::NE;
+  case BinaryOp::Less:
+    return nn::ComparePredicate::LT;
+  case BinaryOp::LessEqual:
+    return nn::ComparePredicate::LE;
+  case BinaryOp::Greater:
+    return nn::ComparePredicate::GT;
+  default:
+    return nn::ComparePredicate::GE;
   }
 }
 
@@ -241,7 +258,8 @@ Value Elaborator::tensorBinary(BinaryOp op, const Value &left, const Value &righ
   }
 }
 
-//===- All operands ----------------------------------------------------------------------------------------------------------------------===//
+//===- All operands
+//----------------------------------------------------------------------------------------------------------------------===//
 
 Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
                          SourceRange rightRange, SourceRange range) {
@@ -278,11 +296,10 @@ Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, Sou
     llvm::append_range(joined, right.elements());
     return Value::list(std::move(joined));
   }
-  Diagnostic &error =
-      report(Code::BadOperands, range,
-             "'" + spelling(op) + "' does not apply to " + label(leftRange, "the left") + ", " +
-                 typeName(left) + ", and " + label(rightRange, "the right") + ", " +
-                 typeName(right));
+  Diagnostic &error = report(Code::BadOperands, range,
+                             "'" + spelling(op) + "' does not apply to " +
+                                 label(leftRange, "the left") + ", " + typeName(left) + ", and " +
+                                 label(rightRange, "the right") + ", " + typeName(right));
   if (left.isImage() || right.isImage())
     error.help("a picture becomes a tensor as a view: view x = augment.simclr(image, size: 32)");
   else if (left.isCallable() || right.isCallable())
@@ -318,14 +335,12 @@ Value Elaborator::evalUnary(const UnaryExpr *expr) {
   Value operand = eval(expr->operand);
   if (operand.isError())
     return operand;
-  bool isBoolTensor =
-      operand.isTensor() && operand.tensorType().getElementType().isInteger(1);
+  bool isBoolTensor = operand.isTensor() && operand.tensorType().getElementType().isInteger(1);
   if (expr->op == UnaryOp::Not) {
     if (operand.isBool())
       return Value::boolean(!operand.asBool());
     if (isBoolTensor)
-      return Value::tensor(
-          make<nn::NotOp>(expr->range, operand.tensorType(), operand.asTensor()));
+      return Value::tensor(make<nn::NotOp>(expr->range, operand.tensorType(), operand.asTensor()));
   } else {
     if (operand.isInt()) {
       int64_t negated;
@@ -336,8 +351,7 @@ Value Elaborator::evalUnary(const UnaryExpr *expr) {
     if (operand.isNumber())
       return Value::number(-operand.asDouble());
     if (operand.isTensor() && !isBoolTensor)
-      return Value::tensor(
-          make<nn::NegOp>(expr->range, operand.tensorType(), operand.asTensor()));
+      return Value::tensor(make<nn::NegOp>(expr->range, operand.tensorType(), operand.asTensor()));
   }
   return fail(Code::BadOperands, expr->range,
               "'" + spelling(expr->op) + "' does not apply to " +

@@ -67,8 +67,8 @@ private:
         return std::nullopt;
       return Value::string(std::move(text));
     }
-    llvm::StringRef word = nested ? rest.take_until([](char c) { return c == ',' || c == ']'; })
-                                  : rest;
+    llvm::StringRef word =
+        nested ? rest.take_until([](char c) { return c == ',' || c == ']'; }) : rest;
     rest = rest.drop_front(word.size());
     word = word.trim();
     if (type == "string")
@@ -101,8 +101,11 @@ private:
       element = type.drop_front().drop_back().trim().str();
     } else if (example.isSequence() && !example.elements().empty()) {
       first = example.elements()[0];
-      element = first.isList() ? "list" : first.isString() ? "string"
-                : first.isBool() ? "bool" : first.isInt() ? "int" : "float";
+      element = first.isList()     ? "list"
+                : first.isString() ? "string"
+                : first.isBool()   ? "bool"
+                : first.isInt()    ? "int"
+                                   : "float";
     }
     std::vector<Value> values;
     rest = rest.ltrim();
@@ -139,8 +142,9 @@ Value Elaborator::parseSet(const ParamStmt &stmt, const Value &fallback, llvm::S
   diagnostics
       .report(Code::BadParamText, {},
               "--set " + stmt.name.text + "=" + text + ": '" + text + "' is not " +
-                  (type == "int" ? "an int" : type == "list" ? "a list like " + valueText(fallback)
-                                                              : "a " + type))
+                  (type == "int"    ? "an int"
+                   : type == "list" ? "a list like " + valueText(fallback)
+                                    : "a " + type))
       .note(stmt.name.range, "the param is declared here");
   return Value::error();
 }
@@ -168,8 +172,8 @@ bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool is
       Value allowed = eval(member);
       if (allowed.isError())
         return false;
-      Value same = binary(BinaryOp::Equal, value, allowed, stmt.name.range, member->range,
-                          member->range);
+      Value same =
+          binary(BinaryOp::Equal, value, allowed, stmt.name.range, member->range, member->range);
       if (same.isError() || (same.isBool() && same.asBool()))
         return !same.isError();
       all += (all.empty() ? "" : ", ") + valueText(allowed, /*quoted=*/true);
@@ -248,8 +252,8 @@ void Elaborator::runParam(const ParamStmt *stmt) {
     if (name == "batch" && fits) {
       batch = value.asInt();
       if (!stepContext->images)
-        stepContext->images = stepContext->block->addArgument(
-            nn::ImagesType::get(&context, batch), fileLocation(stmt->name.range));
+        stepContext->images = stepContext->block->addArgument(nn::ImagesType::get(&context, batch),
+                                                              fileLocation(stmt->name.range));
     }
     // A run may have another horizon, so in expressions `epochs` is the run's.
     if (name == "epochs") {

@@ -1,4 +1,5 @@
-// Written types: what a value must be to fit one, and dimensions that get their size from the argument.
+// Written types: what a value must be to fit one, and dimensions that get their size from the
+// argument.
 #include "frontends/spec/Elaborator.h"
 
 namespace doppel::spec {
@@ -23,8 +24,8 @@ std::string Elaborator::typeText(const TypeExpr &type) const {
 std::optional<RankedTensorType> Elaborator::evalTensorType(const TypeExpr &type) {
   Type element = type.element ? nullptr : elementType(type.name.text);
   if (!element || !type.hasDims) {
-    Diagnostic &error = report(Code::WrongType, type.range,
-                               "'" + typeText(type) + "' is not the type of a tensor");
+    Diagnostic &error =
+        report(Code::WrongType, type.range, "'" + typeText(type) + "' is not the type of a tensor");
     error.help("write f32[n, d], or f32[] for a scalar");
     return std::nullopt;
   }
@@ -40,7 +41,8 @@ std::optional<RankedTensorType> Elaborator::evalTensorType(const TypeExpr &type)
   return tensorType(shape, element);
 }
 
-/// Checks a tensor's shape against the written one. A name without a value gets the size, if `bindDims`.
+/// Checks a tensor's shape against the written one. A name without a value gets the size, if
+/// `bindDims`.
 bool Elaborator::checkDims(const Value &value, const TypeExpr &type, llvm::StringRef what,
                            SourceRange valueRange, SourceRange declared, bool bindDims) {
   llvm::ArrayRef<int64_t> shape = value.shape();
@@ -147,8 +149,8 @@ bool Elaborator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what
     return value.isImage() || mismatch();
   if (name == "optimizer")
     return value.isOptimizer() || mismatch();
-  static constexpr llvm::StringRef known[] = {"int",  "float", "bool",      "string", "fn", "net",
-                                              "image", "optimizer", "f32", "i32"};
+  static constexpr llvm::StringRef known[] = {"int", "float", "bool",      "string", "fn",
+                                              "net", "image", "optimizer", "f32",    "i32"};
   Diagnostic &error = report(Code::UnknownName, type.range, "unknown type '" + name + "'");
   if (auto nearest = nearestName(name, known))
     error.help("did you mean '" + *nearest + "'?");

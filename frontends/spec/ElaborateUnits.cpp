@@ -34,10 +34,14 @@ std::vector<llvm::StringRef> libraryNames() {
 
 static SourceRange rangeOf(const Decl *decl) {
   switch (decl->kind) {
-  case DeclKind::Function: return llvm::cast<FunctionDecl>(decl)->name.range;
-  case DeclKind::Net: return llvm::cast<NetDecl>(decl)->name.range;
-  case DeclKind::Method: return llvm::cast<MethodDecl>(decl)->name.range;
-  case DeclKind::Use: return decl->range;
+  case DeclKind::Function:
+    return llvm::cast<FunctionDecl>(decl)->name.range;
+  case DeclKind::Net:
+    return llvm::cast<NetDecl>(decl)->name.range;
+  case DeclKind::Method:
+    return llvm::cast<MethodDecl>(decl)->name.range;
+  case DeclKind::Use:
+    return decl->range;
   }
   return decl->range;
 }
@@ -91,8 +95,8 @@ void Units::resolve(Unit &unit) {
           continue;
         }
         std::vector<llvm::StringRef> known = libraryNames();
-        Diagnostic &error = diagnostics.report(
-            Code::UnknownModule, name.range, "the library has no module '" + name.text + "'");
+        Diagnostic &error = diagnostics.report(Code::UnknownModule, name.range,
+                                               "the library has no module '" + name.text + "'");
         if (auto nearest = nearestName(name.text, known))
           error.help("did you mean '" + *nearest + "'?");
         else
@@ -125,7 +129,8 @@ const Unit *Units::loadFile(llvm::StringRef path, SourceRange range) {
   llvm::sys::path::remove_dots(normal, /*remove_dot_dot=*/true);
   llvm::StringRef name = normal.empty() ? path : llvm::StringRef(normal);
   if (loading.contains(name)) {
-    diagnostics.report(Code::CyclicImport, range, "'" + name + "' uses itself, directly or through others");
+    diagnostics.report(Code::CyclicImport, range,
+                       "'" + name + "' uses itself, directly or through others");
     return nullptr;
   }
   if (Unit *known = byName.lookup(name))
@@ -141,10 +146,12 @@ const Unit *Units::loadFile(llvm::StringRef path, SourceRange range) {
     return refuse("it is a folder");
   if (status.type() == llvm::sys::fs::file_type::regular_file && status.getSize() > maxFileBytes) {
     diagnostics.report(Code::FileTooLarge, range,
-                       "'" + path + "' has " + llvm::Twine(status.getSize()) + " bytes, the most is " + llvm::Twine(maxFileBytes));
+                       "'" + path + "' has " + llvm::Twine(status.getSize()) +
+                           " bytes, the most is " + llvm::Twine(maxFileBytes));
     return nullptr;
   }
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer =
+      llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
     return refuse(buffer.getError().message());
   Unit *unit = parseUnit(name.str(), sources.addFile(path, (*buffer)->getBuffer().str()), false);

@@ -1,4 +1,5 @@
-// Reads a file and everything that it uses, once each, and tells what its names at the top level mean.
+// Reads a file and everything that it uses, once each, and tells what its names at the top level
+// mean.
 #pragma once
 
 #include "frontends/spec/Ast.h"
@@ -16,7 +17,7 @@ struct Unit {
   std::string name; ///< "std.losses", or the path as the user gave it
   SourceFile ast;
   bool isLibrary = false;
-  llvm::StringMap<const Decl *> decls;  ///< functions, nets and methods by name
+  llvm::StringMap<const Decl *> decls;   ///< functions, nets and methods by name
   llvm::StringMap<const Unit *> modules; ///< what `use` brought in, by the name that it has here
 };
 
@@ -25,7 +26,8 @@ public:
   Units(SourceManager &sources, Diagnostics &diagnostics, std::vector<std::string> importPaths)
       : sources(sources), diagnostics(diagnostics), importPaths(std::move(importPaths)) {}
 
-  /// The file at `path` and all that it uses. `range` is where it is asked for. Null if it cannot be read, or for itself while it is being read.
+  /// The file at `path` and all that it uses. `range` is where it is asked for. Null if it cannot
+  /// be read, or for itself while it is being read.
   const Unit *loadFile(llvm::StringRef path, SourceRange range);
   /// The same for a text in memory.
   const Unit *loadText(llvm::StringRef name, std::string text);

@@ -1,9 +1,12 @@
-// The checker: an abstract interpreter of the syntax tree that leaves the tensor operations of one training step.
+// The checker: an abstract interpreter of the syntax tree that leaves the tensor operations of one
+// training step.
 //
-// Evaluation is strict and single-threaded. Everything but tensors is computed here; functions are inlined, loops unrolled. A tensor is emitted into
-// the block of the current Context. After an error an expression gives an Error value and evaluation goes on, so that one run reports all it can.
-// Implementation by what is evaluated: ElaborateExprs, ElaborateCalls, ElaborateNets, ElaborateMethod, ElaborateParams, ElaborateTypes; EmitTensors has
-// the operations on tensors that several of them share.
+// Evaluation is strict and single-threaded. Everything but tensors is computed here; functions are
+// inlined, loops unrolled. A tensor is emitted into the block of the current Context. After an
+// error an expression gives an Error value and evaluation goes on, so that one run reports all it
+// can. Implementation by what is evaluated: ElaborateExprs, ElaborateCalls, ElaborateNets,
+// ElaborateMethod, ElaborateParams, ElaborateTypes; EmitTensors has the operations on tensors that
+// several of them share.
 #pragma once
 
 #include "dialects/nn/NnDialect.h"
@@ -17,8 +20,8 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
-#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <array>
@@ -65,13 +68,14 @@ struct Binding {
   llvm::StringRef name;
   Value value = {};
   SourceRange range = {};
-  bool isVariable = false;           ///< may be given a new value by `name = value`
-  const Context *context = nullptr;  ///< in which the tensors inside of it live
-  const LetStmt *let = nullptr;      ///< in a method: evaluated again where the tensors of `context` cannot be used
+  bool isVariable = false;          ///< may be given a new value by `name = value`
+  const Context *context = nullptr; ///< in which the tensors inside of it live
+  const LetStmt *let =
+      nullptr; ///< in a method: evaluated again where the tensors of `context` cannot be used
   std::optional<std::string> state = {}; ///< stands for the current value of this state
   mlir::RankedTensorType stateType = {};
-  bool isBuffer = false;             ///< of a net, so that `update` may write it
-  bool isDimension = false;          ///< got its size from an argument
+  bool isBuffer = false;    ///< of a net, so that `update` may write it
+  bool isDimension = false; ///< got its size from an argument
 };
 
 /// Names that come and go together. A function's outermost scope has isRoot.
@@ -97,7 +101,8 @@ struct Frame {
   unsigned depth = 0;
   bool isMethod = false;
   bool isForward = false;
-  bool startsLocations = false; ///< a net's body is shared by its applications, so locations do not go on to the caller
+  bool startsLocations = false; ///< a net's body is shared by its applications, so locations do not
+                                ///< go on to the caller
   std::optional<mlir::Location> callLocation = {};
 };
 
@@ -134,7 +139,8 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> run(const Unit &unit,
                                         llvm::ArrayRef<std::pair<std::string, std::string>> sets);
 
-  //===- Messages -------------------------------------------------------------------------------------------------------===//
+  //===- Messages
+  //-------------------------------------------------------------------------------------------------------===//
 
   /// Reports at `range`; inside of a library function at the user's call, with a note at `range`.
   Diagnostic &report(Code code, SourceRange range, const llvm::Twine &message);
@@ -145,10 +151,12 @@ public:
   /// How messages call an operand: its text if that is short, else `otherwise`.
   std::string label(SourceRange range, llvm::StringRef otherwise) const;
   mlir::Location location(SourceRange range);
-  /// Evaluation has been given up: so many errors, or so large a program, that the rest helps nobody.
+  /// Evaluation has been given up: so many errors, or so large a program, that the rest helps
+  /// nobody.
   bool stopped() const { return gaveUp || abandoned || diagnostics.isFull(); }
 
-  //===- Expressions ------------------------------------------------------------------------------------------------------===//
+  //===- Expressions
+  //------------------------------------------------------------------------------------------------------===//
 
   Value eval(const Expr *expr);
   std::optional<bool> evalCondition(const Expr *expr, llvm::StringRef what);
@@ -161,7 +169,8 @@ public:
   /// A scalar of the run by its name in the language, or None.
   Value runScalar(llvm::StringRef name, SourceRange range);
 
-  //===- Tensors: the operands have been checked ----------------------------------------------------------------------------===//
+  //===- Tensors: the operands have been checked
+  //----------------------------------------------------------------------------===//
 
   /// Emits an operation at the end of the current block.
   template <typename Op, typename... Args> Op make(SourceRange range, Args &&...args) {
@@ -191,17 +200,20 @@ public:
                           mlir::Type element);
   /// The element type that arithmetic of both has.
   mlir::Type commonElement(const Value &left, const Value &right);
-  /// Brings two operands (of which one is a tensor at least) to one shape and element type. False after an error.
+  /// Brings two operands (of which one is a tensor at least) to one shape and element type. False
+  /// after an error.
   bool unify(const Value &left, const Value &right, SourceRange leftRange, SourceRange rightRange,
              SourceRange range, mlir::Value &leftTensor, mlir::Value &rightTensor);
   int64_t nextStream(SourceRange range);
-  /// A value of rank 0 of f32 from a number or tensor; reports E0408 (`what` names it) if it is neither.
+  /// A value of rank 0 of f32 from a number or tensor; reports E0408 (`what` names it) if it is
+  /// neither.
   mlir::Value scalar(const Value &value, SourceRange range, llvm::StringRef what);
   /// The view that the image's stages make, in Step and Represent. Null after an error.
   mlir::Value materializeImage(const ImageValue &image, SourceRange range);
   mlir::Value readState(llvm::StringRef path, mlir::RankedTensorType type, SourceRange range);
 
-  //===- Nets -----------------------------------------------------------------------------------------------------------------===//
+  //===- Nets
+  //-----------------------------------------------------------------------------------------------------------------===//
 
   Value applyNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
                  SourceRange range);
@@ -295,9 +307,10 @@ private:
                      nn::StateKind kind, SourceRange range);
   bool hasTensors(const NetValue &net) const;
   bool holdsPlaced(const Value &value) const;
-  void forEachTensor(const NetValue &net, const std::string &path,
-                     llvm::function_ref<void(const NetNode &, const NetTensor &, const std::string &)>
-                         visit) const;
+  void
+  forEachTensor(const NetValue &net, const std::string &path,
+                llvm::function_ref<void(const NetNode &, const NetTensor &, const std::string &)>
+                    visit) const;
   void bindNetNames(const NetNode &node, const std::optional<std::string> &place, Scope &into);
   Value applyToList(const NetValue &net, const EvaluatedArgument &list, SourceRange range);
   Value applyOne(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
@@ -308,8 +321,7 @@ private:
                     SourceRange range);
   Value applyInstance(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
                       SourceRange range);
-  std::string instanceKey(const NetValue &net,
-                          llvm::ArrayRef<EvaluatedArgument> arguments) const;
+  std::string instanceKey(const NetValue &net, llvm::ArrayRef<EvaluatedArgument> arguments) const;
 
   // Methods.
   const MethodDecl *findMethod(const Unit &unit);
@@ -358,7 +370,7 @@ private:
   ssl::StepOp step;
   Scope *methodScope = nullptr;
   Context *stepContext = nullptr;
-  llvm::StringMap<SourceRange> methodNames; ///< of the whole body
+  llvm::StringMap<SourceRange> methodNames;   ///< of the whole body
   llvm::StringMap<SourceRange> declaredNames; ///< so far
   llvm::StringMap<std::string> sets;
   llvm::StringMap<Value> params;
@@ -369,7 +381,8 @@ private:
   llvm::StringMap<ssl::NetOp> instances;
   llvm::StringMap<Value> instanceResults;
   llvm::StringSet<> symbols;
-  const Binding *reevaluated = nullptr; ///< the `let` whose expression is evaluated once more, and where it was used
+  const Binding *reevaluated =
+      nullptr; ///< the `let` whose expression is evaluated once more, and where it was used
   SourceRange reevaluatedAt = {};
   bool imageAllowed = false;
   bool hasLoss = false;

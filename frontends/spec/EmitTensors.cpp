@@ -1,5 +1,5 @@
-// The tensor operations that several parts of the elaborator share: shapes and types made to agree, every broadcast explicit, locations, the limit on
-// the number of operations.
+// The tensor operations that several parts of the elaborator share: shapes and types made to agree,
+// every broadcast explicit, locations, the limit on the number of operations.
 #include "frontends/spec/Elaborator.h"
 
 #include <cmath>
@@ -11,7 +11,8 @@ using namespace mlir;
 constexpr size_t maxOperations = 1'000'000;
 constexpr int64_t maxStream = int64_t(1) << 24;
 
-//===- Locations and limits ---------------------------------------------------------------------------------------------------------------===//
+//===- Locations and limits
+//---------------------------------------------------------------------------------------------------------------===//
 
 Location Elaborator::fileLocation(SourceRange range) {
   if (!range.isValid())
@@ -20,7 +21,8 @@ Location Elaborator::fileLocation(SourceRange range) {
   return FileLineColLoc::get(&context, sources.path(range.file), at.line, at.column);
 }
 
-/// The place in the text; inside of a function "name"(place) called at the caller's place, and so on to the method.
+/// The place in the text; inside of a function "name"(place) called at the caller's place, and so
+/// on to the method.
 Location Elaborator::location(SourceRange range) {
   Location place = fileLocation(range);
   if (!frame->callLocation)
@@ -45,7 +47,8 @@ int64_t Elaborator::nextStream(SourceRange range) {
   return gaveUp ? 0 : streams++;
 }
 
-//===- Types and shapes -------------------------------------------------------------------------------------------------------------------===//
+//===- Types and shapes
+//-------------------------------------------------------------------------------------------------------------------===//
 
 RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
   return RankedTensorType::get(shape, element);
@@ -93,10 +96,11 @@ mlir::Value Elaborator::broadcastTo(SourceRange range, mlir::Value value,
   return make<nn::BroadcastOp>(range, result, narrow, builder.getDenseI64ArrayAttr(dims));
 }
 
-std::optional<llvm::SmallVector<int64_t>>
-Elaborator::broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t> right,
-                            llvm::StringRef leftName, llvm::StringRef rightName,
-                            SourceRange range) {
+std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::ArrayRef<int64_t> left,
+                                                                      llvm::ArrayRef<int64_t> right,
+                                                                      llvm::StringRef leftName,
+                                                                      llvm::StringRef rightName,
+                                                                      SourceRange range) {
   size_t rank = std::max(left.size(), right.size());
   llvm::SmallVector<int64_t> result(rank);
   for (size_t i = 0; i < rank; ++i) {
@@ -106,11 +110,10 @@ Elaborator::broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t
       std::string which = left.size() == right.size()
                               ? "axis " + std::to_string(rank - 1 - i) + " differs"
                               : "counted from the last, axis " + std::to_string(i) + " differs";
-      Diagnostic &error =
-          report(Code::CannotBroadcast, range,
-                 leftName + " is " + shapeText(left) + ", " + rightName + " is " +
-                     shapeText(right) + ": " + which + " (" + llvm::Twine(a) + " and " +
-                     llvm::Twine(b) + ")");
+      Diagnostic &error = report(Code::CannotBroadcast, range,
+                                 leftName + " is " + shapeText(left) + ", " + rightName + " is " +
+                                     shapeText(right) + ": " + which + " (" + llvm::Twine(a) +
+                                     " and " + llvm::Twine(b) + ")");
       if (left.size() == right.size() + 1 && left[0] == right[0])
         error.help("keep the reduced axis as 1: keep: true");
       return std::nullopt;
@@ -140,9 +143,12 @@ Type Elaborator::commonElement(const Value &left, const Value &right) {
     return element.isInteger(1) ? 0 : element.isInteger() ? 1 : 2;
   };
   switch (std::max(rank(left), rank(right))) {
-  case 0: return builder.getI1Type();
-  case 1: return builder.getI32Type();
-  default: return builder.getF32Type();
+  case 0:
+    return builder.getI1Type();
+  case 1:
+    return builder.getI32Type();
+  default:
+    return builder.getF32Type();
   }
 }
 
@@ -165,7 +171,8 @@ bool Elaborator::unify(const Value &left, const Value &right, SourceRange leftRa
   return true;
 }
 
-//===- Operations -------------------------------------------------------------------------------------------------------------------------===//
+//===- Operations
+//-------------------------------------------------------------------------------------------------------------------------===//
 
 mlir::Value Elaborator::reduce(SourceRange range, nn::ReduceKind kind, mlir::Value value,
                                llvm::ArrayRef<int64_t> dims, bool keep) {
@@ -240,8 +247,8 @@ mlir::Value Elaborator::readState(llvm::StringRef path, RankedTensorType type, S
 }
 
 Value Elaborator::runScalar(llvm::StringRef name, SourceRange range) {
-  static constexpr llvm::StringRef names[] = {"step", "steps_per_epoch", "epochs", "samples",
-                                              "epoch", "total_steps"};
+  static constexpr llvm::StringRef names[] = {"step",    "steps_per_epoch", "epochs",
+                                              "samples", "epoch",           "total_steps"};
   if (!llvm::is_contained(names, name))
     return Value();
   if (current->kind == ContextKind::Initial || current->kind == ContextKind::Represent)
@@ -282,7 +289,8 @@ mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange ra
   }
   if (image.stages.size() > 64) {
     report(Code::TooLarge, range,
-           "the view has " + llvm::Twine(image.stages.size()) + " operations, at most 64 are possible");
+           "the view has " + llvm::Twine(image.stages.size()) +
+               " operations, at most 64 are possible");
     return nullptr;
   }
   auto type = f32({batch, image.size, image.size, 3});

@@ -1,4 +1,5 @@
-// From a file to a verified module: parse, elaborate, verify, and print what there is to say; see Frontend.h.
+// From a file to a verified module: parse, elaborate, verify, and print what there is to say; see
+// Frontend.h.
 #include "frontends/spec/Frontend.h"
 
 #include "dialects/ssl/SslDialect.h"
@@ -13,7 +14,8 @@ namespace doppel::spec {
 
 using namespace mlir;
 
-/// Calls nest as deep as the spec says (Elaborator.h bounds it), deeper than the stack of a main thread.
+/// Calls nest as deep as the spec says (Elaborator.h bounds it), deeper than the stack of a main
+/// thread.
 constexpr unsigned stackBytes = 512u << 20;
 
 static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &options,

@@ -1,4 +1,5 @@
-// The one entry to the language: a file and its --set values in, a verified module of the `ssl` dialect out.
+// The one entry to the language: a file and its --set values in, a verified module of the `ssl`
+// dialect out.
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
@@ -27,8 +28,10 @@ struct SpecOptions {
   bool colour = false;
 };
 
-/// Parses and elaborates the spec at `path`. The module holds one ssl.method, whose name, batch, epochs and resolved params (text by name) are its
-/// attributes; it has been verified. Every error and warning goes to `diagnostics`; with an error the result is null. Loads the dialects that it needs.
+/// Parses and elaborates the spec at `path`. The module holds one ssl.method, whose name, batch,
+/// epochs and resolved params (text by name) are its attributes; it has been verified. Every error
+/// and warning goes to `diagnostics`; with an error the result is null. Loads the dialects that it
+/// needs.
 mlir::OwningOpRef<mlir::ModuleOp> loadSpec(mlir::MLIRContext &context, llvm::StringRef path,
                                            const SpecOptions &options,
                                            llvm::raw_ostream &diagnostics);
@@ -38,7 +41,8 @@ mlir::OwningOpRef<mlir::ModuleOp> loadSpecText(mlir::MLIRContext &context, llvm:
                                                std::string text, const SpecOptions &options,
                                                llvm::raw_ostream &diagnostics);
 
-/// Parses the file alone and prints its syntax tree to `out`: `--emit ast`. False if there were errors.
+/// Parses the file alone and prints its syntax tree to `out`: `--emit ast`. False if there were
+/// errors.
 bool printSpecAst(llvm::StringRef path, llvm::raw_ostream &out, llvm::raw_ostream &diagnostics,
                   bool colour);
 

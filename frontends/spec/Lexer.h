@@ -1,8 +1,8 @@
 // Cuts the text of a spec into tokens, all at once; the last is Eof.
 //
 // A character without a meaning is reported and becomes Unknown, about which the parser says
-// nothing more. Every token knows whether it is the first on its line, which is all that the grammar
-// needs of line ends, and carries the doc comment above it.
+// nothing more. Every token knows whether it is the first on its line, which is all that the
+// grammar needs of line ends, and carries the doc comment above it.
 #pragma once
 
 #include "frontends/spec/Ast.h"

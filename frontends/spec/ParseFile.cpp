@@ -163,7 +163,8 @@ bool ParserImpl::enter() {
   return false;
 }
 
-/// Operators to the left nest as deep as their chain is long, so their number has a limit as well: whoever walks the tree may recurse.
+/// Operators to the left nest as deep as their chain is long, so their number has a limit as well:
+/// whoever walks the tree may recurse.
 bool ParserImpl::tooManyOperators() {
   if (++operators <= maxOperators)
     return false;

@@ -170,20 +170,34 @@ std::string typeName(mlir::RankedTensorType type) {
 
 std::string typeName(const Value &value) {
   switch (value.kind()) {
-  case ValueKind::None: return "nothing";
-  case ValueKind::Error: return "an error";
-  case ValueKind::Int: return "int";
-  case ValueKind::Float: return "float";
-  case ValueKind::Bool: return "bool";
-  case ValueKind::String: return "string";
-  case ValueKind::List: return "list of " + std::to_string(value.elements().size());
-  case ValueKind::Tuple: return "tuple of " + std::to_string(value.elements().size());
-  case ValueKind::Tensor: return typeName(value.tensorType());
-  case ValueKind::Image: return "image";
-  case ValueKind::Callable: return value.asCallable().net ? "net constructor" : "function";
-  case ValueKind::Net: return "net";
-  case ValueKind::Optimizer: return "optimizer";
-  case ValueKind::Module: return "module";
+  case ValueKind::None:
+    return "nothing";
+  case ValueKind::Error:
+    return "an error";
+  case ValueKind::Int:
+    return "int";
+  case ValueKind::Float:
+    return "float";
+  case ValueKind::Bool:
+    return "bool";
+  case ValueKind::String:
+    return "string";
+  case ValueKind::List:
+    return "list of " + std::to_string(value.elements().size());
+  case ValueKind::Tuple:
+    return "tuple of " + std::to_string(value.elements().size());
+  case ValueKind::Tensor:
+    return typeName(value.tensorType());
+  case ValueKind::Image:
+    return "image";
+  case ValueKind::Callable:
+    return value.asCallable().net ? "net constructor" : "function";
+  case ValueKind::Net:
+    return "net";
+  case ValueKind::Optimizer:
+    return "optimizer";
+  case ValueKind::Module:
+    return "module";
   }
   return "";
 }
@@ -199,9 +213,12 @@ std::string numberText(double value) {
 
 std::string valueText(const Value &value, bool quoted) {
   switch (value.kind()) {
-  case ValueKind::Int: return std::to_string(value.asInt());
-  case ValueKind::Float: return numberText(value.asDouble());
-  case ValueKind::Bool: return value.asBool() ? "true" : "false";
+  case ValueKind::Int:
+    return std::to_string(value.asInt());
+  case ValueKind::Float:
+    return numberText(value.asDouble());
+  case ValueKind::Bool:
+    return value.asBool() ? "true" : "false";
   case ValueKind::String: {
     if (!quoted)
       return value.asString().str();

@@ -1,8 +1,9 @@
-// What an expression of a spec evaluates to while the spec is compiled. Everything but a tensor is known; a tensor is an SSA value whose type holds
-// its shape.
+// What an expression of a spec evaluates to while the spec is compiled. Everything but a tensor is
+// known; a tensor is an SSA value whose type holds its shape.
 //
-// Values are immutable and cheap to copy: what is large is shared. An Error stands for a value about which something has been reported already:
-// whoever meets it gives an Error in turn and says nothing.
+// Values are immutable and cheap to copy: what is large is shared. An Error stands for a value
+// about which something has been reported already: whoever meets it gives an Error in turn and says
+// nothing.
 #pragma once
 
 #include "frontends/spec/Ast.h"
@@ -38,9 +39,10 @@ struct Callable {
 /// A network: its structure, and its place once its parameters exist.
 struct NetValue {
   std::shared_ptr<const NetNode> node;
-  /// The path of its parameters: "online.backbone" in a method, ".conv1" (from the applied net) in a forward. Unset: only a description.
+  /// The path of its parameters: "online.backbone" in a method, ".conv1" (from the applied net) in
+  /// a forward. Unset: only a description.
   std::optional<std::string> place = {};
-  int64_t groups = 0;   ///< runs of the batch that share batch norm statistics; 0: as the caller says
+  int64_t groups = 0; ///< runs of the batch that share batch norm statistics; 0: as the caller says
   bool shuffle = false; ///< whether the batch is permuted before and put back after
 };
 
@@ -48,12 +50,13 @@ struct NetValue {
 struct ImageValue {
   llvm::SmallVector<mlir::Attribute> stages; ///< nn::StageAttr
   int64_t size = 0;                          ///< pixels of a side, 0 before the crop
-  int64_t resize = 0;                        ///< the shorter side before a centre crop, 0 if `resize` was not called
+  int64_t resize = 0; ///< the shorter side before a centre crop, 0 if `resize` was not called
 };
 
 struct OptimizerValue;
 
-/// `ema(net, momentum)` before `net name = ` gives it a place; the momentum is evaluated again at each update.
+/// `ema(net, momentum)` before `net name = ` gives it a place; the momentum is evaluated again at
+/// each update.
 enum class ValueKind {
   None, ///< an argument that was not given
   Error,
@@ -120,7 +123,8 @@ public:
   const Unit *asUnit() const;
   llvm::StringRef moduleName() const { return asString(); }
 
-  /// Whether a tensor is somewhere inside, so that the value belongs to the region in which it was computed.
+  /// Whether a tensor is somewhere inside, so that the value belongs to the region in which it was
+  /// computed.
   bool holdsTensor() const;
   /// Whether an Error is somewhere inside.
   bool holdsError() const;
@@ -139,7 +143,8 @@ private:
   std::shared_ptr<const Payload> payload;
 };
 
-/// An optimizer and its rates. `rule` is an nn::OptimizerRule; the options are those of nn.optimize.
+/// An optimizer and its rates. `rule` is an nn::OptimizerRule; the options are those of
+/// nn.optimize.
 struct OptimizerValue {
   uint32_t rule = 0;
   Value learningRate;
@@ -173,7 +178,8 @@ struct NetTensor {
   mlir::RankedTensorType type;
 };
 
-/// The structure of a network, without parameters. Owned by the values that use it; its address is its identity.
+/// The structure of a network, without parameters. Owned by the values that use it; its address is
+/// its identity.
 struct NetNode {
   enum class Kind { Declared, Chain, Function } kind;
   SourceRange range; ///< of the expression that made it
@@ -207,7 +213,8 @@ std::string typeName(mlir::RankedTensorType type);
 std::string shapeText(llvm::ArrayRef<int64_t> shape);
 /// The shortest text that reads back as the same number, with a point or an exponent.
 std::string numberText(double value);
-/// The text of a compile-time value as --set takes it and as `str` gives it; strings have quotes inside of lists only.
+/// The text of a compile-time value as --set takes it and as `str` gives it; strings have quotes
+/// inside of lists only.
 std::string valueText(const Value &value, bool quoted = false);
 
 } // namespace doppel::spec

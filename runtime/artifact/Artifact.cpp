@@ -1,5 +1,6 @@
-// Loads an artifact: size, header, checksums, FlatBuffers' verifier, then the program (Validate.cpp) and the processor (Processor.cpp).
-// All offsets are compared in the form `offset > size || bytes > size - offset`, which cannot wrap.
+// Loads an artifact: size, header, checksums, FlatBuffers' verifier, then the program
+// (Validate.cpp) and the processor (Processor.cpp). All offsets are compared in the form `offset >
+// size || bytes > size - offset`, which cannot wrap.
 #include "runtime/artifact/Artifact.h"
 
 #include "runtime/artifact/Validate.h"
@@ -17,7 +18,8 @@
 #include <vector>
 #include <xxhash.h>
 
-static_assert(std::endian::native == std::endian::little, "artifacts are read as they lie in the file");
+static_assert(std::endian::native == std::endian::little,
+              "artifacts are read as they lie in the file");
 
 namespace doppel::runtime {
 
@@ -49,7 +51,8 @@ uint64_t bufferBytes(const schema::Buffer &buffer) {
   return bytes;
 }
 
-// Not inlined: GCC 12 then takes the pointer of a moved-from Artifact for one that was never allocated.
+// Not inlined: GCC 12 then takes the pointer of a moved-from Artifact for one that was never
+// allocated.
 [[gnu::noinline]] void Artifact::Free::operator()(std::byte *bytes) const { std::free(bytes); }
 
 const schema::Function *Artifact::function(std::string_view name) const {
@@ -107,14 +110,16 @@ Result<Layout> readLayout(const std::byte *bytes, uint64_t size) {
   std::memcpy(&header, bytes, sizeof(header));
   if (header.magic != format::magic) {
     if (std::equal(header.magic.begin() + 1, header.magic.begin() + 4, format::magic.begin() + 1))
-      return fail("was damaged on its way, perhaps by a transfer as text: its first bytes are wrong");
+      return fail(
+          "was damaged on its way, perhaps by a transfer as text: its first bytes are wrong");
     return fail("is not a Doppel artifact");
   }
   if (header.major != format::schemaMajor || header.minor > format::schemaMinor)
-    return fail("has schema version {}.{} (made by {}), this program reads {}.0 to {}.{}; rebuild it: "
-                "doppel compile SPEC -o ARTIFACT",
-                header.major, header.minor, producerOf(header), format::schemaMajor,
-                format::schemaMajor, format::schemaMinor);
+    return fail(
+        "has schema version {}.{} (made by {}), this program reads {}.0 to {}.{}; rebuild it: "
+        "doppel compile SPEC -o ARTIFACT",
+        header.major, header.minor, producerOf(header), format::schemaMajor, format::schemaMajor,
+        format::schemaMinor);
   if (header.segmentCount > format::maxSegments)
     return fail("header.segmentCount {} exceeds {}", header.segmentCount, format::maxSegments);
   uint64_t table = sizeof(header) + header.segmentCount * sizeof(format::Segment);

@@ -1,5 +1,6 @@
-// A compiled program in memory. There is one way to get one, `Artifact::load`, and it verifies everything: whoever holds an
-// Artifact may follow its indices, offsets and enums without a check. README.md describes the file.
+// A compiled program in memory. There is one way to get one, `Artifact::load`, and it verifies
+// everything: whoever holds an Artifact may follow its indices, offsets and enums without a check.
+// README.md describes the file.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -17,16 +18,19 @@ namespace doppel::runtime {
 /// Bytes of one element of a dtype; 0 for a value outside the enum.
 size_t elementBytes(schema::DType type);
 
-/// Bytes of a buffer: the product of its shape and the element's size. Never overflows for a loaded artifact.
+/// Bytes of a buffer: the product of its shape and the element's size. Never overflows for a loaded
+/// artifact.
 uint64_t bufferBytes(const schema::Buffer &buffer);
 
 class Artifact {
 public:
-  /// Whether the code's processor features are asked of this machine. `inspect` reads artifacts for other machines.
+  /// Whether the code's processor features are asked of this machine. `inspect` reads artifacts for
+  /// other machines.
   enum class Machine { Required, Any };
 
-  /// Reads and verifies the file: size, header, checksums, FlatBuffers' verifier, then every index, enum, range, dtype,
-  /// overflow, alignment and name, then this machine's processor. An error names the file and the element that is wrong.
+  /// Reads and verifies the file: size, header, checksums, FlatBuffers' verifier, then every index,
+  /// enum, range, dtype, overflow, alignment and name, then this machine's processor. An error
+  /// names the file and the element that is wrong.
   static Result<Artifact> load(const std::filesystem::path &path,
                                Machine machine = Machine::Required);
 

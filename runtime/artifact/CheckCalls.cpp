@@ -1,4 +1,5 @@
-// A library computes with the shapes that it is given, so shapes that do not fit each other would be reads and writes out of bounds.
+// A library computes with the shapes that it is given, so shapes that do not fit each other would
+// be reads and writes out of bounds.
 #include "runtime/artifact/CheckCalls.h"
 
 #include <fmt/ranges.h>
@@ -54,7 +55,9 @@ public:
 private:
   static constexpr uint32_t none = ~0u;
 
-  uint32_t input(uint32_t i) const { return i < call.inputs()->size() ? call.inputs()->Get(i) : none; }
+  uint32_t input(uint32_t i) const {
+    return i < call.inputs()->size() ? call.inputs()->Get(i) : none;
+  }
   uint32_t output(uint32_t i) const {
     return i < call.outputs()->size() ? call.outputs()->Get(i) : none;
   }

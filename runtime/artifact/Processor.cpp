@@ -36,9 +36,10 @@ Result<void> checkProcessor(const schema::Program &program) {
       spec = location->file()->str();
       break;
     }
-  return fail("was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
-              "-o ARTIFACT",
-              target.name()->string_view(), missing, spec);
+  return fail(
+      "was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
+      "-o ARTIFACT",
+      target.name()->string_view(), missing, spec);
 }
 
 } // namespace doppel::runtime

@@ -1,5 +1,6 @@
-// Looks at every element of a program once, in the order of the schema. What passes here can be run without another check of an index,
-// an offset or a shape. CheckCalls.cpp has the operands of library operations.
+// Looks at every element of a program once, in the order of the schema. What passes here can be run
+// without another check of an index, an offset or a shape. CheckCalls.cpp has the operands of
+// library operations.
 #include "runtime/artifact/Validate.h"
 
 #include "runtime/artifact/Artifact.h"
@@ -150,8 +151,8 @@ Result<void> Validator::checkBuffers() {
     if (buffer.offset() % element != 0)
       return fail("buffers[{}].offset {} is no multiple of its element's {} bytes", i,
                   buffer.offset(), element);
-    bool host = buffer.dtype() == schema::DType::ImageRef ||
-                buffer.dtype() == schema::DType::RunScalars;
+    bool host =
+        buffer.dtype() == schema::DType::ImageRef || buffer.dtype() == schema::DType::RunScalars;
     if (host && arena.kind() != schema::ArenaKind::Io)
       return fail("buffers[{}] holds what only the host writes, outside of the io arena", i);
     bytes.push_back(size);

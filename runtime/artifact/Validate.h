@@ -9,11 +9,13 @@
 
 namespace doppel::runtime {
 
-/// Every index, enum, range, dtype, size and name of a program that FlatBuffers' verifier has accepted. The error names the element:
-/// "buffers[12].offset 4096 + 512 exceeds arena 'transient' of 4000".
+/// Every index, enum, range, dtype, size and name of a program that FlatBuffers' verifier has
+/// accepted. The error names the element: "buffers[12].offset 4096 + 512 exceeds arena 'transient'
+/// of 4000".
 Result<void> validateProgram(const schema::Program &program);
 
-/// Whether this machine's processor has the features that the code needs. The error names those that are missing.
+/// Whether this machine's processor has the features that the code needs. The error names those
+/// that are missing.
 Result<void> checkProcessor(const schema::Program &program);
 
 /// The processor features of this machine, as the kernel names them.

@@ -1,4 +1,5 @@
-// The runtime's error channel: an Error is a sentence for a person, to which each caller adds what it was doing.
+// The runtime's error channel: an Error is a sentence for a person, to which each caller adds what
+// it was doing.
 #pragma once
 
 #include <expected>
@@ -43,7 +44,8 @@ std::unexpected<Error> failInternal(fmt::format_string<Args...> format, Args &&.
 #define DOPPEL_CONCAT_IMPL(a, b) a##b
 #define DOPPEL_CONCAT(a, b) DOPPEL_CONCAT_IMPL(a, b)
 
-/// Assigns the value of a Result to `lhs` (which may declare it), or returns its error from this function.
+/// Assigns the value of a Result to `lhs` (which may declare it), or returns its error from this
+/// function.
 #define DOPPEL_TRY(lhs, expression)                                                                \
   auto DOPPEL_CONCAT(result_, __LINE__) = (expression);                                            \
   if (!DOPPEL_CONCAT(result_, __LINE__))                                                           \

@@ -1,5 +1,6 @@
-// What compiled kernels and the runtime agree on in memory: layouts, the kernel's signature and the random numbers. Part of
-// the artifact's schema: a change here is a new schema version. No dependency beyond the standard library.
+// What compiled kernels and the runtime agree on in memory: layouts, the kernel's signature and the
+// random numbers. Part of the artifact's schema: a change here is a new schema version. No
+// dependency beyond the standard library.
 #pragma once
 
 #include <array>
@@ -8,10 +9,12 @@
 
 namespace doppel::abi {
 
-/// Bytes after an image's last pixel that may be read: a kernel reads a pixel's three channels as one word.
+/// Bytes after an image's last pixel that may be read: a kernel reads a pixel's three channels as
+/// one word.
 inline constexpr size_t imagePadding = 1;
 
-/// One decoded sample of a batch: interleaved 8-bit RGB, rows without padding. A batch is an array of these.
+/// One decoded sample of a batch: interleaved 8-bit RGB, rows without padding. A batch is an array
+/// of these.
 struct ImageRef {
   const uint8_t *pixels; ///< [height, width, 3]
   int32_t height;        ///< pixels
@@ -30,15 +33,18 @@ struct RunScalars {
 };
 static_assert(sizeof(RunScalars) == 40);
 
-/// Executes workgroups [begin, end) of a kernel. `buffers` holds one base address an argument, in the order of the plan's
-/// launch; `scratch` is memory of this thread alone, of the kernel's scratch_bytes, aligned to 64.
+/// Executes workgroups [begin, end) of a kernel. `buffers` holds one base address an argument, in
+/// the order of the plan's launch; `scratch` is memory of this thread alone, of the kernel's
+/// scratch_bytes, aligned to 64.
 using KernelFunction = void (*)(void *const *buffers, int64_t begin, int64_t end, void *scratch);
 
 /// Philox4x32-10 (Salmon et al. 2011): the only source of randomness in a run.
 ///
-/// Key: the run's seed, low word first. Counter: (index low, index high, stream * 2^8 + draw, step). `index` is the sample's index in
-/// the data set, or the element's linear index / 4 for draws by element; `stream` (24 bits) is unique to an operation of the program; `draw`
-/// (8 bits) numbers the blocks of four words of one sample in that operation; `step` is taken modulo 2^32 (0 outside of a step).
+/// Key: the run's seed, low word first. Counter: (index low, index high, stream * 2^8 + draw,
+/// step). `index` is the sample's index in the data set, or the element's linear index / 4 for
+/// draws by element; `stream` (24 bits) is unique to an operation of the program; `draw` (8 bits)
+/// numbers the blocks of four words of one sample in that operation; `step` is taken modulo 2^32 (0
+/// outside of a step).
 inline std::array<uint32_t, 4> philox(uint64_t seed, uint64_t index, uint32_t stream, uint32_t draw,
                                       uint32_t step) {
   std::array<uint32_t, 4> counter = {uint32_t(index), uint32_t(index >> 32), (stream << 8) | draw,

@@ -1,6 +1,6 @@
-// The bytes of an artifact file around its FlatBuffers program: what the writer (codegen/artifact) and the loader
-// (runtime/artifact) agree on. runtime/artifact/README.md has the same as a table. All numbers are little-endian; a change
-// here or in program.fbs or Abi.h is a new schema version.
+// The bytes of an artifact file around its FlatBuffers program: what the writer (codegen/artifact)
+// and the loader (runtime/artifact) agree on. runtime/artifact/README.md has the same as a table.
+// All numbers are little-endian; a change here or in program.fbs or Abi.h is a new schema version.
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace doppel::format {
 
-/// A byte above 0x7f shows a transfer that keeps 7 bits, CR LF one that rewrites line ends, 0x1a stops `type` on Windows.
+/// A byte above 0x7f shows a transfer that keeps 7 bits, CR LF one that rewrites line ends, 0x1a
+/// stops `type` on Windows.
 inline constexpr std::array<uint8_t, 8> magic = {0x89, 'D', 'P', 'X', '\r', '\n', 0x1a, '\n'};
 
 /// A reader reads files of its own major version whose minor version is not above its own.
@@ -21,7 +22,8 @@ inline constexpr uint64_t alignment = 64;
 inline constexpr uint64_t maxProgramBytes = uint64_t(64) << 20;
 inline constexpr uint32_t maxSegments = 16;
 
-/// Begins the file; then `segmentCount` times Segment; then the xxh64 of all header bytes before it (uint64).
+/// Begins the file; then `segmentCount` times Segment; then the xxh64 of all header bytes before it
+/// (uint64).
 struct Header {
   std::array<uint8_t, 8> magic;
   uint32_t headerBytes; ///< of Header, segment table and checksum

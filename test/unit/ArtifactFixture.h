@@ -1,4 +1,5 @@
-// A small artifact in parts that a test may change before they become bytes: one field wrong, everything else right, checksums included.
+// A small artifact in parts that a test may change before they become bytes: one field wrong,
+// everything else right, checksums included.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
@@ -19,20 +20,18 @@ struct BufferPart {
   std::vector<int64_t> shape;
 };
 
-/// A program with one instruction of each kind: a queue is copied, multiplied, changed by a kernel, reduced over ranks and checked.
+/// A program with one instruction of each kind: a queue is copied, multiplied, changed by a kernel,
+/// reduced over ranks and checked.
 struct ProgramParts {
   std::vector<std::tuple<std::string, schema::ArenaKind, uint64_t>> arenas = {
       {"state", schema::ArenaKind::State, 512},
       {"transient", schema::ArenaKind::Transient, 1024},
       {"io", schema::ArenaKind::Io, 192}};
-  std::vector<BufferPart> buffers = {{2, 0, schema::DType::ImageRef, {4}},
-                                     {2, 128, schema::DType::RunScalars, {}},
-                                     {0, 0, schema::DType::F32, {8, 8}},
-                                     {0, 256, schema::DType::F32, {8, 8}},
-                                     {1, 0, schema::DType::F32, {8, 8}},
-                                     {1, 256, schema::DType::F32, {8, 8}},
-                                     {1, 512, schema::DType::I32, {16}},
-                                     {1, 576, schema::DType::F32, {}}};
+  std::vector<BufferPart> buffers = {
+      {2, 0, schema::DType::ImageRef, {4}}, {2, 128, schema::DType::RunScalars, {}},
+      {0, 0, schema::DType::F32, {8, 8}},   {0, 256, schema::DType::F32, {8, 8}},
+      {1, 0, schema::DType::F32, {8, 8}},   {1, 256, schema::DType::F32, {8, 8}},
+      {1, 512, schema::DType::I32, {16}},   {1, 576, schema::DType::F32, {}}};
   struct StatePart {
     std::string name;
     schema::StateKind kind;
@@ -130,10 +129,11 @@ struct ProgramParts {
   }
 };
 
-/// The file around a program, with right sizes and checksums; `change` may spoil its header before it is summed.
-inline std::vector<std::byte>
-artifactOf(const std::string &program,
-           const std::function<void(format::Header &, std::vector<format::Segment> &)> &change = {}) {
+/// The file around a program, with right sizes and checksums; `change` may spoil its header before
+/// it is summed.
+inline std::vector<std::byte> artifactOf(
+    const std::string &program,
+    const std::function<void(format::Header &, std::vector<format::Segment> &)> &change = {}) {
   std::string elf = "\x7f"
                     "ELF and so on",
               spec = "method Toy {}\n";

@@ -1,5 +1,5 @@
-// What the loader accepts it has verified: no truncation, no flipped bit and no field out of range gets through, and each error names what
-// is wrong.
+// What the loader accepts it has verified: no truncation, no flipped bit and no field out of range
+// gets through, and each error names what is wrong.
 #include "test/unit/ArtifactFixture.h"
 
 #include <filesystem>
@@ -61,8 +61,8 @@ TEST(ArtifactLoader, RejectsEveryFlippedBit) {
   EXPECT_EQ(errorOf(file), "");
 }
 
-/// Checksums made right again after each flip: what the checks behind them must find, or the change is of a value that may be any. Nothing
-/// may crash (the sanitizers watch).
+/// Checksums made right again after each flip: what the checks behind them must find, or the change
+/// is of a value that may be any. Nothing may crash (the sanitizers watch).
 TEST(ArtifactLoader, SurvivesFlippedBitsWithRightChecksums) {
   std::string program = ProgramParts().bytes();
   size_t rejected = 0;
@@ -87,8 +87,9 @@ TEST(ArtifactLoader, TellsAnotherVersionAndHowToRebuild) {
     header.minor = 3;
   });
   std::string error = errorOf(file);
-  EXPECT_NE(error.find("toy.dpx: has schema version 7.3 (made by doppel test), this program reads 1.0"),
-            std::string::npos)
+  EXPECT_NE(
+      error.find("toy.dpx: has schema version 7.3 (made by doppel test), this program reads 1.0"),
+      std::string::npos)
       << error;
   EXPECT_NE(error.find("doppel compile"), std::string::npos);
 }
@@ -109,10 +110,12 @@ TEST(ArtifactLoader, ChecksThePartsOfTheFile) {
     EXPECT_NE(error.find(message), std::string::npos) << error;
   };
   expect("segments[0].kind 9 is not known", [](format::Header &, Segments &s) { s[0].kind = 9; });
-  expect("segments[1] is a second ELF segment", [](format::Header &, Segments &s) { s[1].kind = 1; });
+  expect("segments[1] is a second ELF segment",
+         [](format::Header &, Segments &s) { s[1].kind = 1; });
   expect("segments[1] is a second spec source segment",
          [](format::Header &, Segments &s) { s[0].kind = 2; });
-  expect("exceeds the file's", [](format::Header &, Segments &s) { s[0].bytes = ~uint64_t(0) - 8; });
+  expect("exceeds the file's",
+         [](format::Header &, Segments &s) { s[0].bytes = ~uint64_t(0) - 8; });
   expect("no multiple of 64", [](format::Header &, Segments &s) { s[0].offset += 1; });
   expect("lies inside the part before it", [](format::Header &h, Segments &s) {
     s[0].offset = h.programOffset;
@@ -140,8 +143,12 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"arenas[0].kind 0 is not known",
        [](auto &p) { std::get<1>(p.arenas[0]) = schema::ArenaKind::Unspecified; }},
       {"arenas[2].bytes 100", [](auto &p) { std::get<2>(p.arenas[2]) = 100; }},
-      {"arenas: there must be one of each kind", [](auto &p) { p.arenas.pop_back();
-         for (auto &buffer : p.buffers) buffer.arena = 0; }},
+      {"arenas: there must be one of each kind",
+       [](auto &p) {
+         p.arenas.pop_back();
+         for (auto &buffer : p.buffers)
+           buffer.arena = 0;
+       }},
       {"buffers[3].arena 3 exceeds the 3 arenas", [](auto &p) { p.buffers[3].arena = 3; }},
       {"buffers[4].dtype 200 is not known",
        [](auto &p) { p.buffers[4].dtype = schema::DType(200); }},
@@ -150,15 +157,18 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"buffers[4].offset 18446744073709551552 + 256 exceeds",
        [](auto &p) { p.buffers[4].offset = ~uint64_t(63); }},
       {"buffers[4]: its shape has the extent -8 and overflows",
-       [](auto &p) { p.buffers[4].shape = {-8, -8}; }},
+       [](auto &p) {
+         p.buffers[4].shape = {-8, -8};
+       }},
       {"and overflows",
-       [](auto &p) { p.buffers[4].shape = {int64_t(1) << 40, int64_t(1) << 40}; }},
+       [](auto &p) {
+         p.buffers[4].shape = {int64_t(1) << 40, int64_t(1) << 40};
+       }},
       {"buffers[4].offset 2 is no multiple of its element's 4 bytes",
        [](auto &p) { p.buffers[4].offset = 2; }},
       {"instructions[1] (call): buffers[4].offset 4 is no multiple of 64",
        [](auto &p) { p.buffers[4].offset = 4; }},
-      {"buffers[0] holds what only the host writes",
-       [](auto &p) { p.buffers[0].arena = 1; }},
+      {"buffers[0] holds what only the host writes", [](auto &p) { p.buffers[0].arena = 1; }},
       {"states[1] is a second 'weight'", [](auto &p) { p.states[1].name = "weight"; }},
       {"states[0] has no name", [](auto &p) { p.states[0].name = ""; }},
       {"states[1] ('queue'): kind 77 is not known",
@@ -175,25 +185,40 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"kernels[0].grid 0 is out of range", [](auto &p) { p.kernels[0].grid = 0; }},
       {"kernels[0].scratch_bytes", [](auto &p) { p.kernels[0].scratch = ~uint64_t(0); }},
       {"functions[1] is a second 'init'", [](auto &p) { p.secondFunction = "init"; }},
-      {"@step.instructions[0]: location 2 exceeds",
-       [](auto &p) { p.instructionLocation = 2; }},
-      {"@step.instructions[0] (copy): 256 bytes to 64", [](auto &p) { p.copy = {2, 6}; }},
-      {"@step.instructions[0] (copy): buffer 50 exceeds", [](auto &p) { p.copy = {50, 4}; }},
-      {"(copy): writes buffers[0], which is the host's", [](auto &p) { p.copy = {4, 0}; }},
+      {"@step.instructions[0]: location 2 exceeds", [](auto &p) { p.instructionLocation = 2; }},
+      {"@step.instructions[0] (copy): 256 bytes to 64",
+       [](auto &p) {
+         p.copy = {2, 6};
+       }},
+      {"@step.instructions[0] (copy): buffer 50 exceeds",
+       [](auto &p) {
+         p.copy = {50, 4};
+       }},
+      {"(copy): writes buffers[0], which is the host's",
+       [](auto &p) {
+         p.copy = {4, 0};
+       }},
       {"(call): operation 0 is not known",
        [](auto &p) { p.call = schema::LibraryOp::Unspecified; }},
       {"(call): operation 99 is not known", [](auto &p) { p.call = schema::LibraryOp(99); }},
       {"(call): Matmul takes 2 inputs", [](auto &p) { p.ints = {0}; }},
       {"(call): shapes [8, 8], [8, 8] and [4, 8] do not fit Matmul",
-       [](auto &p) { p.buffers[5].shape = {4, 8}; }},
+       [](auto &p) {
+         p.buffers[5].shape = {4, 8};
+       }},
       {"(call): buffers[6] holds I32, not F32", [](auto &p) { p.outputs = {6}; }},
-      {"(call): the integer -1 is out of range", [](auto &p) { p.ints = {-1, 0}; }},
+      {"(call): the integer -1 is out of range",
+       [](auto &p) {
+         p.ints = {-1, 0};
+       }},
       {"Conv2D takes 2 inputs", [](auto &p) { p.call = schema::LibraryOp::Conv2D; }},
-      {"do not fit Conv2D", [](auto &p) {
+      {"do not fit Conv2D",
+       [](auto &p) {
          p.call = schema::LibraryOp::Conv2D;
          p.ints = {1, 1, 0, 0, 0, 0, 1, 1, 1};
        }},
-      {"(call): buffers[5] holds F32, not U8", [](auto &p) {
+      {"(call): buffers[5] holds F32, not U8",
+       [](auto &p) {
          p.call = schema::LibraryOp::MaxPool2D;
          p.inputs = {4};
          p.outputs = {5, 5};
@@ -205,8 +230,7 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"(launch): writes buffers[1], which is the host's", [](auto &p) { p.launchOutputs = 2; }},
       {"(collective): kind 0 is not known",
        [](auto &p) { p.collective = schema::CollectiveKind::Unspecified; }},
-      {"(collective): dtypes of input and output differ",
-       [](auto &p) { p.collectiveOutput = 6; }},
+      {"(collective): dtypes of input and output differ", [](auto &p) { p.collectiveOutput = 6; }},
       {"do not make", [](auto &p) { p.collectiveInput = 7; }},
       {"collective 0 comes after 1",
        [](auto &p) { p.collectiveOrder[0] = 1, p.collectiveOrder[1] = 0; }},

@@ -94,8 +94,8 @@ int Compilation::load() {
   if (!file)
     return fail("cannot read " + options.input + ": " + file.getError().message());
   if (StringRef(options.input).ends_with(".mlir")) {
-    module = parseSourceString<ModuleOp>((*file)->getBuffer(), ParserConfig(&context),
-                                         options.input);
+    module =
+        parseSourceString<ModuleOp>((*file)->getBuffer(), ParserConfig(&context), options.input);
     if (!module)
       return userError;
     phase = phaseOf(*module);
@@ -189,9 +189,8 @@ int Compilation::emitArtifact(const cpu::CpuTarget &target) {
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);
   if (failed(bytes))
     return afterFailure(Phase::Artifact);
-  std::string path = options.output.empty()
-                         ? (llvm::sys::path::stem(options.input) + ".dpx").str()
-                         : options.output;
+  std::string path = options.output.empty() ? (llvm::sys::path::stem(options.input) + ".dpx").str()
+                                            : options.output;
   if (std::string error = writeFileAtomically(path, *bytes); !error.empty())
     return fail(error);
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -221,7 +220,7 @@ int Compilation::finish() {
 int compile(const CompileOptions &options) {
   if (options.emitAst)
     return spec::printSpecAst(options.input, llvm::outs(), llvm::errs(), wantsColour()) ? done
-                                                                                       : userError;
+                                                                                        : userError;
   Compilation compilation(options);
   if (int code = compilation.lowerTo(options.emit))
     return code;

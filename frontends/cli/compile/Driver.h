@@ -1,4 +1,5 @@
-// The compiler from a spec to an artifact, as the commands `doppel compile` and `doppel check` use it.
+// The compiler from a spec to an artifact, as the commands `doppel compile` and `doppel check` use
+// it.
 #pragma once
 
 #include "passes/Pipelines.h"
@@ -26,8 +27,8 @@ struct CompileOptions {
   bool quiet = false;
 };
 
-/// Compiles as far as `options.emit` says and writes the result: a module's text to `output` or to stdout, an artifact to `output`.
-/// Messages go to stderr, the summary to stdout.
+/// Compiles as far as `options.emit` says and writes the result: a module's text to `output` or to
+/// stdout, an artifact to `output`. Messages go to stderr, the summary to stdout.
 int compile(const CompileOptions &options);
 
 /// Reports the errors and warnings of a spec, those of differentiation included. Writes nothing.

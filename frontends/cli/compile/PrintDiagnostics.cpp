@@ -67,9 +67,9 @@ void DiagnosticPrinter::print(Diagnostic &diagnostic) {
     ++errors;
     internal |= StringRef(message).starts_with("'") || StringRef(message).starts_with("phase '");
   }
-  StringRef kind = isError                                                       ? "error"
+  StringRef kind = isError                                                   ? "error"
                    : diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning"
-                                                                                 : "note";
+                                                                             : "note";
   const char *paint = isError ? "\033[1;31m" : kind == "warning" ? "\033[1;35m" : "\033[1;36m";
   printOne(diagnostic.getLocation(), kind, paint, message);
   for (Diagnostic &note : diagnostic.getNotes())

@@ -1,4 +1,5 @@
-// Prints the diagnostics of passes in the form of the frontend's: place, message, the line of the spec, a caret.
+// Prints the diagnostics of passes in the form of the frontend's: place, message, the line of the
+// spec, a caret.
 #pragma once
 
 #include "mlir/IR/Diagnostics.h"
@@ -14,7 +15,8 @@ class DiagnosticPrinter {
 public:
   DiagnosticPrinter(mlir::MLIRContext &context, llvm::raw_ostream &out, bool colour);
 
-  /// Whether an error was reported that no spec can be blamed for: a phase's postcondition, or a verifier of an operation.
+  /// Whether an error was reported that no spec can be blamed for: a phase's postcondition, or a
+  /// verifier of an operation.
   bool sawInternalError() const { return internal; }
   unsigned errorCount() const { return errors; }
 

@@ -15,7 +15,8 @@ std::string formatBytes(uint64_t bytes);
 void printSummary(mlir::ModuleOp plan, llvm::StringRef file, uint64_t fileBytes, double seconds,
                   llvm::raw_ostream &out);
 
-/// Each fused kernel of the training step: its operations, its place in the spec, and the bytes that were not written to memory for it.
+/// Each fused kernel of the training step: its operations, its place in the spec, and the bytes
+/// that were not written to memory for it.
 void printExplanation(mlir::ModuleOp plan, llvm::raw_ostream &out);
 
 } // namespace doppel::cli

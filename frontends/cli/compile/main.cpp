@@ -1,4 +1,5 @@
-// doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check` and `doppel train` start it.
+// doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check` and `doppel
+// train` start it.
 #include "frontends/cli/compile/Driver.h"
 
 #include "llvm/Support/ErrorHandling.h"
@@ -16,7 +17,8 @@ namespace doppel::cli {
 static std::string commandLine;
 
 std::string bugMessage() {
-  return "doppel: internal error: this is a bug in Doppel 0.1.0, not in your spec. Please report it with the "
+  return "doppel: internal error: this is a bug in Doppel 0.1.0, not in your spec. Please report "
+         "it with the "
          "spec and this command:\n  " +
          commandLine + "\n";
 }
@@ -74,7 +76,9 @@ std::string phaseHelp() {
 }
 
 void declareInput(CLI::App &command, cli::CompileOptions &options, std::vector<std::string> &sets) {
-  command.add_option("SPEC", options.input, "the method: a spec (.dpl), or a module of nn or ssl (.mlir)")
+  command
+      .add_option("SPEC", options.input,
+                  "the method: a spec (.dpl), or a module of nn or ssl (.mlir)")
       ->required();
   command
       .add_option("--set", sets,
@@ -100,17 +104,20 @@ int run(int argc, char **argv) {
 
   CLI::App *compile = app.add_subcommand("compile", "compile a spec into an artifact");
   declareInput(*compile, options, sets);
-  compile->add_option("-o,--output", options.output,
-                      "file to write (default: the spec's name with .dpx; --emit: the terminal)")
+  compile
+      ->add_option("-o,--output", options.output,
+                   "file to write (default: the spec's name with .dpx; --emit: the terminal)")
       ->type_name("FILE");
   compile
-      ->add_option("--target", options.target,
-                   "cpu: this machine's processor; cpu:NAME: another one, by LLVM's name (cpu:x86-64-v3)")
+      ->add_option(
+          "--target", options.target,
+          "cpu: this machine's processor; cpu:NAME: another one, by LLVM's name (cpu:x86-64-v3)")
       ->type_name("TARGET")
       ->capture_default_str()
       ->check([](const std::string &target) {
         bool known = target == "cpu" || (target.starts_with("cpu:") && target.size() > 4);
-        return known ? std::string() : "'" + target + "' is no target; targets are cpu and cpu:NAME";
+        return known ? std::string()
+                     : "'" + target + "' is no target; targets are cpu and cpu:NAME";
       });
   compile->add_option("--emit", emit, "stop at this phase and print it: " + phaseNames())
       ->type_name("PHASE")

@@ -1,4 +1,5 @@
-// doppel-opt: reads a module of any phase, runs passes, prints the result. For developers and lit tests.
+// doppel-opt: reads a module of any phase, runs passes, prints the result. For developers and lit
+// tests.
 #include "dialects/nn/NnDialect.h"
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/ssl/SslDialect.h"
@@ -9,7 +10,8 @@
 #include "llvm/Support/CommandLine.h"
 
 int main(int argc, char **argv) {
-  // What is registered by now are LLVM's own options, hundreds; --help-hidden does not show them either.
+  // What is registered by now are LLVM's own options, hundreds; --help-hidden does not show them
+  // either.
   for (auto &entry : llvm::cl::getRegisteredOptions())
     entry.second->setHiddenFlag(llvm::cl::ReallyHidden);
 

@@ -12,7 +12,8 @@ namespace doppel::verify {
 
 using reference::Tensor;
 
-/// Draws of the arguments come from a stream that no operation has: draw number 255 is beyond all that an operation uses.
+/// Draws of the arguments come from a stream that no operation has: draw number 255 is beyond all
+/// that an operation uses.
 static constexpr uint32_t argumentDraw = 255;
 
 static double uniform(uint64_t seed, uint32_t number, uint64_t i) {
@@ -77,7 +78,8 @@ FailureOr<std::vector<reference::Value>> ArgumentSource::argumentsOf(func::FuncO
   return arguments;
 }
 
-/// Gradients of colour with noise, between 17 and 64 pixels a side; the ranks have consecutive samples.
+/// Gradients of colour with noise, between 17 and 64 pixels a side; the ranks have consecutive
+/// samples.
 reference::Images ArgumentSource::images(int64_t count) {
   reference::Images batch;
   for (int64_t n = 0; n < count; ++n) {
@@ -85,7 +87,8 @@ reference::Images ArgumentSource::images(int64_t count) {
     auto u = [&](uint64_t i) {
       return uniform(seed + static_cast<uint64_t>(index) * 977, 1u << 20, i);
     };
-    auto height = static_cast<int32_t>(17 + u(0) * 48), width = static_cast<int32_t>(17 + u(1) * 48);
+    auto height = static_cast<int32_t>(17 + u(0) * 48),
+         width = static_cast<int32_t>(17 + u(1) * 48);
     auto &image = pixels.emplace_back();
     for (int32_t y = 0; y < height; ++y)
       for (int32_t x = 0; x < width; ++x)
@@ -107,8 +110,7 @@ reference::Images ArgumentSource::images(DenseIntElementsAttr given) {
   for (int64_t n = 0; n < shape[0]; ++n) {
     auto &image = pixels.emplace_back();
     for (int64_t i = 0; i < shape[1] * shape[2] * 3; ++i)
-      image.push_back(static_cast<uint8_t>(
-          bytes[n * shape[1] * shape[2] * 3 + i].getZExtValue()));
+      image.push_back(static_cast<uint8_t>(bytes[n * shape[1] * shape[2] * 3 + i].getZExtValue()));
     batch.push_back({image.data(), static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]),
                      rank * shape[0] + n});
   }
@@ -122,8 +124,8 @@ LogicalResult initialiseStates(reference::Interpreter &interpreter, ArgumentSour
     ++number;
     if (!state->hasAttr("nn.value") && !state->hasAttr("nn.range"))
       continue;
-    auto value = source.draw(state.getLoc(), state.getType(), state->getDiscardableAttrDictionary(),
-                             number);
+    auto value =
+        source.draw(state.getLoc(), state.getType(), state->getDiscardableAttrDictionary(), number);
     if (failed(value))
       return failure();
     interpreter.states[state.getSymName().str()] = std::get<Tensor>(*value);

@@ -1,4 +1,5 @@
-// From a module to an executable by the compiler's own path: passes, code generation, artifact, loader, device.
+// From a module to an executable by the compiler's own path: passes, code generation, artifact,
+// loader, device.
 #include "frontends/cli/verify/Compiled.h"
 
 #include "codegen/artifact/Writer.h"
@@ -43,18 +44,19 @@ LogicalResult Compiled::rewriteArguments(func::FuncOp function) {
     names.emplace_back();
     if (isa<nn::ImagesType>(argument.getType()))
       continue;
-    names.back() =
-        "verify." + function.getName().str() + ".argument" + std::to_string(argument.getArgNumber());
+    names.back() = "verify." + function.getName().str() + ".argument" +
+                   std::to_string(argument.getArgNumber());
     declareState(function, names.back(), argument.getType());
-    argument.replaceAllUsesWith(nn::ReadOp::create(
-        builder, argument.getLoc(), argument.getType(),
-        FlatSymbolRefAttr::get(builder.getContext(), names.back())));
+    argument.replaceAllUsesWith(
+        nn::ReadOp::create(builder, argument.getLoc(), argument.getType(),
+                           FlatSymbolRefAttr::get(builder.getContext(), names.back())));
     erased.set(argument.getArgNumber());
   }
   return function.eraseArguments(erased);
 }
 
-/// A result that is not f32 becomes a state that is written at the function's end; the others get names of their own.
+/// A result that is not f32 becomes a state that is written at the function's end; the others get
+/// names of their own.
 void Compiled::rewriteResults(func::FuncOp function) {
   std::vector<Result> &places = results[function.getName().str()];
   Operation *end = function.getBody().front().getTerminator();
@@ -112,7 +114,8 @@ FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase fro
   return compiled;
 }
 
-//===-- Values ----------------------------------------------------------------------------------------------===//
+//===-- Values
+//----------------------------------------------------------------------------------------------===//
 
 template <typename Number> static void encode(const Tensor &tensor, std::vector<std::byte> &bytes) {
   bytes.resize(tensor.size() * sizeof(Number));
@@ -133,11 +136,16 @@ template <typename Number> static void decode(std::span<const std::byte> bytes, 
 /// Calls `visit` with a value of the C++ type of `dtype`.
 template <typename Visit> static void withType(schema::DType dtype, Visit visit) {
   switch (dtype) {
-  case schema::DType::F32: return visit(float());
-  case schema::DType::F64: return visit(double());
-  case schema::DType::I64: return visit(int64_t());
-  case schema::DType::I32: return visit(int32_t());
-  default: return visit(uint8_t());
+  case schema::DType::F32:
+    return visit(float());
+  case schema::DType::F64:
+    return visit(double());
+  case schema::DType::I64:
+    return visit(int64_t());
+  case schema::DType::I32:
+    return visit(int32_t());
+  default:
+    return visit(uint8_t());
   }
 }
 
@@ -172,8 +180,7 @@ FailureOr<Tensor> Compiled::read(const std::string &name) {
   return tensor;
 }
 
-FailureOr<std::vector<Tensor>> Compiled::call(StringRef function,
-                                              ArrayRef<reference::Value> values,
+FailureOr<std::vector<Tensor>> Compiled::call(StringRef function, ArrayRef<reference::Value> values,
                                               const abi::RunScalars &run,
                                               std::map<std::string, Tensor> &states) {
   for (const auto &[name, value] : states)

@@ -1,4 +1,5 @@
-// A module compiled for this machine's processor and bound to its device, with tensors of the oracle at the border.
+// A module compiled for this machine's processor and bound to its device, with tensors of the
+// oracle at the border.
 #pragma once
 
 #include "codegen/reference/Interpreter.h"
@@ -13,12 +14,13 @@ mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to);
 
 class Compiled {
 public:
-  /// Compiles `module`, which is in phase `from` and is lowered in place. Arguments that are tensors, and results that are not f32,
-  /// become states that only this class knows.
+  /// Compiles `module`, which is in phase `from` and is lowered in place. Arguments that are
+  /// tensors, and results that are not f32, become states that only this class knows.
   static mlir::FailureOr<std::unique_ptr<Compiled>> create(mlir::ModuleOp module, Phase from,
                                                            int threads);
 
-  /// Calls `function`, with the values of the states in `states` before and after, as reference::Interpreter does.
+  /// Calls `function`, with the values of the states in `states` before and after, as
+  /// reference::Interpreter does.
   mlir::FailureOr<std::vector<reference::Tensor>>
   call(llvm::StringRef function, llvm::ArrayRef<reference::Value> arguments,
        const abi::RunScalars &run, std::map<std::string, reference::Tensor> &states);
@@ -36,7 +38,8 @@ private:
   mlir::FailureOr<reference::Tensor> read(const std::string &state);
   size_t stateNumber(const std::string &name) const;
 
-  std::map<std::string, std::vector<std::string>> arguments; ///< states, by function; empty for images
+  std::map<std::string, std::vector<std::string>>
+      arguments; ///< states, by function; empty for images
   std::map<std::string, std::vector<Result>> results;
   std::optional<runtime::Artifact> artifact;
   std::unique_ptr<runtime::Device> device;

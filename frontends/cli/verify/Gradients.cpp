@@ -1,11 +1,12 @@
-// `doppel-verify gradients`: each derivative of the autodiff pass against central differences of the interpreted function, in double.
-// The function returns one float scalar; the derivatives are those by its float arguments. Random operations draw the same numbers at
-// every evaluation, since a draw is a function of its key.
+// `doppel-verify gradients`: each derivative of the autodiff pass against central differences of
+// the interpreted function, in double. The function returns one float scalar; the derivatives are
+// those by its float arguments. Random operations draw the same numbers at every evaluation, since
+// a draw is a function of its key.
 #include "frontends/cli/verify/Verify.h"
 
 #include "dialects/nn/NnDialect.h"
-#include "llvm/Support/Format.h"
 #include "passes/Differentiate.h"
+#include "llvm/Support/Format.h"
 
 #include <cmath>
 
@@ -20,8 +21,8 @@ static bool isFloatTensor(Type type) {
   return tensor && isa<FloatType>(tensor.getElementType());
 }
 
-/// A copy of `function` that returns the gradients by `wrt` (argument numbers), zeros where no path leads to the loss. It stands in the
-/// module until it is erased.
+/// A copy of `function` that returns the gradients by `wrt` (argument numbers), zeros where no path
+/// leads to the loss. It stands in the module until it is erased.
 static FailureOr<func::FuncOp> gradientFunction(func::FuncOp function, ArrayRef<unsigned> wrt) {
   func::FuncOp clone = function.clone();
   clone.setName((function.getName() + ".gradients").str());

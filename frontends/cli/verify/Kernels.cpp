@@ -1,5 +1,6 @@
-// `doppel-verify kernels`: what the compiled program computes against the oracle, function by function, from equal states and arguments.
-// The oracle interprets the module before kernels are formed, so that fusion, placement, code generation and the runtime are all checked.
+// `doppel-verify kernels`: what the compiled program computes against the oracle, function by
+// function, from equal states and arguments. The oracle interprets the module before kernels are
+// formed, so that fusion, placement, code generation and the runtime are all checked.
 #include "frontends/cli/verify/Compiled.h"
 #include "frontends/cli/verify/Verify.h"
 
@@ -105,8 +106,8 @@ int kernels(ModuleOp module, Phase phase, const KernelOptions &options) {
     roundStates(interpreter);
     for (auto [i, value] : llvm::enumerate(*expected)) {
       roundToType(value, function.getResultTypes()[i]);
-      isFine &= compare(resultName(function, static_cast<unsigned>(i)), value, (*found)[i],
-                        options);
+      isFine &=
+          compare(resultName(function, static_cast<unsigned>(i)), value, (*found)[i], options);
     }
     for (const auto &[name, value] : interpreter.states)
       if (value.values != initial[name].values || states[name].values != initial[name].values)

@@ -1,4 +1,5 @@
-// `doppel-verify run`: interprets functions and prints their results and the states that they changed.
+// `doppel-verify run`: interprets functions and prints their results and the states that they
+// changed.
 #include "frontends/cli/verify/Verify.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -51,8 +52,8 @@ static LogicalResult runFunction(ModuleOp module, func::FuncOp function,
   for (int rank = 0; rank < options.ranks; ++rank)
     threads.emplace_back([&, rank] {
       llvm::raw_string_ostream os(texts[rank]);
-      fine[rank] = succeeded(runRank(module, function, options, rank,
-                                     options.ranks > 1 ? &grid : nullptr, os));
+      fine[rank] = succeeded(
+          runRank(module, function, options, rank, options.ranks > 1 ? &grid : nullptr, os));
       if (!fine[rank])
         grid.abort("rank " + std::to_string(rank) + " failed");
     });

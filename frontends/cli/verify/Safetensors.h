@@ -1,4 +1,5 @@
-// Reads safetensors files (https://github.com/huggingface/safetensors: a length, a JSON header, bytes) into tensors of the oracle.
+// Reads safetensors files (https://github.com/huggingface/safetensors: a length, a JSON header,
+// bytes) into tensors of the oracle.
 #pragma once
 
 #include "codegen/reference/Tensor.h"

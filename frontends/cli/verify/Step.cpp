@@ -1,6 +1,8 @@
-// `doppel-verify step`: a spec's training steps against a golden file of PyTorch (test/golden/README.md): losses, the first step's gradients
-// and the states in the end. Three programs are run from the file's states and views: `autodiff`, the step after differentiation with its
-// updates not lowered, in the oracle; `train`, the whole phase, in the oracle; and `compiled`, the program for this machine.
+// `doppel-verify step`: a spec's training steps against a golden file of PyTorch
+// (test/golden/README.md): losses, the first step's gradients and the states in the end. Three
+// programs are run from the file's states and views: `autodiff`, the step after differentiation
+// with its updates not lowered, in the oracle; `train`, the whole phase, in the oracle; and
+// `compiled`, the program for this machine.
 #include "frontends/cli/verify/Compiled.h"
 #include "frontends/cli/verify/Safetensors.h"
 #include "frontends/cli/verify/Verify.h"
@@ -21,7 +23,8 @@ namespace doppel::verify {
 using reference::Tensor;
 
 namespace {
-/// Limits of the comparison, relative. The oracle differs from PyTorch by what the program's constants lose in f32.
+/// Limits of the comparison, relative. The oracle differs from PyTorch by what the program's
+/// constants lose in f32.
 struct Limits {
   double loss, gradient, state;
 };
@@ -36,7 +39,8 @@ struct Trajectory {
 
 class GoldenRun {
 public:
-  GoldenRun(MLIRContext &context, Safetensors golden) : context(context), golden(std::move(golden)) {}
+  GoldenRun(MLIRContext &context, Safetensors golden)
+      : context(context), golden(std::move(golden)) {}
 
   LogicalResult load(StringRef spec);
   int compare(ArrayRef<std::string> programs, int threads);
@@ -96,7 +100,8 @@ LogicalResult GoldenRun::load(StringRef path) {
   return exposeGradients(step);
 }
 
-/// Each view of the step becomes an argument. A view of @preview and one of @step are the same if they draw from the same stream.
+/// Each view of the step becomes an argument. A view of @preview and one of @step are the same if
+/// they draw from the same stream.
 LogicalResult GoldenRun::replaceViews(func::FuncOp step, func::FuncOp preview) {
   DenseMap<uint64_t, std::string> nameOfStream;
   for (OpOperand &result : preview.getBody().front().getTerminator()->getOpOperands())
@@ -126,10 +131,11 @@ LogicalResult GoldenRun::exposeGradients(func::FuncOp step) {
   Operation *end = step.getBody().front().getTerminator();
   Builder builder(&context);
   for (auto update : step.getOps<nn::UpdateParametersOp>())
-    for (auto [parameter, gradient] : llvm::zip_equal(update.getParameters(), update.getGradients())) {
+    for (auto [parameter, gradient] :
+         llvm::zip_equal(update.getParameters(), update.getGradients())) {
       auto name = "grad/" + cast<SymbolRefAttr>(parameter).getLeafReference().str();
-      auto attributes = builder.getDictionaryAttr(
-          builder.getNamedAttr("nn.name", builder.getStringAttr(name)));
+      auto attributes =
+          builder.getDictionaryAttr(builder.getNamedAttr("nn.name", builder.getStringAttr(name)));
       if (failed(step.insertResult(step.getNumResults(), gradient.getType(), attributes)))
         return failure();
       end->insertOperands(end->getNumOperands(), gradient);
@@ -161,8 +167,8 @@ FailureOr<Trajectory> GoldenRun::follow(func::FuncOp step, Call call) {
       arguments.emplace_back(found->second);
     }
     int64_t stepsPerEpoch = samples / std::get<Tensor>(arguments.front()).shape[0];
-    auto results = call(arguments, {/*seed=*/1, number, stepsPerEpoch, steps / stepsPerEpoch, samples},
-                        states);
+    auto results = call(
+        arguments, {/*seed=*/1, number, stepsPerEpoch, steps / stepsPerEpoch, samples}, states);
     if (failed(results))
       return failure();
     for (auto [i, value] : llvm::enumerate(*results)) {

@@ -1,4 +1,5 @@
-// doppel-verify: what its subcommands share. Each returns the process's exit code: 0 done, 1 a comparison failed or the input is wrong.
+// doppel-verify: what its subcommands share. Each returns the process's exit code: 0 done, 1 a
+// comparison failed or the input is wrong.
 #pragma once
 
 #include "codegen/reference/Interpreter.h"
@@ -11,9 +12,11 @@ namespace doppel::verify {
 
 /// Arguments of a function, drawn from a seed. By attributes of the argument:
 ///   nn.value = dense<...>        this value
-///   nn.range = [low, high]       uniform in [low, high), instead of [-1, 1); integers are rounded down, booleans are x >= 0
-///   nn.replicated                the same on every rank, where others differ
-/// Values of f32 arguments are exact floats. Images are procedural, of various sizes, or given by nn.value as [N, H, W, 3] of ui8.
+///   nn.range = [low, high]       uniform in [low, high), instead of [-1, 1); integers are rounded
+///   down, booleans are x >= 0 nn.replicated                the same on every rank, where others
+///   differ
+/// Values of f32 arguments are exact floats. Images are procedural, of various sizes, or given by
+/// nn.value as [N, H, W, 3] of ui8.
 class ArgumentSource {
 public:
   ArgumentSource(uint64_t seed, int rank) : seed(seed), rank(rank) {}
@@ -32,13 +35,15 @@ private:
   std::deque<std::vector<uint8_t>> pixels; ///< of the images that were given out
 };
 
-/// Gives each nn.state with an attribute nn.value or nn.range its value (as for arguments), then calls @init if there is one.
+/// Gives each nn.state with an attribute nn.value or nn.range its value (as for arguments), then
+/// calls @init if there is one.
 mlir::LogicalResult initialiseStates(reference::Interpreter &interpreter, ArgumentSource &source);
 
 /// The result's nn.name, or its number.
 std::string resultName(mlir::func::FuncOp function, unsigned result);
 
-/// One line: `NAME [shape] = values`; of more than 16 elements the first 8, their sum and 2-norm. Six digits.
+/// One line: `NAME [shape] = values`; of more than 16 elements the first 8, their sum and 2-norm.
+/// Six digits.
 void print(llvm::raw_ostream &os, llvm::StringRef name, const reference::Tensor &tensor);
 
 struct RunOptions {
@@ -52,12 +57,13 @@ int run(mlir::ModuleOp module, const RunOptions &options);
 struct GradientOptions {
   std::string function; ///< empty: every function
   uint64_t seed = 1;
-  double tolerance = 1e-6; ///< of the greatest difference, relative to the greatest gradient of the argument
+  double tolerance =
+      1e-6; ///< of the greatest difference, relative to the greatest gradient of the argument
 };
 int gradients(mlir::ModuleOp module, const GradientOptions &options);
 
-/// The greatest difference of two elements, relative to the greatest element that is expected, or to `floor` where that is greater. NaN
-/// agrees with NaN alone.
+/// The greatest difference of two elements, relative to the greatest element that is expected, or
+/// to `floor` where that is greater. NaN agrees with NaN alone.
 double relativeError(const reference::Tensor &expected, const reference::Tensor &found,
                      double floor);
 

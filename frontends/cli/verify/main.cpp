@@ -1,4 +1,5 @@
-// doppel-verify: checks the compiler against the oracle. For developers and lit tests; `doppel-verify SUBCOMMAND --help` tells more.
+// doppel-verify: checks the compiler against the oracle. For developers and lit tests;
+// `doppel-verify SUBCOMMAND --help` tells more.
 #include "frontends/cli/verify/Verify.h"
 
 #include "dialects/nn/NnDialect.h"
@@ -22,7 +23,8 @@ static cl::SubCommand kernelsCommand("kernels", "Compare the compiled program wi
 static cl::SubCommand stepCommand("step",
                                   "Compare a spec's training steps with a golden file of PyTorch");
 
-static cl::opt<std::string> file(cl::Positional, cl::desc("FILE (.mlir, or .dpl where it is a spec)"),
+static cl::opt<std::string> file(cl::Positional,
+                                 cl::desc("FILE (.mlir, or .dpl where it is a spec)"),
                                  cl::init("-"), cl::sub(runCommand), cl::sub(gradientsCommand),
                                  cl::sub(kernelsCommand), cl::sub(stepCommand));
 static cl::opt<std::string> function("function", cl::desc("Only this function"),
@@ -33,23 +35,28 @@ static cl::opt<uint64_t> seed("seed", cl::desc("Of the run and its arguments"), 
                               cl::sub(kernelsCommand));
 static cl::opt<int64_t> firstStep("step", cl::desc("Number of the (first) step"), cl::init(0),
                                   cl::sub(runCommand), cl::sub(kernelsCommand));
-static cl::opt<int64_t> steps("steps", cl::desc("Number of calls, each the next step"),
-                              cl::init(1), cl::sub(runCommand));
+static cl::opt<int64_t> steps("steps", cl::desc("Number of calls, each the next step"), cl::init(1),
+                              cl::sub(runCommand));
 static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread"), cl::init(1),
                           cl::sub(runCommand));
-static cl::opt<double> tolerance("tolerance", cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
+static cl::opt<double> tolerance("tolerance",
+                                 cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
                                  cl::init(0), cl::sub(gradientsCommand), cl::sub(kernelsCommand));
-static cl::opt<double> scaleFloor("floor", cl::desc("Errors of tensors with no greater element are relative to this"),
-                                  cl::init(0), cl::sub(kernelsCommand));
-static cl::opt<std::string> from("from", cl::desc("Phase that FILE is in: step, train (default) or fused"),
+static cl::opt<double>
+    scaleFloor("floor", cl::desc("Errors of tensors with no greater element are relative to this"),
+               cl::init(0), cl::sub(kernelsCommand));
+static cl::opt<std::string> from("from",
+                                 cl::desc("Phase that FILE is in: step, train (default) or fused"),
                                  cl::init("train"), cl::sub(kernelsCommand));
-static cl::list<std::string> sets("set", cl::desc("A spec's parameter"), cl::value_desc("name=value"),
-                                  cl::sub(kernelsCommand));
+static cl::list<std::string> sets("set", cl::desc("A spec's parameter"),
+                                  cl::value_desc("name=value"), cl::sub(kernelsCommand));
 static cl::opt<int> threads("threads", cl::desc("0: all processors"), cl::init(0),
                             cl::sub(kernelsCommand), cl::sub(stepCommand));
-static cl::opt<std::string> golden("golden", cl::desc("The golden file, whose settings the spec gets"),
+static cl::opt<std::string> golden("golden",
+                                   cl::desc("The golden file, whose settings the spec gets"),
                                    cl::value_desc("FILE.safetensors"), cl::sub(stepCommand));
-static cl::list<std::string> programs("program", cl::desc("autodiff, train or compiled; default: all"),
+static cl::list<std::string> programs("program",
+                                      cl::desc("autodiff, train or compiled; default: all"),
                                       cl::sub(stepCommand));
 
 static int kernels(mlir::MLIRContext &context, mlir::ModuleOp module, Phase phase) {
