@@ -116,7 +116,7 @@ run_tests() {
 }
 
 # A small SimCLR that learns the shapes within minutes on two cores.
-demo_settings=(batch=128 epochs=7 size=32 backbone=resnet10 stem=cifar width=16 zero_init=false hidden=128 dim=64 head_norm=false
+demo_settings=(batch=128 epochs=9 size=32 backbone=resnet10 stem=cifar width=16 zero_init=false hidden=128 dim=64 head_norm=false
   temperature=0.2 optimizer=sgd lr=0.3 weight_decay=5e-4 warmup_epochs=0 warmup_steps=50 views=cifar)
 
 demo() {

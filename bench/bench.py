@@ -188,7 +188,7 @@ def main():
             parser.error(f"no part '{part}' ({', '.join(parts)})")
     bench = Bench(options)
     if not bench.torch:
-        print("PyTorch and torchvision are not installed (apt-get install python3-torch python3-torchvision): Doppel alone.")
+        print("PyTorch and torchvision are not installed (apt-get install python3-torch python3-torchvision libopenblas0): Doppel alone.")
     for part in options.parts or ["step", "views", "compile"]:
         parts[part](bench)
     bench.table()

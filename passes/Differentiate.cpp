@@ -169,7 +169,8 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
       }
       builder.setInsertionPoint(optimize);
       nn::UpdateParametersOp::create(builder, optimize.getLoc(), optimize.getLearningRate(),
-                                     optimize.getWeightDecay(), sums, optimize.getRule(),
+                                     optimize.getWeightDecay(), optimize.getCondition(), sums,
+                                     optimize.getRule(),
                                      optimize.getParameters(), optimize.getDecay(),
                                      optimize.getAdapt(), optimize.getOptions());
       optimize.erase();
@@ -187,7 +188,7 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
         sum = sum ? nn::AddOp::create(builder, gradient.getLoc(), sum, gradient) : gradient;
     if (sum)
       return sum;
-    emitWarning(optimize.getLoc()) << "parameter '" << parameter.getValue()
+    emitWarning(optimize.getLoc()) << "W0503: parameter '" << parameter.getValue()
                                    << "' has no path to the loss: its gradient is zero";
     auto state = SymbolTable::lookupNearestSymbolFrom<nn::StateOp>(optimize, parameter);
     return nn::ConstantOp::create(builder, optimize.getLoc(),

@@ -3,8 +3,8 @@
 //
 //   forward   b is read instead of a: nobody writes the bytes of `a` while `b` is in use
 //   backward  whoever writes `a` writes `b`: nobody reads or writes the bytes of `b` between the
-//   first write of `a` and the copy,
-//             nobody writes them afterwards while `a` is in use, and `a` is complete at the copy
+//             first write of `a` and the copy, nobody writes them afterwards while `a` is in use,
+//             and `a` is complete at the copy
 //
 // The value that goes is always a whole allocation, and all its views with it. A backward step may
 // meet the old value of `b` in the very launch that writes `a`; an element-wise kernel may then

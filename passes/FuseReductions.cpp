@@ -35,8 +35,8 @@ nn::ReduceOp scaledSum(Value value) {
   return nullptr;
 }
 
-/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 =
-/// sum((x - k)^2)
+/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M
+/// with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
 ///
 /// Both sums then need one sweep. A sample of the data as the shift keeps the digits that E[x^2] -
 /// mean^2 would lose: the difference is of numbers as large as the variance and the squared

@@ -17,11 +17,6 @@ bool flag(DictionaryAttr options, StringRef name) {
   return cast<BoolAttr>(options.get(name)).getValue();
 }
 
-Expr runStep(const PackedUpdate &u) {
-  ImplicitLocOpBuilder &b = u.learningRate.b();
-  return {b, nn::RunScalarOp::create(b, u.learningRate.type(), nn::RunValue::Step)};
-}
-
 Expr decayed(const PackedUpdate &u, Expr gradients) {
   return u.decay ? gradients + u.weightDecay.splat(gradients.shape()) * u.parameters : gradients;
 }
@@ -37,8 +32,8 @@ Expr momentumStep(const PackedUpdate &u, Expr g, double dampening, MutableArrayR
     return u.parameters - rate * g;
   Expr damped = g;
   if (dampening != 0) {
-    Expr step = runStep(u);
-    damped = g * (step == 0.0).select(step.full(1), step.full(1 - dampening)).splat(g.shape());
+    Expr factor = (u.step == 0.0).select(u.step.full(1), u.step.full(1 - dampening));
+    damped = g * factor.splat(g.shape());
   }
   Expr v = moments[0] * momentum + damped;
   moments[0] = v;
@@ -49,7 +44,7 @@ Expr sgd(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
   return momentumStep(u, decayed(u, u.gradients), number(u.options, "dampening"), moments);
 }
 
-//===-- LARS ----------------------------------------------------------------------------------===//
+//===-- Clipping ------------------------------------------------------------------------------===//
 
 /// The norm of each parameter's part of x: [S].
 Expr norms(const PackedUpdate &u, Expr x) {
@@ -64,6 +59,14 @@ Expr overSegments(const PackedUpdate &u, Expr perParameter) {
   return {b, nn::SegmentBroadcastOp::create(b, u.parameters.type(), perParameter.value(), u.offsets,
                                             u.sizes)};
 }
+
+/// min(1, clip / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ has it.
+Expr clipFactor(Expr norm, double clip) {
+  Expr factor = norm.full(clip) / (norm + 1e-6);
+  return (factor < 1.0).select(factor, factor.full(1));
+}
+
+//===-- LARS ----------------------------------------------------------------------------------===//
 
 /// trust |w| / (|g| + epsilon), and 1 where a norm is 0.
 Expr trustRatio(const PackedUpdate &u, Expr g) {
@@ -114,7 +117,7 @@ Expr biasCorrection(Expr t, double beta) {
 Expr adamW(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
   double beta1 = number(u.options, "beta1"), beta2 = number(u.options, "beta2");
   Expr g = u.gradients;
-  Expr t = runStep(u) + 1;
+  Expr t = u.step + 1;
   Expr rate = u.learningRate / biasCorrection(t, beta1);
   Expr root = sqrt(biasCorrection(t, beta2));
   Expr m = moments[0] * beta1 + g * (1 - beta1);
@@ -129,6 +132,29 @@ Expr adamW(const PackedUpdate &u, MutableArrayRef<Expr> moments) {
 }
 
 } // namespace
+
+bool clipsGlobally(DictionaryAttr options) {
+  auto by = options.getAs<StringAttr>("clip_by");
+  return by && by.getValue() == "global";
+}
+
+bool countsSteps(nn::OptimizerRule rule, DictionaryAttr options) {
+  return rule == nn::OptimizerRule::AdamW ||
+         (rule == nn::OptimizerRule::Sgd && number(options, "dampening") != 0);
+}
+
+Expr globalClipFactor(ArrayRef<Expr> gradients, DictionaryAttr options) {
+  Expr sum;
+  for (Expr vector : gradients) {
+    Expr squares = (vector * vector).sum({0});
+    sum = sum ? sum + squares : squares;
+  }
+  return clipFactor(sqrt(sum), number(options, "clip"));
+}
+
+Expr clipByTensor(const PackedUpdate &u) {
+  return u.gradients * overSegments(u, clipFactor(norms(u, u.gradients), number(u.options, "clip")));
+}
 
 SmallVector<StringRef> getMomentNames(nn::OptimizerRule rule, DictionaryAttr options) {
   if (rule == nn::OptimizerRule::AdamW)

@@ -5,6 +5,8 @@
 #include "passes/Passes.h"
 #include "passes/StateGroups.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 
 namespace doppel {
@@ -63,6 +65,15 @@ public:
         }
         nn::WriteOp::create(builder, vector.getLoc(), column.symbol, vector);
       }
+    llvm::SetVector<StringAttr> counters;
+    for (const Group &group : groups)
+      if (group.counter)
+        counters.insert(group.counter);
+    for (StringAttr counter : counters) {
+      auto type = RankedTensorType::get({}, builder.getF32Type());
+      Value zero = nn::ConstantOp::create(builder, init.getLoc(), type, 0.0);
+      nn::WriteOp::create(builder, init.getLoc(), counter, zero);
+    }
     return success();
   }
 
@@ -123,27 +134,59 @@ private:
 
   void stepParameters(ImplicitLocOpBuilder &builder, nn::UpdateParametersOp op,
                       unsigned optimizer) {
+    SmallVector<unsigned> stepped;
+    SmallVector<Expr> gradients;
+    StringAttr counter;
     for (auto [g, group] : llvm::enumerate(groups)) {
       if (group.optimizer != int(optimizer))
         continue;
-      Expr gradients = packGradients(builder, op, group);
-      PackedUpdate update{readVector(builder, g, 0),
-                          gradients,
-                          {builder, op.getLearningRate()},
-                          {builder, op.getWeightDecay()},
-                          group.decay,
-                          group.adapt,
-                          group.offsets,
-                          group.sizes,
-                          op.getOptions()};
-      SmallVector<Expr> moments;
-      for (unsigned column = group.firstMoment; column < group.columns.size(); ++column)
-        moments.push_back(readVector(builder, g, column));
-      Expr parameters = applyOptimizer(op.getRule(), update, moments);
-      writeVector(builder, g, 0, parameters);
-      for (auto [index, moment] : llvm::enumerate(moments))
-        writeVector(builder, g, group.firstMoment + index, moment);
+      stepped.push_back(g);
+      gradients.push_back(packGradients(builder, op, group));
+      counter = group.counter;
     }
+    Expr factor;
+    if (clipsGlobally(op.getOptions()))
+      factor = globalClipFactor(gradients, op.getOptions());
+    Expr rate(builder, op.getLearningRate());
+    Expr step(builder,
+              counter ? nn::ReadOp::create(builder, rate.type(), counter).getResult()
+                      : nn::RunScalarOp::create(builder, rate.type(), nn::RunValue::Step));
+    for (auto [g, gradient] : llvm::zip_equal(stepped, gradients))
+      stepGroup(builder, op, g, factor ? gradient * factor.splat(gradient.shape()) : gradient, step);
+    if (counter)
+      nn::WriteOp::create(builder, counter, choose(op, step + 1, step));
+  }
+
+  void stepGroup(ImplicitLocOpBuilder &builder, nn::UpdateParametersOp op, unsigned number,
+                 Expr gradients, Expr step) {
+    const Group &group = groups[number];
+    PackedUpdate update{readVector(builder, number, 0),
+                        gradients,
+                        {builder, op.getLearningRate()},
+                        {builder, op.getWeightDecay()},
+                        step,
+                        group.decay,
+                        group.adapt,
+                        group.offsets,
+                        group.sizes,
+                        op.getOptions()};
+    if (op.getOptions().contains("clip") && !clipsGlobally(op.getOptions()))
+      update.gradients = clipByTensor(update);
+    SmallVector<Expr> old{update.parameters}, fresh;
+    for (unsigned column = group.firstMoment; column < group.columns.size(); ++column)
+      old.push_back(readVector(builder, number, column));
+    fresh = old;
+    fresh[0] = applyOptimizer(op.getRule(), update, MutableArrayRef(fresh).drop_front());
+    for (auto [index, vector] : llvm::enumerate(fresh))
+      writeVector(builder, number, index ? group.firstMoment + index - 1 : 0,
+                  choose(op, vector, old[index]));
+  }
+
+  /// The new value where the optimizer's condition holds, the old one where not.
+  static Expr choose(nn::UpdateParametersOp op, Expr fresh, Expr old) {
+    if (!op.getCondition())
+      return fresh;
+    return Expr(fresh.b(), op.getCondition()).splat(fresh.shape()).select(fresh, old);
   }
 
   /// The group's gradients in one vector, their mean over ranks, checked.

@@ -54,6 +54,8 @@ private:
     module->setAttr("nn.batch", method.getBatchAttr());
     module->setAttr("nn.epochs", method.getEpochsAttr());
     module->setAttr("nn.params", method.getParamsAttr());
+    if (auto samples = method.getSamplesAttr())
+      module->setAttr("nn.samples", samples);
   }
 
   void declareStates() {
@@ -125,7 +127,8 @@ private:
     finishFunction(function, outputs, builder);
   }
 
-  /// Every view and what it is computed from, with the random numbers of the step.
+  /// Every view and what it is computed from, with the random numbers of the step, but as colours in
+  /// [0, 1]: without the normalisation at its end.
   void makePreview(ssl::StepOp step) {
     Block &forward = step.getBody().front();
     DenseSet<Operation *> needed;
@@ -147,6 +150,12 @@ private:
       else if (needed.contains(&op))
         emit(builder, op, "", map);
     }
+    function.walk([](nn::AugmentOp view) {
+      ArrayRef<Attribute> stages = view.getPipeline().getValue();
+      if (!stages.empty() &&
+          cast<nn::StageAttr>(stages.back()).getTransform() == nn::Transform::Normalize)
+        view.setPipelineAttr(ArrayAttr::get(view.getContext(), stages.drop_back()));
+    });
     finishFunction(function, outputs, builder);
   }
 
@@ -203,7 +212,7 @@ private:
       for (auto name : optimize.getParameters().getAsRange<StringAttr>())
         parameters.push_back(FlatSymbolRefAttr::get(name));
       nn::OptimizeOp::create(builder, optimize.getLoc(), outputs.front().value, rates[0], rates[1],
-                             optimize.getRule(), builder.getArrayAttr(parameters),
+                             rates.size() > 2 ? rates[2] : Value(), optimize.getRule(), builder.getArrayAttr(parameters),
                              optimize.getDecay(), optimize.getAdapt(), optimize.getOptions());
       if (first)
         outputs.push_back({builder.getStringAttr("learning_rate"), rates[0]});

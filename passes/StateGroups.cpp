@@ -156,6 +156,8 @@ private:
       nn::UpdateParametersOp update = *std::next(updates.begin(), group.optimizer);
       for (StringRef suffix : getMomentNames(update.getRule(), update.getOptions()))
         addMoment(group, suffix);
+      if (update.getCondition() && countsSteps(update.getRule(), update.getOptions()))
+        group.counter = counterOf(update);
     }
     OpBuilder builder(firstFunction());
     for (const Column &column : group.columns) {
@@ -183,6 +185,19 @@ private:
       moment.members.push_back(symbols.insert(declared, firstFunction()->getIterator()));
     }
     group.columns.push_back(moment);
+  }
+
+  /// The state that counts the steps of an optimizer, named by its first parameter.
+  StringAttr counterOf(nn::UpdateParametersOp update) {
+    auto first = cast<FlatSymbolRefAttr>(update.getParameters()[0]).getValue();
+    std::string name = (first + ".steps").str();
+    if (!symbols.lookup(name)) {
+      OpBuilder builder(firstFunction());
+      nn::StateOp::create(builder, update.getLoc(), name, nn::StateKind::Moment,
+                          RankedTensorType::get({}, builder.getF32Type()));
+      symbols.insert(&*std::prev(firstFunction()->getIterator()));
+    }
+    return StringAttr::get(step->getContext(), name);
   }
 
   Operation *firstFunction() {

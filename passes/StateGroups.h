@@ -25,6 +25,7 @@ struct Average {
 struct Group {
   std::string root;   ///< the network's name: "online"
   int optimizer = -1; ///< which update_parameters steps it, or -1
+  mlir::StringAttr counter; ///< state [] that counts that optimizer's steps, where it may skip some
   bool decay = false, adapt = false;
   llvm::SmallVector<Column> columns;   ///< parameters, averages, then moments
   unsigned firstMoment = 0;            ///< column of the first moment

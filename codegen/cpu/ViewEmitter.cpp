@@ -42,8 +42,7 @@ ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *ima
   padded = at(tables, integer(6 * rowSize));
 }
 
-//===-- Control flow
-//----------------------------------------------------------------------------------------===//
+//===- Control flow ---------------------------------------------------------------------------===//
 
 void ViewEmitter::loop(Value *low, Value *high, int64_t step, Values &carried,
                        llvm::function_ref<void(Value *, Values &)> body) {
@@ -100,8 +99,7 @@ void ViewEmitter::withProbability(double p, Value *u, llvm::function_ref<void()>
     ifThen(b.CreateFCmpOLT(b.CreateFPExt(u, b.getDoubleTy()), precise(p)), body);
 }
 
-//===-- Values
-//----------------------------------------------------------------------------------------------===//
+//===- Values ---------------------------------------------------------------------------------===//
 
 ViewEmitter::Draws ViewEmitter::draws(unsigned draw) {
   auto stream = uint32_t(augment.getStream());
@@ -164,8 +162,7 @@ void ViewEmitter::mapPixels(llvm::function_ref<Pixel(Pixel)> change) {
   });
 }
 
-//===-- The pipeline
-//------------------------------------------------------------------------------------------===//
+//===- The pipeline ---------------------------------------------------------------------------===//
 
 void ViewEmitter::emit(Value *out) {
   auto pipeline = llvm::to_vector(augment.getPipeline().getAsRange<nn::StageAttr>());

@@ -13,8 +13,7 @@ using namespace doppel::cpu;
 using llvm::BasicBlock;
 using llvm::Value;
 
-//===-- Colour
-//------------------------------------------------------------------------------------------------===//
+//===- Colour ---------------------------------------------------------------------------------===//
 
 Value *ViewEmitter::meanGrey() {
   Values sum{reals(0)};
@@ -135,8 +134,7 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
   });
 }
 
-//===-- Place
-//-------------------------------------------------------------------------------------------------===//
+//===- Place ----------------------------------------------------------------------------------===//
 
 void ViewEmitter::emitGaussianBlur(nn::StageAttr stage, const Draws &u) {
   auto range = stage.getNumbers("sigma");

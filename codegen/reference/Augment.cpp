@@ -52,8 +52,7 @@ static void mapPixels(Tensor &view, const std::function<Pixel(Pixel)> &change) {
   }
 }
 
-//===-- Resampling
-//------------------------------------------------------------------------------------------===//
+//===- Resampling -----------------------------------------------------------------------------===//
 
 static double bilinear(double t) { return std::max(0.0, 1 - std::abs(t)); }
 
@@ -138,8 +137,7 @@ static Tensor centerCrop(nn::StageAttr stage, const abi::ImageRef &image) {
                   resampling(image.width, width, begin(width), size, bilinear));
 }
 
-//===-- Colour
-//------------------------------------------------------------------------------------------------===//
+//===- Colour ---------------------------------------------------------------------------------===//
 
 /// Turns the hue by `turn` of a full circle.
 static Pixel turnHue(Pixel p, double turn) {
@@ -196,8 +194,7 @@ static void colorJitter(nn::StageAttr stage, Tensor &view, Draws u, Draws factor
   }
 }
 
-//===-- Place
-//-------------------------------------------------------------------------------------------------===//
+//===- Place ----------------------------------------------------------------------------------===//
 
 static Tensor flip(const Tensor &view) {
   Tensor result(view.shape);
@@ -262,8 +259,7 @@ static Tensor rotate(const Tensor &view, double degrees) {
   return result;
 }
 
-//===-- Pipelines
-//---------------------------------------------------------------------------------------------===//
+//===- Pipelines ------------------------------------------------------------------------------===//
 
 static Tensor viewOf(const abi::ImageRef &image, llvm::ArrayRef<nn::StageAttr> pipeline,
                      const Sample &sample) {

@@ -13,8 +13,7 @@ namespace doppel::reference {
 
 using Numbers = llvm::ArrayRef<int64_t>;
 
-//===-- Shape (Shapes.cpp)
-//--------------------------------------------------------------------------------===//
+//===- Shape (Shapes.cpp) ---------------------------------------------------------------------===//
 
 /// result[index] = input[index[dims]].
 Tensor broadcast(const Tensor &input, Numbers dims, const Shape &result);
@@ -31,8 +30,7 @@ Tensor reduce(const Tensor &input, nn::ReduceKind kind, Numbers dims, const Shap
 Tensor matmul(const Tensor &lhs, const Tensor &rhs, bool transposeLhs, bool transposeRhs,
               const Shape &result);
 
-//===-- Windows (Windows.cpp)
-//-----------------------------------------------------------------------------===//
+//===- Windows (Windows.cpp) ------------------------------------------------------------------===//
 
 /// strides, dilations, kernel: [y, x]; padding: [top, left, bottom, right].
 struct Window {
@@ -69,8 +67,7 @@ BatchNormGradient batchNormBackward(const Tensor &x, const Tensor &scale, const 
                                     const Tensor &variance, const Tensor &dy, double epsilon,
                                     int64_t groups);
 
-//===-- Rows and segments (Rows.cpp)
-//----------------------------------------------------------------------===//
+//===- Rows and segments (Rows.cpp) -----------------------------------------------------------===//
 
 /// True if every index names one of the `rows` rows of a table.
 bool areRowsOf(const Tensor &indices, int64_t rows);
@@ -82,23 +79,24 @@ Tensor pack(llvm::ArrayRef<const Tensor *> inputs, Numbers offsets, int64_t leng
 Tensor segmentSum(const Tensor &input, Numbers offsets, Numbers sizes);
 Tensor segmentBroadcast(const Tensor &input, Numbers offsets, Numbers sizes, int64_t length);
 
-//===-- Random (Random.cpp): the keys are those of dialects/nn/README.md
-//----------------------------------===//
+//===- Random (Random.cpp): the keys are those of dialects/nn/README.md -----------------------===//
 
 Tensor random(nn::Distribution distribution, uint64_t seed, uint32_t stream, uint32_t step,
-              const Shape &shape);
+              const Shape &shape, const Tensor *by);
 /// A permutation of 0 .. count - 1 by Fisher and Yates.
 Tensor randomPermutation(uint64_t seed, uint32_t stream, uint32_t step, int64_t count);
 
-//===-- Views (Augment.cpp)
-//-------------------------------------------------------------------------------===//
+//===- Views (Augment.cpp) --------------------------------------------------------------------===//
 
 /// [batch, size, size, 3] by the table of stages in dialects/nn/README.md.
 Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAttr> pipeline,
                uint64_t seed, uint32_t stream, uint32_t step);
 
-//===-- Updates (Updates.cpp)
-//-----------------------------------------------------------------------------===//
+//===- Updates (Updates.cpp) ------------------------------------------------------------------===//
+
+/// Multiplies by min(1, clip / (norm + 1e-6)), the norm each tensor's own or that of all; nothing if
+/// `options` have no clip. As torch.nn.utils.clip_grad_norm_.
+void clipGradients(mlir::DictionaryAttr options, std::vector<Tensor> &gradients);
 
 /// Moments of one parameter, each zero at first.
 using Moments = llvm::SmallVector<Tensor, 2>;

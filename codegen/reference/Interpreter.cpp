@@ -128,8 +128,7 @@ LogicalResult Evaluation::execute(Operation *op) {
   return executeTensor(op);
 }
 
-//===-- Element by element
-//--------------------------------------------------------------------------------===//
+//===- Element by element ---------------------------------------------------------------------===//
 
 static double greater(double x, double y) {
   return std::isnan(x) || std::isnan(y) ? NAN : y > x ? y : x;
@@ -206,8 +205,7 @@ LogicalResult Evaluation::executeElementwise(Operation *op) {
       .Default([&](Operation *) { return op->emitError("has no reference formula"); });
 }
 
-//===-- What a run provides
-//-------------------------------------------------------------------------------===//
+//===- What a run provides --------------------------------------------------------------------===//
 
 static double runValue(nn::RunValue which, const abi::RunScalars &run) {
   switch (which) {
@@ -239,7 +237,8 @@ LogicalResult Evaluation::executeRun(Operation *op) {
       })
       .Case([&](nn::RandomOp draw) {
         return give(op, random(draw.getDistribution(), seed,
-                               static_cast<uint32_t>(draw.getStream()), step(), shape(op)));
+                               static_cast<uint32_t>(draw.getStream()), step(), shape(op),
+                               draw.getBy() ? &tensor(draw.getBy()) : nullptr));
       })
       .Case([&](nn::RandomPermutationOp draw) {
         return give(op, randomPermutation(seed, static_cast<uint32_t>(draw.getStream()), step(),
@@ -260,8 +259,7 @@ LogicalResult Evaluation::executeRun(Operation *op) {
       });
 }
 
-//===-- Tensors
-//-------------------------------------------------------------------------------------------===//
+//===- Tensors --------------------------------------------------------------------------------===//
 
 LogicalResult Evaluation::executeTensor(Operation *op) {
   auto checkIndices = [&](mlir::Value indices, const Tensor &table) -> LogicalResult {
@@ -384,8 +382,7 @@ LogicalResult Evaluation::executeWindow(Operation *op) {
       });
 }
 
-//===-- States and updates
-//--------------------------------------------------------------------------------===//
+//===- States and updates ---------------------------------------------------------------------===//
 
 /// The group that `symbol` names, if it names one.
 static nn::StateGroupOp groupOf(Operation *op, SymbolRefAttr symbol) {
@@ -446,6 +443,18 @@ LogicalResult Evaluation::executeState(Operation *op) {
 
 LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
   double learningRate = scalar(op.getLearningRate()), weightDecay = scalar(op.getWeightDecay());
+  int64_t steps = interpreter.run.step;
+  if (op.getCondition()) {
+    std::string first = cast<SymbolRefAttr>(op.getParameters()[0]).getLeafReference().str();
+    Tensor &count = interpreter.states.try_emplace(first + ".steps", Tensor(Shape{})).first->second;
+    if (scalar(op.getCondition()) == 0)
+      return success();
+    steps = int64_t(count[0]++);
+  }
+  std::vector<Tensor> gradients;
+  for (mlir::Value gradient : op.getGradients())
+    gradients.push_back(tensor(gradient));
+  clipGradients(op.getOptions(), gradients);
   for (auto [i, symbol] : llvm::enumerate(op.getParameters())) {
     auto parameter = cast<SymbolRefAttr>(symbol);
     std::string name = parameter.getLeafReference().str();
@@ -457,8 +466,7 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
           interpreter.states.try_emplace(name + "." + suffix.str(), Tensor(value.shape))
               .first->second);
     updateParameter(op.getRule(), op.getOptions(), op.getDecay()[i], op.getAdapt()[i], learningRate,
-                    weightDecay, interpreter.run.step, tensor(op.getGradients()[i]), value,
-                    moments);
+                    weightDecay, steps, gradients[i], value, moments);
     writeState(op, parameter, value);
     for (auto [suffix, moment] : llvm::zip_equal(suffixes, moments))
       interpreter.states[name + "." + suffix.str()] = moment;
@@ -466,8 +474,7 @@ LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
   return success();
 }
 
-//===-- Collectives and kernels
-//---------------------------------------------------------------------------===//
+//===- Collectives and kernels ----------------------------------------------------------------===//
 
 LogicalResult Evaluation::executeCollective(Operation *op) {
   const Tensor &input = tensor(op->getOperand(0));
@@ -511,8 +518,7 @@ LogicalResult Evaluation::executeFused(nn::FusedOp op) {
   return success();
 }
 
-//===-- Interpreter
-//---------------------------------------------------------------------------------------===//
+//===- Interpreter ----------------------------------------------------------------------------===//
 
 Interpreter::Interpreter(ModuleOp module) : module(module) {
   for (auto state : module.getOps<nn::StateOp>())

@@ -11,18 +11,20 @@ static double uniformOf(uint64_t seed, uint32_t stream, uint32_t step, int64_t i
 }
 
 Tensor random(nn::Distribution distribution, uint64_t seed, uint32_t stream, uint32_t step,
-              const Shape &shape) {
+              const Shape &shape, const Tensor *by) {
   Tensor result(shape);
-  for (int64_t i = 0; i < result.size(); ++i) {
+  int64_t row = by ? result.size() / shape[0] : 1;
+  for (int64_t place = 0; place < result.size(); ++place) {
+    int64_t i = by ? int64_t((*by)[place / row]) * row + place % row : place;
     if (distribution == nn::Distribution::Uniform) {
-      result[i] = uniformOf(seed, stream, step, i);
+      result[place] = uniformOf(seed, stream, step, i);
       continue;
     }
     // Box and Muller: words 2j and 2j + 1 of a block make the normal draws 2j and 2j + 1.
     double u0 = uniformOf(seed, stream, step, i / 2 * 2);
     double u1 = uniformOf(seed, stream, step, i / 2 * 2 + 1);
     double radius = std::sqrt(-2 * std::log1p(-u0)), angle = 2 * std::numbers::pi * u1;
-    result[i] = i % 2 == 0 ? radius * std::cos(angle) : radius * std::sin(angle);
+    result[place] = i % 2 == 0 ? radius * std::cos(angle) : radius * std::sin(angle);
   }
   return result;
 }

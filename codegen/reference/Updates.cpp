@@ -3,13 +3,14 @@
 // |.| the 2-norm of the whole parameter; where a norm is zero or the parameter is not adapted, the
 // factor a is 1.
 //
-//   sgd        v = m v + (1 - dampening) g', undamped in step 0;           w -= lr (nesterov ? g' +
-//   m v : v) lars tf    a = trust |w| / (|g'| + eps);  v = m v + lr a g';              w -=
-//   nesterov ? m v + lr a g' : v lars byol  a = trust |w| / (|g'| + eps);  v = m v + a g'; w -= lr
-//   (nesterov ? a g' + m v : v) lars larc  a = trust |w| / (|g| + wd |w| + eps), g' = a (g + wd w);
-//   v = m v + g'; w -= lr (nesterov ? g' + m v : v) adamw      w -= lr wd w;  first = b1 first + (1
-//   - b1) g;  second = b2 second + (1 - b2) g^2;
-//              w -= lr (first / (1 - b1^t)) / (sqrt(second / (1 - b2^t)) + eps), t = step + 1
+// clang-format off
+//   sgd        v = m v + (1 - dampening) g', undamped in step 0; w -= lr (nesterov ? g' + m v : v)
+//   lars tf    a = trust |w| / (|g'| + eps); v = m v + lr a g'; w -= nesterov ? m v + lr a g' : v
+//   lars byol  a = trust |w| / (|g'| + eps); v = m v + a g'; w -= lr (nesterov ? a g' + m v : v)
+//   lars larc  a = trust |w| / (|g| + wd |w| + eps); g' = a (g + wd w); v, w as sgd
+//   adamw      w -= lr wd w; first = b1 first + (1 - b1) g; second = b2 second + (1 - b2) g^2;
+//              w -= lr (first / (1 - b1^t)) / (sqrt(second / (1 - b2^t)) + eps)
+// clang-format on
 //
 // larc where a norm is zero leaves the gradient as it is, decay included. Sources: methods.md P20;
 // torch.optim.SGD, AdamW.
@@ -34,6 +35,20 @@ static double norm(const std::vector<double> &values) {
   for (double value : values)
     squares += value * value;
   return std::sqrt(squares);
+}
+
+void clipGradients(DictionaryAttr options, std::vector<Tensor> &gradients) {
+  if (!options.contains("clip"))
+    return;
+  double clip = cast<FloatAttr>(options.get("clip")).getValueAsDouble(), squares = 0;
+  bool global = cast<StringAttr>(options.get("clip_by")).getValue() == "global";
+  for (const Tensor &gradient : gradients)
+    squares += std::pow(norm(gradient.values), 2);
+  for (Tensor &gradient : gradients) {
+    double own = global ? std::sqrt(squares) : norm(gradient.values);
+    for (double &value : gradient.values)
+      value *= std::min(1.0, clip / (own + 1e-6));
+  }
 }
 
 void updateParameter(nn::OptimizerRule rule, DictionaryAttr options, bool decay, bool adapt,

@@ -114,8 +114,7 @@ Tensor avgPool2dBackward(const Tensor &dy, Numbers kernel, Numbers strides, Numb
   return result;
 }
 
-//===-- Batch normalisation
-//-------------------------------------------------------------------------------===//
+//===- Batch normalisation --------------------------------------------------------------------===//
 
 /// Where element `i` of x [..., C] finds its statistics [G, C].
 static int64_t statisticOf(const Tensor &x, int64_t groups, int64_t i) {

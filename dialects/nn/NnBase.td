@@ -33,6 +33,8 @@ def Nn_NumberTensor : StaticShapeTensorOf<[F32, F64, I64, I32]>;
 def Nn_BoolTensor : StaticShapeTensorOf<[I1]>;
 def Nn_IndexTensor : StaticShapeTensorOf<[I32, I64]>;
 def Nn_Scalar : 0DTensorOf<[F32, F64]>;
+def Nn_Condition : Type<0DTensorOf<[I1]>.predicate, "a scalar i1 tensor", "::mlir::RankedTensorType">,
+                   BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getI1Type())">;
 def Nn_WorkspaceTensor : StaticShapeTensorOf<[I8]>;
 
 def Nn_ReduceKindAttr : EnumAttr<Nn_Dialect, Nn_ReduceKind, "reduce_kind">;

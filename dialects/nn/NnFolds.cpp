@@ -11,8 +11,7 @@
 using namespace mlir;
 using namespace doppel::nn;
 
-//===-- Splats
-//--------------------------------------------------------------------------------------------===//
+//===- Splats ---------------------------------------------------------------------------------===//
 
 static SplatElementsAttr splatOf(Attribute attribute) {
   return dyn_cast_or_null<SplatElementsAttr>(attribute);
@@ -78,8 +77,7 @@ static OpFoldResult foldIntegers(Attribute lhs, Attribute rhs, Type result, Func
   return x && y ? OpFoldResult(splatInteger(result, function(*x, *y))) : OpFoldResult();
 }
 
-//===-- Element by element
-//--------------------------------------------------------------------------------===//
+//===- Element by element ---------------------------------------------------------------------===//
 
 OpFoldResult NegOp::fold(FoldAdaptor adaptor) {
   if (auto inner = getInput().getDefiningOp<NegOp>())
@@ -300,8 +298,7 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-//===-- Shape
-//-----------------------------------------------------------------------------------------------===//
+//===- Shape ----------------------------------------------------------------------------------===//
 
 /// A splat under another shape.
 static OpFoldResult reshapeSplat(Attribute attribute, Type type) {

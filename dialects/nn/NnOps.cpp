@@ -49,8 +49,7 @@ static LogicalResult verifyDims(Operation *op, ArrayRef<int64_t> dims, int64_t r
   return success();
 }
 
-//===-- Constants and what a run provides
-//---------------------------------------------------------===//
+//===- Constants and what a run provides ------------------------------------------------------===//
 
 void ConstantOp::build(OpBuilder &builder, OperationState &state, RankedTensorType type,
                        double value) {
@@ -71,7 +70,15 @@ LogicalResult IotaOp::verify() {
   return success();
 }
 
-LogicalResult RandomOp::verify() { return verifyStream(*this, getStream()); }
+LogicalResult RandomOp::verify() {
+  if (getBy()) {
+    auto by = cast<RankedTensorType>(getBy().getType());
+    auto type = cast<RankedTensorType>(getType());
+    if (type.getRank() == 0 || by.getRank() != 1 || by.getDimSize(0) != type.getDimSize(0))
+      return emitOpError() << "draws " << type << " by " << by << ": it takes one index for each row";
+  }
+  return verifyStream(*this, getStream());
+}
 
 LogicalResult RandomPermutationOp::verify() {
   if (!getType().hasStaticShape())
@@ -119,8 +126,7 @@ LogicalResult SampleIndexOp::verify() {
   return success();
 }
 
-//===-- Shape
-//---------------------------------------------------------------------------------------===//
+//===- Shape ----------------------------------------------------------------------------------===//
 
 LogicalResult BroadcastOp::verify() {
   auto input = getInput().getType();
@@ -234,8 +240,7 @@ LogicalResult ConcatOp::verify() {
   return success();
 }
 
-//===-- Reductions and products
-//-----------------------------------------------------------------------===//
+//===- Reductions and products ----------------------------------------------------------------===//
 
 LogicalResult ReduceOp::verify() {
   auto input = getInput().getType();
@@ -291,8 +296,7 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
-//===-- Rows of tables
-//--------------------------------------------------------------------------------===//
+//===- Rows of tables -------------------------------------------------------------------------===//
 
 /// Rows [N, ...] of a table [K, ...].
 static LogicalResult verifyRows(Operation *op, Value table, StringRef rowsName, Value rows) {
@@ -341,8 +345,7 @@ LogicalResult EnqueueOp::verify() {
   return success();
 }
 
-//===-- Collectives
-//---------------------------------------------------------------------------------------===//
+//===- Collectives ----------------------------------------------------------------------------===//
 
 LogicalResult AllReduceOp::verify() {
   if (getType() != getInput().getType())
@@ -367,8 +370,7 @@ static LogicalResult verifyRanksPart(Operation *op, Value part, Value whole) {
 LogicalResult AllGatherOp::verify() { return verifyRanksPart(*this, getInput(), getResult()); }
 LogicalResult ReduceScatterOp::verify() { return verifyRanksPart(*this, getResult(), getInput()); }
 
-//===-- Kernels
-//-------------------------------------------------------------------------------------------===//
+//===- Kernels --------------------------------------------------------------------------------===//
 
 LogicalResult FusedOp::verify() {
   Block &body = getBody().front();

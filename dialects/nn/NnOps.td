@@ -105,9 +105,13 @@ def Nn_RunScalarOp : Nn_Op<"run_scalar", [Pure]> {
 
 def Nn_RandomOp : Nn_Op<"random", [Pure]> {
   let summary = "uniform on [0, 1) or standard normal draws, keyed by (seed, stream, step, element)";
-  let arguments = (ins Nn_DistributionAttr:$distribution, I64Attr:$stream);
+  let description = [{
+    With `by` [N] row n of the result [N, ...] holds the draws of row by[n] of an endless tensor, so that a sample gets the same numbers wherever it
+    stands in the batch.
+  }];
+  let arguments = (ins Nn_DistributionAttr:$distribution, I64Attr:$stream, Optional<Nn_IndexTensor>:$by);
   let results = (outs Nn_FloatTensor:$result);
-  let assemblyFormat = "$distribution `stream` $stream attr-dict `:` type($result)";
+  let assemblyFormat = "$distribution `stream` $stream (`by` `(` $by^ `:` type($by) `)`)? attr-dict `:` type($result)";
   let hasVerifier = 1;
 }
 
@@ -375,24 +379,28 @@ def Nn_EmaUpdateOp : Nn_Op<"ema_update", [MemoryEffects<[MemRead, MemWrite]>,
 //   sgd    momentum, dampening, nesterov
 //   lars   momentum, nesterov, trust, epsilon, form: "tf" (lr inside the momentum), "byol" (lr outside) or "larc" (methods.md P20)
 //   adamw  beta1, beta2, epsilon
+// and of each rule, where gradients are clipped: clip, the greatest norm, and clip_by: "tensor" (each one's own norm) or "global" (that of all).
+// Where `condition` is false nothing changes, the moments and what counts the optimizer's steps included.
 def Nn_OptimizeOp : Nn_Op<"optimize", [MemoryEffects<[MemRead, MemWrite]>,
                                        DeclareOpInterfaceMethods<SymbolUserOpInterface>,
                                        AllTypesMatch<["loss", "learning_rate", "weight_decay"]>]> {
   let summary = "steps `parameters` down the gradient of `loss`; autodiff makes it an update_parameters";
-  let arguments = (ins Nn_Scalar:$loss, Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Nn_OptimizerRuleAttr:$rule,
-                       SymbolRefArrayAttr:$parameters, DenseBoolArrayAttr:$decay, DenseBoolArrayAttr:$adapt,
-                       DictionaryAttr:$options);
-  let assemblyFormat = "$rule $loss `,` $learning_rate `,` $weight_decay $parameters `decay` $decay `adapt` $adapt $options attr-dict `:` type($loss)";
+  let arguments = (ins Nn_Scalar:$loss, Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Optional<Nn_Condition>:$condition,
+                       Nn_OptimizerRuleAttr:$rule, SymbolRefArrayAttr:$parameters, DenseBoolArrayAttr:$decay,
+                       DenseBoolArrayAttr:$adapt, DictionaryAttr:$options);
+  let assemblyFormat = "$rule $loss `,` $learning_rate `,` $weight_decay (`when` $condition^)? $parameters `decay` $decay `adapt` $adapt $options attr-dict `:` type($loss)";
   let hasVerifier = 1;
 }
 def Nn_UpdateParametersOp : Nn_Op<"update_parameters", [MemoryEffects<[MemRead, MemWrite]>,
                                                         DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+                                                        AttrSizedOperandSegments,
                                                         AllTypesMatch<["learning_rate", "weight_decay"]>]> {
   let summary = "steps `parameters` by their gradients";
-  let arguments = (ins Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Variadic<Nn_FloatTensor>:$gradients,
+  let arguments = (ins Nn_Scalar:$learning_rate, Nn_Scalar:$weight_decay, Optional<Nn_Condition>:$condition,
+                       Variadic<Nn_FloatTensor>:$gradients,
                        Nn_OptimizerRuleAttr:$rule, SymbolRefArrayAttr:$parameters, DenseBoolArrayAttr:$decay,
                        DenseBoolArrayAttr:$adapt, DictionaryAttr:$options);
-  let assemblyFormat = "$rule $learning_rate `,` $weight_decay `(` $gradients `)` $parameters `decay` $decay `adapt` $adapt $options attr-dict `:` type($learning_rate) `,` type($gradients)";
+  let assemblyFormat = "$rule $learning_rate `,` $weight_decay (`when` $condition^)? `(` $gradients `)` $parameters `decay` $decay `adapt` $adapt $options attr-dict `:` type($learning_rate) `,` type($gradients)";
   let hasVerifier = 1;
 }
 def Nn_CheckFiniteOp : Nn_Op<"check_finite", [MemoryEffects<[MemWrite]>]> {

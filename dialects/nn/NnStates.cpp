@@ -57,8 +57,7 @@ LogicalResult SegmentBroadcastOp::verify() {
   return verifySegments(*this, getInput(), getResult());
 }
 
-//===-- Symbols
-//-------------------------------------------------------------------------------------------===//
+//===- Symbols --------------------------------------------------------------------------------===//
 
 /// The state that `symbol` names, or null after an error.
 static StateOp findState(Operation *op, SymbolRefAttr symbol, SymbolTableCollection &symbols) {
@@ -131,8 +130,7 @@ LogicalResult StateGroupOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyRanges(*this, getOffsets(), sizes, type.getDimSize(0));
 }
 
-//===-- Updates
-//-------------------------------------------------------------------------------------------===//
+//===- Updates --------------------------------------------------------------------------------===//
 
 LogicalResult EmaUpdateOp::verify() {
   if (getTargets().size() != getSources().size())
@@ -190,8 +188,16 @@ template <typename Op> static LogicalResult verifyUpdate(Op op) {
     if (!form || !llvm::is_contained({"tf", "byol", "larc"}, form.getValue()))
       return op.emitOpError() << "lars lacks its option 'form', \"tf\", \"byol\" or \"larc\"";
   }
+  if (options.contains("clip") || options.contains("clip_by")) {
+    auto by = dyn_cast_or_null<StringAttr>(options.get("clip_by"));
+    if (!isa_and_present<FloatAttr>(options.get("clip")) || !by ||
+        !llvm::is_contained({"tensor", "global"}, by.getValue()))
+      return op.emitOpError() << "clips by 'clip', a number, and 'clip_by', \"tensor\" or \"global\"";
+  }
   for (NamedAttribute option : options) {
     StringRef name = option.getName();
+    if (name == "clip" || name == "clip_by")
+      continue;
     if (!llvm::is_contained(numbers, name) && !llvm::is_contained(flags, name) &&
         !(hasForm && name == "form"))
       return op.emitOpError() << rule << " has no option '" << name << "'";

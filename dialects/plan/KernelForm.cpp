@@ -94,6 +94,7 @@ private:
   unsigned evaluateOp(Operation *op, OpResult result, const Coordinates &at, int guard);
   unsigned load(Node access, const Coordinate &element, int guard);
   unsigned evaluateReduce(nn::ReduceOp reduce, const Coordinates &at);
+  unsigned indexValue(Value indices, const Coordinate &at, int guard);
   unsigned evaluateReshape(nn::ReshapeOp op, const Coordinates &at, int guard);
   unsigned evaluatePad(nn::PadOp op, const Coordinates &at, int guard);
   unsigned evaluateConcat(nn::ConcatOp op, const Coordinates &at, int guard);
@@ -265,6 +266,9 @@ Coordinates NestBuilder::delinear(const Coordinate &linear, ArrayRef<int64_t> sh
   if (linear.node < 0 && digits(linear.affine, shape, result))
     return result;
   result.assign(shape.size(), Coordinate{affine()});
+  // The loops of tables and segments are fixed; there the digits are computed.
+  if (nest.kind != NestKind::Map && nest.kind != NestKind::Reduce)
+    split.reset();
   if (split)
     return result;
   SmallVector<int64_t> strides = rowMajorStrides(shape);
@@ -307,6 +311,16 @@ unsigned NestBuilder::evaluate(Value value, const Coordinates &at, int guard) {
   }
   values[key] = result;
   return result;
+}
+
+/// Element `at` of a vector of indices, as i64.
+unsigned NestBuilder::indexValue(Value indices, const Coordinate &at, int guard) {
+  unsigned value = evaluate(indices, {at}, guard);
+  if (elementOf(indices).isInteger(64))
+    return value;
+  Node convert{NodeKind::Convert, IntegerType::get(nest.location.getContext(), 64)};
+  convert.operands = {value};
+  return node(convert);
 }
 
 unsigned NestBuilder::evaluateReshape(nn::ReshapeOp op, const Coordinates &at, int guard) {
@@ -423,9 +437,12 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
       .Case([&](nn::RunScalarOp) {
         return node(Node{NodeKind::RunScalar, type, op});
       })
-      .Case([&](nn::RandomOp) {
+      .Case([&](nn::RandomOp random) {
+        Coordinates element = at;
+        if (random.getBy())
+          element[0] = {affine(), int(indexValue(random.getBy(), at[0], guard))};
         Node draw{NodeKind::Random, type, op};
-        draw.operands = {index(linear(at, shapeOf(result)))};
+        draw.operands = {index(linear(element, shapeOf(result)))};
         return node(draw);
       })
       .Case([&](nn::SampleIndexOp sample) {
@@ -477,14 +494,8 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
         return unsigned(last);
       })
       .Case([&](nn::GatherRowsOp gather) {
-        unsigned row = evaluate(gather.getIndices(), {at[0]}, guard);
-        if (!elementOf(gather.getIndices()).isInteger(64)) {
-          Node convert{NodeKind::Convert, IntegerType::get(op->getContext(), 64)};
-          convert.operands = {row};
-          row = node(convert);
-        }
         Coordinates inside = at;
-        inside[0] = {affine(), int(row)};
+        inside[0] = {affine(), int(indexValue(gather.getIndices(), at[0], guard))};
         return evaluate(gather.getTable(), inside, guard);
       })
       .Case([&](nn::SegmentBroadcastOp broadcast) {
@@ -849,7 +860,9 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
       else if (nest.kind == NestKind::Map && !cone.segments)
         fits = elements == nest.extent(LoopRole::Outer);
       else if (nest.kind == NestKind::Segment)
-        fits = elements == nest.extent(LoopRole::Outer);
+        fits = elements == nest.extent(LoopRole::Outer) &&
+               (!cone.segments || nest.pieces == piecesOf(cone.segments.getOffsets(),
+                                                          cone.segments.getSizes(), elements));
       if (fits) {
         outputs.push_back(output);
         joined = true;

@@ -75,6 +75,7 @@ struct Store {
 /// A run of a packed vector, [start, end), that is one segment, or -1 where it is none.
 struct Piece {
   int64_t start, end, segment;
+  bool operator==(const Piece &) const = default;
 };
 
 enum class NestKind : uint8_t {

@@ -130,7 +130,12 @@ private:
         return error;
       }
     }
-    return verifyScalars(optimize, optimize.getSchedule(), 2);
+    auto scalar = RankedTensorType::get({}, Float32Type::get(method.getContext()));
+    SmallVector<Type> yielded{scalar, scalar};
+    if (auto yield = dyn_cast<nn::YieldOp>(optimize.getSchedule().front().back());
+        yield && yield.getNumOperands() == 3)
+      yielded.push_back(RankedTensorType::get({}, IntegerType::get(method.getContext(), 1)));
+    return verifyYield(optimize, optimize.getSchedule(), yielded);
   }
 
   static LogicalResult verifyRepresent(RepresentOp represent) {

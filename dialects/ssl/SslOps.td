@@ -20,9 +20,9 @@ def Ssl_WhenAttr : EnumAttr<Ssl_Dialect, Ssl_When, "when">;
 
 def Ssl_MethodOp : Ssl_Op<"method", [Symbol, SymbolTable, SingleBlock, NoTerminator, HasParent<"::mlir::ModuleOp">]> {
   let summary = "a method: its states, networks and the step";
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$epochs, DictionaryAttr:$params);
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$epochs, OptionalAttr<I64Attr>:$samples, DictionaryAttr:$params);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `batch` $batch `epochs` $epochs $params attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `batch` $batch `epochs` $epochs (`samples` $samples^)? $params attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
 }
 // The region computes the initial value from nothing (random draws, constants) or from other states' initial values (nn.read).
@@ -82,7 +82,8 @@ def Ssl_UpdateOp : Ssl_Op<"update", [SingleBlock, HasParent<"StepOp">]> {
   let regions = (region SizedRegion<1>:$value);
   let assemblyFormat = "$state $when attr-dict-with-keyword $value";
 }
-// The region yields (learning rate, weight decay). decay and adapt: one for each parameter, as in nn.optimize.
+// The region yields (learning rate, weight decay), and where the optimizer does not step each time the condition, i1. decay and adapt: one for
+// each parameter, as in nn.optimize.
 def Ssl_OptimizeOp : Ssl_Op<"optimize", [SingleBlock]> {
   let summary = "an optimizer and the parameters that it steps";
   let arguments = (ins Nn_OptimizerRuleAttr:$rule, StrArrayAttr:$parameters, DenseBoolArrayAttr:$decay,

@@ -28,8 +28,7 @@ struct Name {
   SourceRange range;
 };
 
-//===- Expressions
-//-----------------------------------------------------------------------------------------------------===//
+//===- Expressions ----------------------------------------------------------------------------===//
 
 enum class ExprKind {
   Int,
@@ -265,8 +264,7 @@ struct ErrorExpr : Expr {
   static bool classof(const Expr *e) { return e->kind == ExprKind::Error; }
 };
 
-//===- Types and parameters
-//-----------------------------------------------------------------------------------------------===//
+//===- Types and parameters -------------------------------------------------------------------===//
 
 /// `int`, `f32[N, dim]`, `[float]` or any other single name. What the names mean is the checker's
 /// business.
@@ -285,8 +283,7 @@ struct Parameter {
   const Expr *fallback; ///< the default, null if not written
 };
 
-//===- Statements and items
-//-------------------------------------------------------------------------------------------------===//
+//===- Statements and items -------------------------------------------------------------------===//
 
 /// One hierarchy serves the bodies of functions, nets and methods; the parser lets each kind stand
 /// only where the comment says.
@@ -379,17 +376,18 @@ struct CallStmt : Stmt {
 enum class Moment { Unspecified, BeforeForward, AfterLoss, AfterStep };
 llvm::StringRef spelling(Moment moment);
 
-/// `update name = value after loss`, or `update key before forward` of an EMA net, whose value is
-/// null.
+/// `update name = value after loss when condition`, or `update key before forward` of an EMA net,
+/// whose value is null. The target is a NameExpr, or in a method a MemberExpr of a net's parameter.
 struct UpdateStmt : Stmt {
-  Name name;
+  const Expr *target;
   const Expr *value;
   Moment moment;
   SourceRange momentRange;
-  UpdateStmt(SourceRange range, Name name, const Expr *value, Moment moment,
-             SourceRange momentRange)
-      : Stmt(StmtKind::Update, range), name(name), value(value), moment(moment),
-        momentRange(momentRange) {}
+  const Expr *condition; ///< null: in each step
+  UpdateStmt(SourceRange range, const Expr *target, const Expr *value, Moment moment,
+             SourceRange momentRange, const Expr *condition)
+      : Stmt(StmtKind::Update, range), target(target), value(value), moment(moment),
+        momentRange(momentRange), condition(condition) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Update; }
 };
 
@@ -460,10 +458,12 @@ struct NetStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Net; }
 };
 
-/// `loss value`; several are summed.
+/// `loss value when condition`; several are summed.
 struct LossStmt : Stmt {
   const Expr *value;
-  LossStmt(SourceRange range, const Expr *value) : Stmt(StmtKind::Loss, range), value(value) {}
+  const Expr *condition; ///< null: in each step
+  LossStmt(SourceRange range, const Expr *value, const Expr *condition)
+      : Stmt(StmtKind::Loss, range), value(value), condition(condition) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Loss; }
 };
 
@@ -476,12 +476,18 @@ struct MetricStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Metric; }
 };
 
-/// `optimize online.backbone, predictor with sgd(...)`.
+/// `optimize online.backbone, predictor matching "*.weight" except "head.*" with sgd(...) when
+/// condition`.
 struct OptimizeStmt : Stmt {
   llvm::ArrayRef<const Expr *> targets; ///< NameExprs or MemberExprs
+  const Expr *matching;                 ///< a pattern or a list of them; null: all parameters
+  const Expr *except;                   ///< likewise; null: none is left out
   const Expr *optimizer;
-  OptimizeStmt(SourceRange range, llvm::ArrayRef<const Expr *> targets, const Expr *optimizer)
-      : Stmt(StmtKind::Optimize, range), targets(targets), optimizer(optimizer) {}
+  const Expr *condition; ///< null: in each step
+  OptimizeStmt(SourceRange range, llvm::ArrayRef<const Expr *> targets, const Expr *matching,
+               const Expr *except, const Expr *optimizer, const Expr *condition)
+      : Stmt(StmtKind::Optimize, range), targets(targets), matching(matching), except(except),
+        optimizer(optimizer), condition(condition) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Optimize; }
 };
 
@@ -493,8 +499,7 @@ struct RepresentStmt : Stmt {
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Represent; }
 };
 
-//===- Declarations
-//------------------------------------------------------------------------------------------------------------===//
+//===- Declarations ---------------------------------------------------------------------------===//
 
 enum class DeclKind { Use, Function, Net, Method };
 
@@ -565,8 +570,7 @@ struct SourceFile {
   llvm::ArrayRef<const Decl *> decls;
 };
 
-//===- Ownership
-//--------------------------------------------------------------------------------------------------------------===//
+//===- Ownership ------------------------------------------------------------------------------===//
 
 /// Owns the nodes of any number of trees.
 class AstContext {

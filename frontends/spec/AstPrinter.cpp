@@ -186,9 +186,15 @@ private:
       break;
     case StmtKind::Update: {
       const auto *update = llvm::cast<UpdateStmt>(s);
-      named("update", update->name.text, update->value);
+      out << "update ";
+      expr(update->target);
+      if (update->value) {
+        out << " = ";
+        expr(update->value);
+      }
       if (update->moment != Moment::Unspecified)
         out << ' ' << spelling(update->moment);
+      clause("when", update->condition);
       break;
     }
     case StmtKind::Parameter:
@@ -235,22 +241,34 @@ private:
     case StmtKind::Loss:
       out << "loss ";
       expr(llvm::cast<LossStmt>(s)->value);
+      clause("when", llvm::cast<LossStmt>(s)->condition);
       break;
     case StmtKind::Metric:
       named("metric", llvm::cast<MetricStmt>(s)->name.text, llvm::cast<MetricStmt>(s)->value);
       break;
-    case StmtKind::Optimize:
+    case StmtKind::Optimize: {
+      const auto *optimize = llvm::cast<OptimizeStmt>(s);
       out << "optimize ";
-      list(llvm::cast<OptimizeStmt>(s)->targets);
-      out << " with ";
-      expr(llvm::cast<OptimizeStmt>(s)->optimizer);
+      list(optimize->targets);
+      clause("matching", optimize->matching);
+      clause("except", optimize->except);
+      clause("with", optimize->optimizer);
+      clause("when", optimize->condition);
       break;
+    }
     case StmtKind::Represent:
       out << "represent ";
       expr(llvm::cast<RepresentStmt>(s)->value);
       break;
     }
     out << '\n';
+  }
+
+  void clause(llvm::StringRef word, const Expr *value) {
+    if (!value)
+      return;
+    out << ' ' << word << ' ';
+    expr(value);
   }
 
   void param(const ParamStmt *p) {

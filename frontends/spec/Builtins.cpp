@@ -35,8 +35,7 @@ std::vector<llvm::StringRef> builtinNames() {
   return names;
 }
 
-//===- Binding
-//---------------------------------------------------------------------------------------------------------------------------------===//
+//===- Binding --------------------------------------------------------------------------------===//
 
 bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
   llvm::SmallVector<llvm::StringRef> names;
@@ -126,8 +125,7 @@ SourceRange BuiltinCall::rangeOf(llvm::StringRef name) const {
   return at.isValid() ? at : range;
 }
 
-//===- Accessors
-//-----------------------------------------------------------------------------------------------------------------------------===//
+//===- Accessors ------------------------------------------------------------------------------===//
 
 Value BuiltinCall::wrongType(llvm::StringRef name, llvm::StringRef expected) {
   const Value &given = value(name);

@@ -140,8 +140,7 @@ Value runWhere(BuiltinCall &call) {
   return Value::tensor(e.make<nn::SelectOp>(call.range, yes.getType(), condition, yes, no));
 }
 
-//===- At compile time only
-//-----------------------------------------------------------------------------------------------------------------------===//
+//===- At compile time only -------------------------------------------------------------------===//
 
 Value runLen(BuiltinCall &call) {
   const Value &list = call.value("list");

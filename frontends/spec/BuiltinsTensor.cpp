@@ -11,8 +11,7 @@ using namespace mlir;
 
 namespace {
 
-//===- Reductions
-//------------------------------------------------------------------------------------------------------------------------------===//
+//===- Reductions -----------------------------------------------------------------------------===//
 
 enum class Reduction { Sum, Mean, Max, Min };
 
@@ -137,8 +136,7 @@ Value runVariance(BuiltinCall &call) {
   return reduceTensor(call, Reduction::Mean, square, *axes, *keep);
 }
 
-//===- Shapes
-//----------------------------------------------------------------------------------------------------------------------------------===//
+//===- Shapes ---------------------------------------------------------------------------------===//
 
 Value join(BuiltinCall &call, bool stacks) {
   Elaborator &e = call.e;
@@ -280,8 +278,7 @@ Value runBroadcast(BuiltinCall &call) {
   return Value::tensor(call.e.broadcastTo(call.range, x.asTensor(), *shape));
 }
 
-//===- Windows
-//-----------------------------------------------------------------------------------------------------------------------------------===//
+//===- Windows --------------------------------------------------------------------------------===//
 
 /// One int for both axes, or [y, x].
 std::optional<std::array<int64_t, 2>> pair(BuiltinCall &call, llvm::StringRef name,
@@ -426,8 +423,7 @@ Value runAvgPool(BuiltinCall &call) {
                                                both(e, window->stride), sides(e, window->padding)));
 }
 
-//===- Tables, indices, constants
-//---------------------------------------------------------------------------------------------------------------------===//
+//===- Tables, indices, constants -------------------------------------------------------------===//
 
 Value runGather(BuiltinCall &call) {
   auto table = call.tensor("table"), index = call.tensor("index");
@@ -445,6 +441,64 @@ Value runGather(BuiltinCall &call) {
   shape[0] = indexType.getDimSize(0);
   auto type = call.e.tensorType(shape, call.value("table").tensorType().getElementType());
   return Value::tensor(call.e.make<nn::GatherRowsOp>(call.range, type, *table, *index));
+}
+
+Value runScatter(BuiltinCall &call) {
+  auto table = call.tensor("table"), index = call.tensor("index"), rows = call.tensor("rows");
+  auto add = call.flag("add", false);
+  if (!table || !index || !rows || !add)
+    return Value::error();
+  Elaborator &e = call.e;
+  RankedTensorType tableType = call.value("table").tensorType();
+  RankedTensorType indexType = call.value("index").tensorType();
+  llvm::ArrayRef<int64_t> given = call.value("rows").shape();
+  Type element = indexType.getElementType();
+  if (indexType.getRank() != 1 || !(element.isInteger(32) || element.isInteger(64)))
+    return call.fail(Code::WrongType, call.rangeOf("index"),
+                     "'index' of 'scatter' is " + typeName(indexType) + ", not i32[M]");
+  llvm::SmallVector<int64_t> wanted(tableType.getShape());
+  if (wanted.empty())
+    return call.fail(Code::WrongRank, call.rangeOf("table"), "a scalar has no rows");
+  wanted[0] = indexType.getDimSize(0);
+  if (given != llvm::ArrayRef(wanted))
+    return call.fail(Code::ShapesDiffer, call.range,
+                     call.label("table") + " is " + shapeText(tableType.getShape()) +
+                         " and there are " + llvm::Twine(wanted[0]) + " indices, so the rows are " +
+                         shapeText(wanted) + "; " + call.label("rows") + " is " + shapeText(given));
+  mlir::Value converted = e.convert(call.range, *rows, tableType.getElementType());
+  return Value::tensor(
+      e.make<nn::ScatterRowsOp>(call.range, tableType, *table, *index, converted, *add));
+}
+
+/// The sizes of nested lists, and their numbers in order. False where they are ragged or hold
+/// something else.
+bool flattenNumbers(const Value &value, size_t depth, llvm::SmallVectorImpl<int64_t> &shape,
+                    std::vector<float> &numbers) {
+  if (value.isNumber() || value.isBool()) {
+    numbers.push_back(value.isBool() ? value.asBool() : value.asDouble());
+    return depth == shape.size();
+  }
+  if (!value.isSequence() || value.elements().empty())
+    return false;
+  int64_t size = value.elements().size();
+  if (depth == shape.size() && numbers.empty())
+    shape.push_back(size);
+  if (depth >= shape.size() || shape[depth] != size)
+    return false;
+  return llvm::all_of(value.elements(), [&](const Value &element) {
+    return flattenNumbers(element, depth + 1, shape, numbers);
+  });
+}
+
+Value runTensor(BuiltinCall &call) {
+  llvm::SmallVector<int64_t> shape;
+  std::vector<float> numbers;
+  if (!flattenNumbers(call.value("values"), 0, shape, numbers))
+    return call.wrongType("values", "a number, or lists of numbers of equal lengths");
+  Elaborator &e = call.e;
+  RankedTensorType type = e.f32(shape);
+  return Value::tensor(e.make<nn::ConstantOp>(
+      call.range, type, DenseElementsAttr::get(type, llvm::ArrayRef<float>(numbers))));
 }
 
 Value runIota(BuiltinCall &call) {
@@ -490,14 +544,29 @@ Value runFull(BuiltinCall &call) {
   return value ? filled(call, *value) : Value::error();
 }
 
-//===- Random numbers
-//-----------------------------------------------------------------------------------------------------------------------------===//
+//===- Random numbers -------------------------------------------------------------------------===//
 
+/// Draws of `shape`, by the argument `by` where it is given. Null after an error.
 mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRef<int64_t> shape) {
   Elaborator &e = call.e;
+  mlir::Value by;
+  if (call.has("by")) {
+    if (!call.tensor("by"))
+      return nullptr;
+    by = call.value("by").asTensor();
+    RankedTensorType type = call.value("by").tensorType();
+    bool isIndex = type.getElementType().isInteger(32) || type.getElementType().isInteger(64);
+    if (!isIndex || type.getRank() != 1 || shape.empty() || type.getDimSize(0) != shape[0]) {
+      call.e.report(Code::ShapesDiffer, call.rangeOf("by"),
+                    "the draws are " + shapeText(shape) + ", 'by' is " + typeName(type) +
+                        ", but it takes one index for each row")
+          .help("as in: random.uniform([batch, 4], by: sample_index(image))");
+      return nullptr;
+    }
+  }
   int64_t stream = e.nextStream(call.range);
   return e.make<nn::RandomOp>(call.range, e.f32(shape), distribution,
-                              static_cast<uint64_t>(stream));
+                              static_cast<uint64_t>(stream), by);
 }
 
 /// draws * scale + shift, without what changes nothing.
@@ -517,7 +586,8 @@ Value runNormal(BuiltinCall &call) {
   auto std = call.numberIn("std", 1.0, 0.0, HUGE_VAL);
   if (!shape || !mean || !std)
     return Value::error();
-  return spread(call, draw(call, nn::Distribution::Normal, *shape), *std, *mean);
+  mlir::Value draws = draw(call, nn::Distribution::Normal, *shape);
+  return draws ? spread(call, draws, *std, *mean) : Value::error();
 }
 
 Value runUniform(BuiltinCall &call) {
@@ -529,7 +599,33 @@ Value runUniform(BuiltinCall &call) {
     return call.fail(Code::BadValue, call.range,
                      "'lo' is " + numberText(*lo) + " and 'hi' is " + numberText(*hi) +
                          ", but lo must not be greater");
-  return spread(call, draw(call, nn::Distribution::Uniform, *shape), *hi - *lo, *lo);
+  mlir::Value draws = draw(call, nn::Distribution::Uniform, *shape);
+  return draws ? spread(call, draws, *hi - *lo, *lo) : Value::error();
+}
+
+/// floor(u n), which rounding may bring to n.
+Value runIntegers(BuiltinCall &call) {
+  auto shape = call.shape("shape");
+  auto lo = call.integer("lo"), hi = call.integer("hi");
+  if (!shape || !lo || !hi)
+    return Value::error();
+  if (*lo >= *hi || *hi - *lo > (1 << 24))
+    return call.fail(Code::BadValue, call.range,
+                     "'lo' is " + llvm::Twine(*lo) + " and 'hi' is " + llvm::Twine(*hi) +
+                         ", but hi must be greater than lo, by at most 2^24");
+  mlir::Value draws = draw(call, nn::Distribution::Uniform, *shape);
+  if (!draws)
+    return Value::error();
+  Elaborator &e = call.e;
+  RankedTensorType real = e.f32(*shape), whole = e.tensorType(*shape, e.builder.getI32Type());
+  mlir::Value scaled =
+      e.make<nn::MulOp>(call.range, real, draws, e.constant(call.range, real, double(*hi - *lo)));
+  mlir::Value cut = e.make<nn::ConvertOp>(call.range, whole, scaled);
+  cut = e.make<nn::MinOp>(call.range, whole, cut,
+                          e.constant(call.range, whole, double(*hi - *lo - 1)));
+  if (*lo != 0)
+    cut = e.make<nn::AddOp>(call.range, whole, cut, e.constant(call.range, whole, double(*lo)));
+  return Value::tensor(cut);
 }
 
 Value runPermutation(BuiltinCall &call) {
@@ -561,13 +657,16 @@ llvm::ArrayRef<Builtin> tensorBuiltins() {
       {"max_pool", "x, kernel, stride?, padding?", runMaxPool},
       {"avg_pool", "x, kernel, stride?, padding?", runAvgPool},
       {"gather", "table, index", runGather},
+      {"scatter", "table, index, rows, add?", runScatter},
+      {"tensor", "values", runTensor},
       {"iota", "n", runIota},
       {"one_hot", "index, n", runOneHot},
       {"zeros", "shape?", runZeros},
       {"ones", "shape?", runOnes},
       {"full", "value, shape?", runFull},
-      {"random.normal", "shape?, mean?, std?", runNormal},
-      {"random.uniform", "shape?, lo?, hi?", runUniform},
+      {"random.normal", "shape?, mean?, std?, by?", runNormal},
+      {"random.uniform", "shape?, lo?, hi?, by?", runUniform},
+      {"random.integers", "shape?, lo, hi, by?", runIntegers},
       {"random.permutation", "n", runPermutation},
   };
   return builtins;

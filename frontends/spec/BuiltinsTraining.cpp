@@ -83,6 +83,14 @@ Value groupedNet(BuiltinCall &call, bool shuffles) {
 Value runSplitBatchNorm(BuiltinCall &c) { return groupedNet(c, false); }
 Value runShuffleBatchNorm(BuiltinCall &c) { return groupedNet(c, true); }
 
+Value runDeterministic(BuiltinCall &call) {
+  if (!call.value("net").isNet())
+    return call.wrongType("net", "a net");
+  NetValue net = call.value("net").asNet();
+  net.deterministic = true;
+  return Value::net(std::move(net));
+}
+
 Value runEma(BuiltinCall &call) {
   call.e.report(Code::BadEma, call.range, "ema stands alone in 'net NAME = ema(net, momentum)'")
       .help("write it as an item of the method: net key = ema(online, 0.999)");
@@ -133,8 +141,7 @@ Value runSampleIndex(BuiltinCall &call) {
   return Value::tensor(e.make<nn::SampleIndexOp>(call.range, type, e.current->images));
 }
 
-//===- Optimizers
-//--------------------------------------------------------------------------------------------------------------------------------===//
+//===- Optimizers -----------------------------------------------------------------------------===//
 
 /// A rate: a number from 0, or a scalar of the run.
 std::optional<Value> rate(BuiltinCall &call, llvm::StringRef name, double fallback) {
@@ -179,6 +186,17 @@ private:
   llvm::SmallVector<NamedAttribute> entries;
 };
 
+/// `clip` and `clip_by`, which every optimizer has. False after an error.
+bool addClipping(BuiltinCall &call, Options &options) {
+  auto clip = call.numberIn("clip", 0.0, 0.0, HUGE_VAL);
+  auto by = call.text("clip_by", "global", {"global", "tensor"});
+  if (!clip || !by)
+    return false;
+  if (*clip > 0)
+    options.number("clip", *clip).text("clip_by", *by);
+  return true;
+}
+
 std::optional<std::string> which(BuiltinCall &call, llvm::StringRef name,
                                  llvm::StringRef fallback) {
   return call.text(name, fallback, {"all", "matrices"});
@@ -195,14 +213,14 @@ Value runSgd(BuiltinCall &call) {
   if (*nesterov && (*momentum == 0 || *dampening != 0))
     return call.fail(Code::BadValue, call.rangeOf("nesterov"),
                      "nesterov needs a momentum, and no dampening");
+  Options options(call.e.builder);
+  options.number("momentum", *momentum).number("dampening", *dampening).flag("nesterov", *nesterov);
+  if (!addClipping(call, options))
+    return Value::error();
   return Value::optimizer({.rule = static_cast<uint32_t>(nn::OptimizerRule::Sgd),
                            .learningRate = *lr,
                            .weightDecay = *decay,
-                           .options = Options(call.e.builder)
-                                          .number("momentum", *momentum)
-                                          .number("dampening", *dampening)
-                                          .flag("nesterov", *nesterov)
-                                          .get(),
+                           .options = options.get(),
                            .decayMatricesOnly = *decayed == "matrices"});
 }
 
@@ -215,16 +233,18 @@ Value runLars(BuiltinCall &call) {
   auto decayed = which(call, "decay", "matrices"), adapted = which(call, "adapt", "matrices");
   if (!lr || !decay || !momentum || !trust || !nesterov || !dialect || !decayed || !adapted)
     return Value::error();
+  Options options(call.e.builder);
+  options.number("momentum", *momentum)
+      .number("trust", *trust)
+      .number("epsilon", *dialect == "larc" ? 1e-8 : 0.0)
+      .flag("nesterov", *nesterov)
+      .text("form", *dialect == "simclr" ? "tf" : *dialect);
+  if (!addClipping(call, options))
+    return Value::error();
   return Value::optimizer({.rule = static_cast<uint32_t>(nn::OptimizerRule::Lars),
                            .learningRate = *lr,
                            .weightDecay = *decay,
-                           .options = Options(call.e.builder)
-                                          .number("momentum", *momentum)
-                                          .number("trust", *trust)
-                                          .number("epsilon", *dialect == "larc" ? 1e-8 : 0.0)
-                                          .flag("nesterov", *nesterov)
-                                          .text("form", *dialect == "simclr" ? "tf" : *dialect)
-                                          .get(),
+                           .options = options.get(),
                            .decayMatricesOnly = *decayed == "matrices",
                            .adapts = true,
                            .adaptMatricesOnly = *adapted == "matrices"});
@@ -242,14 +262,14 @@ Value runAdamw(BuiltinCall &call) {
     if (call.has(name) && call.value(name).asDouble() == 1)
       return call.fail(Code::BadValue, call.rangeOf(name),
                        "'" + name + "' of 'adamw' is 1, but must be less");
+  Options options(call.e.builder);
+  options.number("beta1", *beta1).number("beta2", *beta2).number("epsilon", *eps);
+  if (!addClipping(call, options))
+    return Value::error();
   return Value::optimizer({.rule = static_cast<uint32_t>(nn::OptimizerRule::AdamW),
                            .learningRate = *lr,
                            .weightDecay = *decay,
-                           .options = Options(call.e.builder)
-                                          .number("beta1", *beta1)
-                                          .number("beta2", *beta2)
-                                          .number("epsilon", *eps)
-                                          .get(),
+                           .options = options.get(),
                            .decayMatricesOnly = *decayed == "matrices"});
 }
 
@@ -261,14 +281,17 @@ llvm::ArrayRef<Builtin> trainingBuiltins() {
       {"batch_norm_train", "x, weight, bias, eps?, groups?", runBatchNormTrain},
       {"split_batch_norm", "net, groups", runSplitBatchNorm},
       {"shuffle_batch_norm", "net, groups", runShuffleBatchNorm},
+      {"deterministic", "net", runDeterministic},
       {"ema", "net, momentum, init?", runEma},
       {"enqueue", "queue, rows", runEnqueue},
       {"all_ranks", "x", runAllRanks},
       {"sample_index", "image", runSampleIndex},
-      {"sgd", "lr, momentum?, weight_decay?, dampening?, nesterov?, decay?", runSgd},
-      {"lars", "lr, momentum?, weight_decay?, trust?, dialect?, nesterov?, decay?, adapt?",
+      {"sgd", "lr, momentum?, weight_decay?, dampening?, nesterov?, decay?, clip?, clip_by?",
+       runSgd},
+      {"lars",
+       "lr, momentum?, weight_decay?, trust?, dialect?, nesterov?, decay?, adapt?, clip?, clip_by?",
        runLars},
-      {"adamw", "lr, beta1?, beta2?, eps?, weight_decay?, decay?", runAdamw},
+      {"adamw", "lr, beta1?, beta2?, eps?, weight_decay?, decay?, clip?, clip_by?", runAdamw},
   };
   return builtins;
 }

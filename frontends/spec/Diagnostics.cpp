@@ -181,12 +181,25 @@ void Diagnostics::print(llvm::raw_ostream &out, bool colour) const {
     out << '\n';
 }
 
+/// Whether two neighbouring letters are all that differs: "btach" and "batch".
+static bool exchangesNeighbours(llvm::StringRef a, llvm::StringRef b) {
+  if (a.size() != b.size())
+    return false;
+  size_t i = 0;
+  while (i < a.size() && a[i] == b[i])
+    ++i;
+  return i + 1 < a.size() && a[i] == b[i + 1] && a[i + 1] == b[i] &&
+         a.drop_front(i + 2) == b.drop_front(i + 2);
+}
+
 std::optional<llvm::StringRef> nearestName(llvm::StringRef name,
                                            llvm::ArrayRef<llvm::StringRef> candidates) {
   unsigned best = std::max<unsigned>(1, name.size() / 3) + 1;
   std::optional<llvm::StringRef> nearest;
   for (llvm::StringRef candidate : candidates) {
     unsigned distance = name.edit_distance(candidate, /*AllowReplacements=*/true, best);
+    if (exchangesNeighbours(name, candidate))
+      distance = 1;
     if (distance < best && distance < name.size()) {
       best = distance;
       nearest = candidate;

@@ -6,8 +6,7 @@ namespace doppel::spec {
 
 constexpr unsigned maxCallDepth = 200;
 
-//===- Messages
-//-----------------------------------------------------------------------------------------------------------------------------===//
+//===- Messages -------------------------------------------------------------------------------===//
 
 Diagnostic &Elaborator::report(Code code, SourceRange range, const llvm::Twine &message) {
   // The user cannot edit the library: the message stands at their call, and the place in the
@@ -43,8 +42,7 @@ std::string Elaborator::label(SourceRange range, llvm::StringRef otherwise) cons
   return text.str();
 }
 
-//===- Arguments
-//----------------------------------------------------------------------------------------------------------------------------===//
+//===- Arguments ------------------------------------------------------------------------------===//
 
 bool Elaborator::evalArguments(llvm::ArrayRef<Argument> written,
                                llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
@@ -288,8 +286,7 @@ Value Elaborator::callBuiltin(const Builtin &builtin,
   return builtin.run(call);
 }
 
-//===- Statements
-//-----------------------------------------------------------------------------------------------------------------------------===//
+//===- Statements -----------------------------------------------------------------------------===//
 
 void Elaborator::bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable) {
   Binding binding{.name = name, .value = std::move(value), .range = range};
@@ -409,15 +406,18 @@ void Elaborator::runAssign(const AssignStmt *stmt) {
 }
 
 void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
+  SourceRange at = stmt->target->range;
+  llvm::StringRef name = sources.text(at);
   Binding *target = nullptr;
   for (Scope *s = scope; s && !target; s = s->parent)
-    target = s->findHere(stmt->name.text);
+    target = s->findHere(name);
   if (!target || !target->isBuffer || !frame->isForward) {
-    Diagnostic &error = report(Code::BadUpdateTarget, stmt->name.range,
-                               "'" + stmt->name.text + "' is not a buffer of this net");
+    Diagnostic &error =
+        report(Code::BadUpdateTarget, at, "'" + name + "' is not a buffer of this net");
     if (target && target->range.isValid())
       error.note(target->range, "declared here");
-    error.help("declare it in the net: buffer " + stmt->name.text + ": f32[...] = zeros()");
+    if (llvm::isa<NameExpr>(stmt->target))
+      error.help("declare it in the net: buffer " + name + ": f32[...] = zeros()");
     return;
   }
   Value value = eval(stmt->value);
@@ -426,14 +426,14 @@ void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
   llvm::ArrayRef<int64_t> shape = target->stateType.getShape();
   if (value.isTensor() && value.shape() != shape) {
     report(Code::ShapesDiffer, stmt->value->range,
-           "'" + stmt->name.text + "' is " + typeName(target->stateType) + ", its new value is " +
+           "'" + name + "' is " + typeName(target->stateType) + ", its new value is " +
                typeName(value))
         .note(target->range, "declared here");
     return;
   }
   if (!value.isTensor() && !value.isNumber()) {
     report(Code::WrongType, stmt->value->range,
-           "the new value of '" + stmt->name.text + "' is " + typeName(value) + ", not a tensor")
+           "the new value of '" + name + "' is " + typeName(value) + ", not a tensor")
         .note(target->range, "declared here");
     return;
   }

@@ -123,8 +123,7 @@ std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef wh
   return std::nullopt;
 }
 
-//===- Names
-//--------------------------------------------------------------------------------------------------------------------===//
+//===- Names ----------------------------------------------------------------------------------===//
 
 Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
   if (binding.state)
@@ -224,6 +223,9 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
     known.push_back(entry.getKey());
   for (const Unit *open : units.openModules())
     addUnit(open);
+  for (llvm::StringRef name : {"image", "step", "epoch", "steps_per_epoch", "total_steps", "samples"})
+    if (frame->isMethod)
+      known.push_back(name);
   llvm::sort(known);
   Diagnostic &error = report(Code::UnknownName, range, "unknown name '" + name + "'");
   if (llvm::is_contained(libraryNames(), name))
@@ -233,8 +235,7 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
   return Value::error();
 }
 
-//===- Members and indices
-//----------------------------------------------------------------------------------------------------------===//
+//===- Members and indices --------------------------------------------------------------------===//
 
 Value Elaborator::evalMember(const MemberExpr *expr) {
   Value base = eval(expr->base);
@@ -426,8 +427,7 @@ Value Elaborator::indexTensor(const Value &base, const IndexExpr *expr) {
   return Value::tensor(reshape(expr->range, part, kept));
 }
 
-//===- Lists, comprehensions, ranges
-//---------------------------------------------------------------------------------------------------===//
+//===- Lists, comprehensions, ranges ----------------------------------------------------------===//
 
 Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTuple) {
   std::vector<Value> values;
@@ -543,8 +543,7 @@ void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
   }
 }
 
-//===- Compositions
-//------------------------------------------------------------------------------------------------------------------===//
+//===- Compositions ---------------------------------------------------------------------------===//
 
 Value Elaborator::evalCompose(const ComposeExpr *expr) {
   auto node = std::make_shared<NetNode>();

@@ -11,8 +11,7 @@ namespace doppel::spec {
 
 using namespace mlir;
 
-//===- Descriptions
-//---------------------------------------------------------------------------------------------------------------------------===//
+//===- Descriptions ---------------------------------------------------------------------------===//
 
 Value Elaborator::makeNet(const Callable &callee,
                           llvm::SmallVectorImpl<EvaluatedArgument> &arguments, SourceRange range) {
@@ -183,10 +182,11 @@ Value Elaborator::memberOfNet(const NetValue &net, const Name &member, SourceRan
   if (const NetChild *child = node.child(member.text)) {
     Value value =
         net.place ? place(child->value, *net.place + "." + member.text.str()) : child->value;
-    if (value.isNet() && (net.groups || net.shuffle)) {
+    if (value.isNet()) {
       NetValue part = value.asNet();
       part.groups = part.groups ? part.groups : net.groups;
       part.shuffle |= net.shuffle;
+      part.deterministic |= net.deterministic;
       return Value::net(std::move(part));
     }
     return value;
@@ -226,8 +226,7 @@ Value Elaborator::memberOfNet(const NetValue &net, const Name &member, SourceRan
   return Value::error();
 }
 
-//===- States
-//-----------------------------------------------------------------------------------------------------------------------------------===//
+//===- States ---------------------------------------------------------------------------------===//
 
 using TensorVisitor =
     llvm::function_ref<void(const NetNode &, const NetTensor &, const std::string &)>;
@@ -326,8 +325,7 @@ void Elaborator::declareEma(const NetValue &net, const std::string &target,
       });
 }
 
-//===- Applications
-//--------------------------------------------------------------------------------------------------------------------------===//
+//===- Applications ---------------------------------------------------------------------------===//
 
 /// `value` with every tensor in it replaced, in order.
 static Value mapTensors(const Value &value, llvm::function_ref<mlir::Value(mlir::Value)> map) {
@@ -463,6 +461,7 @@ Value Elaborator::runNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArg
                          SourceRange range) {
   const NetNode &node = *net.node;
   Scoped<int64_t> groups(batchNormGroups, net.groups ? net.groups : batchNormGroups);
+  Scoped<bool> draws(stochastic, stochastic && !net.deterministic);
   if (node.kind == NetNode::Kind::Function)
     return call(node.function, arguments, range, node.range);
   if (node.kind == NetNode::Kind::Chain) {
@@ -496,6 +495,8 @@ Value Elaborator::runNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArg
   structure.bindings.push_back({.name = "training", .value = Value::boolean(current->training)});
   structure.bindings.push_back(
       {.name = "batch_norm_groups", .value = Value::integer(batchNormGroups)});
+  structure.bindings.push_back(
+      {.name = "stochastic", .value = Value::boolean(current->training && stochastic)});
   Scope names{.parent = &structure, .isRoot = true};
   Scoped<Frame *> inFrame(frame, &next);
   Scoped<Scope *> inScope(scope, &names);
@@ -518,7 +519,8 @@ static void describeForKey(const Value &value, llvm::raw_ostream &out) {
     out << value.asTensor().getType();
     break;
   case ValueKind::Net:
-    out << value.asNet().node.get() << value.asNet().place.value_or("") << value.asNet().groups;
+    out << value.asNet().node.get() << value.asNet().place.value_or("") << value.asNet().groups
+        << value.asNet().deterministic;
     break;
   case ValueKind::Callable:
     out << value.asCallable().function << value.asCallable().net << value.asCallable().builtin;
@@ -542,7 +544,8 @@ std::string Elaborator::instanceKey(const NetValue &net,
   std::string key;
   llvm::raw_string_ostream out(key);
   out << net.node.get() << ' ' << current->training << ' '
-      << (net.groups ? net.groups : batchNormGroups);
+      << (net.groups ? net.groups : batchNormGroups) << ' '
+      << (stochastic && !net.deterministic);
   for (const EvaluatedArgument &argument : arguments) {
     out << '|' << argument.name.text << '=';
     describeForKey(argument.value, out);

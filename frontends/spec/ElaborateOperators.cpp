@@ -11,8 +11,7 @@ static bool isComparison(BinaryOp op) {
   return op >= BinaryOp::Equal && op <= BinaryOp::GreaterEqual;
 }
 
-//===- Numbers, strings, lists
-//------------------------------------------------------------------------------------------------------===//
+//===- Numbers, strings, lists ----------------------------------------------------------------===//
 
 /// Equality of compile-time values; nothing if they cannot be compared.
 static std::optional<bool> equal(const Value &left, const Value &right) {
@@ -123,8 +122,7 @@ Value Elaborator::numberBinary(BinaryOp op, const Value &left, const Value &righ
   return Value::number(result);
 }
 
-//===- Tensors
-//-------------------------------------------------------------------------------------------------------------------------===//
+//===- Tensors --------------------------------------------------------------------------------===//
 
 Value Elaborator::matmul(const Value &left, const Value &right, SourceRange leftRange,
                          SourceRange rightRange, SourceRange range) {
@@ -258,8 +256,7 @@ Value Elaborator::tensorBinary(BinaryOp op, const Value &left, const Value &righ
   }
 }
 
-//===- All operands
-//----------------------------------------------------------------------------------------------------------------------===//
+//===- All operands ---------------------------------------------------------------------------===//
 
 Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
                          SourceRange rightRange, SourceRange range) {

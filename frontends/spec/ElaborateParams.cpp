@@ -241,7 +241,7 @@ void Elaborator::runParam(const ParamStmt *stmt) {
   params[name] = value;
   if (!value.isError())
     paramTexts.emplace_back(builder.getStringAttr(name), builder.getStringAttr(valueText(value)));
-  if (name == "batch" || name == "epochs") {
+  if (name == "batch" || name == "epochs" || name == "samples") {
     bool fits = value.isInt() && value.asInt() >= 1;
     if (!fits && !value.isError()) {
       report(Code::BadSize, stmt->name.range,
@@ -255,6 +255,8 @@ void Elaborator::runParam(const ParamStmt *stmt) {
         stepContext->images = stepContext->block->addArgument(nn::ImagesType::get(&context, batch),
                                                               fileLocation(stmt->name.range));
     }
+    if (name == "samples" && fits)
+      samples = value.asInt();
     // A run may have another horizon, so in expressions `epochs` is the run's.
     if (name == "epochs") {
       if (fits)

@@ -118,6 +118,10 @@ bool Elaborator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what
           .help("tensors are f32, i32 or bool");
       return false;
     }
+    // What a method represents may pass the picture through functions of tensors.
+    if (value.isImage() && type.hasDims && current->kind == ContextKind::Represent)
+      if (mlir::Value view = materializeImage(value.asImage(), valueRange))
+        value = Value::tensor(view);
     bool scalar = type.hasDims && type.dims.empty();
     if (scalar && value.isNumber())
       return true; // a number broadcasts to any shape, so it is a scalar too

@@ -139,8 +139,7 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> run(const Unit &unit,
                                         llvm::ArrayRef<std::pair<std::string, std::string>> sets);
 
-  //===- Messages
-  //-------------------------------------------------------------------------------------------------------===//
+  //===- Messages -----------------------------------------------------------------------------===//
 
   /// Reports at `range`; inside of a library function at the user's call, with a note at `range`.
   Diagnostic &report(Code code, SourceRange range, const llvm::Twine &message);
@@ -155,8 +154,7 @@ public:
   /// nobody.
   bool stopped() const { return gaveUp || abandoned || diagnostics.isFull(); }
 
-  //===- Expressions
-  //------------------------------------------------------------------------------------------------------===//
+  //===- Expressions --------------------------------------------------------------------------===//
 
   Value eval(const Expr *expr);
   std::optional<bool> evalCondition(const Expr *expr, llvm::StringRef what);
@@ -169,8 +167,7 @@ public:
   /// A scalar of the run by its name in the language, or None.
   Value runScalar(llvm::StringRef name, SourceRange range);
 
-  //===- Tensors: the operands have been checked
-  //----------------------------------------------------------------------------===//
+  //===- Tensors: the operands have been checked ----------------------------------------------===//
 
   /// Emits an operation at the end of the current block.
   template <typename Op, typename... Args> Op make(SourceRange range, Args &&...args) {
@@ -212,8 +209,7 @@ public:
   mlir::Value materializeImage(const ImageValue &image, SourceRange range);
   mlir::Value readState(llvm::StringRef path, mlir::RankedTensorType type, SourceRange range);
 
-  //===- Nets
-  //-----------------------------------------------------------------------------------------------------------------===//
+  //===- Nets ---------------------------------------------------------------------------------===//
 
   Value applyNet(const NetValue &net, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
                  SourceRange range);
@@ -230,6 +226,7 @@ public:
   const SourceManager &sources;
   int64_t batch = 0;
   int64_t batchNormGroups = 1;
+  bool stochastic = true; ///< false inside of a net behind `deterministic`
 
 private:
   friend class BuiltinCall;
@@ -337,8 +334,15 @@ private:
   void runMetric(const MetricStmt *stmt);
   void runUpdate(const UpdateStmt *stmt);
   void runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net);
-  void runStateUpdate(const UpdateStmt *stmt, StateInfo &state);
+  void runParameterUpdate(const UpdateStmt *stmt, const MemberExpr *target);
+  void runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, StateInfo &state);
+  mlir::Value evalWhen(const Expr *condition);
+  mlir::Value choose(SourceRange range, mlir::Value condition, mlir::Value value,
+                     mlir::Value otherwise);
   void runOptimize(const OptimizeStmt *stmt);
+  bool collectParameters(const OptimizeStmt *stmt, llvm::SmallVectorImpl<mlir::Attribute> &names,
+                         llvm::SmallVectorImpl<mlir::RankedTensorType> &types);
+  bool evalPatterns(const Expr *expr, std::vector<std::string> &patterns);
   void runRepresent(const RepresentStmt *stmt);
   void addState(const std::string &name, nn::StateKind kind, mlir::RankedTensorType type,
                 SourceRange range, llvm::function_ref<Value()> initial);
@@ -358,6 +362,7 @@ private:
   Units &units;
   const Unit *methodUnit = nullptr;
   bool gaveUp = false;    ///< the whole method
+  std::string tooLarge;   ///< the first shape that no machine holds, to be reported
   bool abandoned = false; ///< the item of the method that is being evaluated
   size_t operations = 0;
   size_t evaluations = 0;
@@ -390,6 +395,7 @@ private:
   bool failedLoss = false;
   SourceRange represented;
   int64_t epochs = 0;
+  int64_t samples = 0; ///< of the data set, where the method has a param of that name
 };
 
 /// Puts back what it was given, at the end of a scope.

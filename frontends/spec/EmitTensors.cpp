@@ -9,10 +9,10 @@ namespace doppel::spec {
 using namespace mlir;
 
 constexpr size_t maxOperations = 1'000'000;
+constexpr int64_t maxElements = int64_t(1) << 40;
 constexpr int64_t maxStream = int64_t(1) << 24;
 
-//===- Locations and limits
-//---------------------------------------------------------------------------------------------------------------===//
+//===- Locations and limits -------------------------------------------------------------------===//
 
 Location Elaborator::fileLocation(SourceRange range) {
   if (!range.isValid())
@@ -32,6 +32,10 @@ Location Elaborator::location(SourceRange range) {
 }
 
 void Elaborator::countOperation(SourceRange range) {
+  if (!tooLarge.empty() && !gaveUp) {
+    report(Code::TooLarge, range, "a tensor " + tooLarge + " has more than 2^40 elements");
+    gaveUp = true;
+  }
   if (++operations <= maxOperations || gaveUp)
     return;
   report(Code::TooLarge, range, "the spec unrolls to more than a million operations");
@@ -47,10 +51,15 @@ int64_t Elaborator::nextStream(SourceRange range) {
   return gaveUp ? 0 : streams++;
 }
 
-//===- Types and shapes
-//-------------------------------------------------------------------------------------------------------------------===//
+//===- Types and shapes -----------------------------------------------------------------------===//
 
 RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    if (size > 0 && count > maxElements / size && tooLarge.empty())
+      tooLarge = shapeText(shape);
+    else
+      count *= size;
   return RankedTensorType::get(shape, element);
 }
 
@@ -171,8 +180,7 @@ bool Elaborator::unify(const Value &left, const Value &right, SourceRange leftRa
   return true;
 }
 
-//===- Operations
-//-------------------------------------------------------------------------------------------------------------------------===//
+//===- Operations -----------------------------------------------------------------------------===//
 
 mlir::Value Elaborator::reduce(SourceRange range, nn::ReduceKind kind, mlir::Value value,
                                llvm::ArrayRef<int64_t> dims, bool keep) {

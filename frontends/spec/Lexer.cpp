@@ -9,6 +9,8 @@
 
 #include <optional>
 
+#include <cmath>
+
 namespace doppel::spec {
 
 llvm::StringRef describe(TokenKind kind) {
@@ -45,8 +47,9 @@ namespace {
 
 class Lexer {
 public:
-  Lexer(llvm::StringRef text, uint32_t file, AstContext &context, Diagnostics &diagnostics)
-      : text(text), file(file), context(context), diagnostics(diagnostics) {}
+  Lexer(llvm::StringRef text, uint32_t file, AstContext &context, Diagnostics &diagnostics,
+        std::vector<Comment> *comments)
+      : text(text), file(file), context(context), diagnostics(diagnostics), comments(comments) {}
 
   std::vector<Token> run() {
     if (checkText()) {
@@ -110,6 +113,8 @@ private:
 
   void comment() {
     llvm::StringRef line = text.substr(position).take_until([](char c) { return c == '\n'; });
+    if (comments)
+      comments->push_back({range(position, position + line.rtrim().size()), firstOnLine});
     position += line.size();
     // A doc comment has a line of its own, and four slashes make a plain one.
     if (!line.starts_with("///") || line.starts_with("////") || !firstOnLine)
@@ -199,7 +204,8 @@ private:
       if (c != '_')
         plain += c;
     if (sound && isFloat)
-      sound = !llvm::StringRef(plain).getAsDouble(token.floatValue);
+      sound = !llvm::StringRef(plain).getAsDouble(token.floatValue) &&
+              std::isfinite(token.floatValue);
     else if (sound)
       sound = !llvm::StringRef(plain).getAsInteger(10, token.intValue);
     if (!sound)
@@ -302,6 +308,7 @@ private:
   uint32_t file;
   AstContext &context;
   Diagnostics &diagnostics;
+  std::vector<Comment> *comments;
   size_t position = 0;
   bool firstOnLine = true;
   bool hasDoc = false;
@@ -312,8 +319,8 @@ private:
 } // namespace
 
 std::vector<Token> lex(const SourceManager &sources, uint32_t file, AstContext &context,
-                       Diagnostics &diagnostics) {
-  return Lexer(sources.text(file), file, context, diagnostics).run();
+                       Diagnostics &diagnostics, std::vector<Comment> *comments) {
+  return Lexer(sources.text(file), file, context, diagnostics, comments).run();
 }
 
 } // namespace doppel::spec

@@ -32,8 +32,7 @@ bool ParserImpl::beginsStatement() const {
                                (isItemWord(token.text) && peek().kind == TokenKind::Identifier));
 }
 
-//===- Tokens
-//-------------------------------------------------------------------------------------------------------===//
+//===- Tokens ---------------------------------------------------------------------------------===//
 
 const Token &ParserImpl::advance() {
   const Token &token = current();
@@ -134,8 +133,7 @@ SourceRange ParserImpl::missingPlace() const {
   return {file, last.end, last.end};
 }
 
-//===- Errors
-//-------------------------------------------------------------------------------------------------------===//
+//===- Errors ---------------------------------------------------------------------------------===//
 
 /// Null while an earlier error of the same statement is being left behind.
 Diagnostic *ParserImpl::error(Code code, SourceRange range, const llvm::Twine &message) {
@@ -217,8 +215,7 @@ void ParserImpl::skipToDeclaration() {
   while (!at(TokenKind::Eof) && !beginsDeclaration());
 }
 
-//===- Declarations
-//---------------------------------------------------------------------------------------------------===//
+//===- Declarations ---------------------------------------------------------------------------===//
 
 SourceFile ParserImpl::parseFile() {
   llvm::SmallVector<const Decl *, 16> decls;

@@ -149,8 +149,10 @@ const Stmt *ParserImpl::parseItem(Body body) {
   advance();
   if (kind == StmtKind::Loss || kind == StmtKind::Represent) {
     const Expr *value = parseExpr();
-    if (kind == StmtKind::Loss)
-      return context.create<LossStmt>(from(begin), value);
+    if (kind == StmtKind::Loss) {
+      const Expr *condition = parseWhen();
+      return context.create<LossStmt>(from(begin), value, condition);
+    }
     return context.create<RepresentStmt>(from(begin), value);
   }
   Name name = expectName(kind == StmtKind::Net ? "the name of the net" : "the name of the metric");
@@ -334,9 +336,25 @@ bool ParserImpl::parseMoment(Moment &moment, SourceRange &range) {
   return true;
 }
 
+/// `when condition` at the end of a statement, or null.
+const Expr *ParserImpl::parseWhen() {
+  return !panicking && acceptWord("when") ? parseExpr() : nullptr;
+}
+
+/// `name.name.0`.
+const Expr *ParserImpl::parsePath(llvm::StringRef purpose) {
+  Name name = expectName(purpose);
+  if (panicking)
+    return nullptr;
+  const Expr *path = context.create<NameExpr>(name.range, name.text);
+  while (at(TokenKind::Dot) && !tooManyOperators())
+    path = parseMember(path);
+  return path;
+}
+
 const Stmt *ParserImpl::parseUpdate(Body body) {
   SourceRange begin = advance().range;
-  Name name = expectName("the name of what is updated");
+  const Expr *target = parsePath("the name of what is updated");
   if (panicking)
     return nullptr;
   const Expr *value = acceptInto(TokenKind::Equal) ? parseExpr() : nullptr;
@@ -345,41 +363,45 @@ const Stmt *ParserImpl::parseUpdate(Body body) {
   Moment moment = Moment::Unspecified;
   SourceRange momentRange;
   bool hasMoment = parseMoment(moment, momentRange);
+  const Expr *condition = body == Body::Method ? parseWhen() : nullptr;
   SourceRange whole = from(begin);
+  llvm::StringRef name = sources.text(target->range);
   if (body == Body::Function && hasMoment && !panicking)
     diagnostics.report(Code::IncompleteUpdate, momentRange, "an update in a forward has no moment")
         .help("remove '" + sources.text(momentRange) + "': it happens at the end of the step");
   if (body == Body::Function && !value)
     diagnostics.report(Code::IncompleteUpdate, whole,
-                       "the update of buffer '" + name.text + "' has no value");
-  if (body == Body::Method && !hasMoment) {
+                       "the update of buffer '" + name + "' has no value");
+  if (body == Body::Method && !hasMoment && !panicking) {
     Diagnostic &missing =
         diagnostics.report(Code::IncompleteUpdate, whole,
-                           "the update of '" + name.text + "' does not say when it happens");
+                           "the update of '" + name + "' does not say when it happens");
     missing.help("end it with 'before forward', 'after loss' or 'after step'");
   }
-  return context.create<UpdateStmt>(whole, name, value, moment, momentRange);
+  return context.create<UpdateStmt>(whole, target, value, moment, momentRange, condition);
 }
 
 const Stmt *ParserImpl::parseOptimize() {
   SourceRange begin = advance().range;
   llvm::SmallVector<const Expr *, 4> targets;
-  do {
-    Name name = expectName("a net to optimize");
-    if (panicking)
-      return nullptr;
-    const Expr *target = context.create<NameExpr>(name.range, name.text);
-    while (at(TokenKind::Dot) && !tooManyOperators())
-      target = parseMember(target);
-    targets.push_back(target);
-  } while (!panicking && acceptInto(TokenKind::Comma));
+  do
+    targets.push_back(parsePath("a net to optimize"));
+  while (!panicking && acceptInto(TokenKind::Comma));
+  if (panicking)
+    return nullptr;
+  const Expr *matching = acceptWord("matching") ? parseExpr() : nullptr;
+  const Expr *except = !panicking && acceptWord("except") ? parseExpr() : nullptr;
+  if (panicking)
+    return nullptr;
   if (!acceptWord("with")) {
     expected("'with' and an optimizer");
     return nullptr;
   }
   joinLine();
   const Expr *optimizer = parseExpr();
-  return context.create<OptimizeStmt>(from(begin), context.copy(targets), optimizer);
+  const Expr *condition = parseWhen();
+  return context.create<OptimizeStmt>(from(begin), context.copy(targets), matching, except,
+                                      optimizer, condition);
 }
 
 /// `name = value`, or a call. Anything else has no effect, so it is a mistake.
@@ -414,6 +436,13 @@ const Stmt *ParserImpl::parseSimple(Body body) {
                                             "metric", "update", "optimize", "represent", "if"}));
              unknown && near)
       unknown->help("did you mean '" + *near + "'?");
+    return nullptr;
+  }
+  bool alone = peek().firstOnLine || peek().kind == TokenKind::Eof ||
+               peek().kind == TokenKind::RightBrace;
+  if (alone && token.kind == TokenKind::Identifier && isItemWord(word)) {
+    advance();
+    expected("what follows '" + word + "'");
     return nullptr;
   }
   const Expr *value = parseExpr();

@@ -108,6 +108,8 @@ private:
   const Stmt *parseTensorDecl(StmtKind kind);
   const Stmt *parseParam();
   const Stmt *parseView();
+  const Expr *parseWhen();
+  const Expr *parsePath(llvm::StringRef purpose);
   const Stmt *parseUpdate(Body body);
   const Stmt *parseOptimize();
   const Stmt *parseSimple(Body body);

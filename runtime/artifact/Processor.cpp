@@ -30,16 +30,19 @@ Result<void> checkProcessor(const schema::Program &program) {
       missing += (missing.empty() ? "" : ", ") + feature->str();
   if (missing.empty())
     return {};
-  std::string spec = "SPEC";
+  std::string spec = "SPEC", sets;
   for (const schema::Location *location : *program.locations())
-    if (location->file()->size() > 0) {
+    if (location->file()->size() > 0 && !location->file()->str().starts_with("std/")) {
       spec = location->file()->str();
       break;
     }
+  if (program.params())
+    for (const schema::Param *param : *program.params())
+      sets += fmt::format(" --set {}={}", param->name()->string_view(), param->value()->string_view());
   return fail(
       "was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
-      "-o ARTIFACT",
-      target.name()->string_view(), missing, spec);
+      "-o ARTIFACT{}",
+      target.name()->string_view(), missing, spec, sets);
 }
 
 } // namespace doppel::runtime

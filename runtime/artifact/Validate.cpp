@@ -356,6 +356,8 @@ Result<void> Validator::checkProgram() {
                 program.world());
   if (program.epochs() < 0)
     return fail("epochs {} is negative", program.epochs());
+  if (program.samples() < 0)
+    return fail("samples {} is negative", program.samples());
   DOPPEL_CHECK(checkBuffer(program.images(), "images"));
   DOPPEL_CHECK(checkBuffer(program.run(), "run"));
   const schema::Buffer &images = buffer(program.images()), &run = buffer(program.run());

@@ -88,6 +88,8 @@ std::string Dataset::summary() const {
     text += ", of several sizes";
   text +=
       fmt::format(", {} {}", mebibytes(totalBytes), inMemory() ? "in memory" : "decoded as needed");
+  if (int64_t others = source->heldOut())
+    text += fmt::format(" ({} more held out for the other split)", grouped(uint64_t(others)));
   if (size_t count = broken().size())
     text += fmt::format("; {} broken {} skipped", count, count == 1 ? "file" : "files");
   return text;

@@ -117,8 +117,13 @@ Result<Image> decodeImage(std::span<const uint8_t> file) {
 }
 
 Result<std::vector<uint8_t>> readFile(const std::string &path, size_t limit) {
-  std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
+  // Asked before it is opened: to open a pipe would wait for its other end.
   struct stat status;
+  if (stat(path.c_str(), &status) != 0)
+    return fail("cannot read the file: {}", std::strerror(errno));
+  if (!S_ISREG(status.st_mode))
+    return fail("it is no regular file");
+  std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
   if (!file || fstat(fileno(file.get()), &status) != 0)
     return fail("cannot read the file: {}", std::strerror(errno));
   std::vector<uint8_t> bytes(std::min(size_t(status.st_size), limit));

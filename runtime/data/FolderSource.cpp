@@ -30,11 +30,14 @@ struct Entry {
 
 class FolderSource final : public Source {
 public:
-  FolderSource(std::vector<Entry> entries, std::vector<std::string> classes)
-      : entries(std::move(entries)), classes(std::move(classes)) {}
+  /// `files` counts those of both splits, where one folder was split in two; else 0.
+  FolderSource(std::vector<Entry> entries, std::vector<std::string> classes, int64_t files)
+      : entries(std::move(entries)), classes(std::move(classes)),
+        others(files ? files - int64_t(this->entries.size()) : 0) {}
 
   int64_t size() const override { return int64_t(entries.size()); }
   const std::vector<std::string> &classNames() const override { return classes; }
+  int64_t heldOut() const override { return others; }
   int32_t label(int64_t sample) const override { return entries[sample].label; }
   std::string describe(int64_t sample) const override { return entries[sample].path; }
 
@@ -55,6 +58,7 @@ public:
 private:
   std::vector<Entry> entries;
   std::vector<std::string> classes;
+  int64_t others;
 };
 
 bool isHidden(const fs::path &path) { return path.filename().native().starts_with('.'); }
@@ -209,7 +213,11 @@ Result<std::unique_ptr<Source>> openFolder(const std::string &path, Split split,
                 "each class",
                 folder.string(),
                 split == Split::Test && !folders.empty() ? " to hold out for testing" : "");
-  return std::make_unique<FolderSource>(std::move(entries), std::move(names));
+  bool holdsOut = !folders.empty() && !splits;
+  int64_t all = 0;
+  for (const ClassFolder &one : folders)
+    all += int64_t(one.files.size());
+  return std::make_unique<FolderSource>(std::move(entries), std::move(names), holdsOut ? all : 0);
 }
 
 } // namespace doppel::runtime

@@ -19,6 +19,8 @@ public:
   virtual int64_t size() const = 0;
   /// Empty where the samples have no labels.
   virtual const std::vector<std::string> &classNames() const = 0;
+  /// Files that the other split got, where the data came without splits of their own.
+  virtual int64_t heldOut() const { return 0; }
   /// -1 where the samples have no labels.
   virtual int32_t label(int64_t sample) const = 0;
   /// How a message names the sample: a path, or a path and the record in it.

@@ -43,14 +43,17 @@ Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {
   if (mode == FolderMode::Fresh && holdsRun)
     return fail("{} already holds a run; go on with it by --resume, or replace it by --overwrite",
                 path.string());
-  if (mode == FolderMode::Overwrite) {
-    for (const fs::path &entry : {folder.artifact(), folder.description(), folder.metrics()})
-      fs::remove(entry, error);
-    fs::remove_all(folder.checkpoints(), error);
-    if (error)
-      return fail("cannot remove the old run in {}: {}", path.string(), error.message());
-  }
   return folder;
+}
+
+Result<void> RunFolder::clear() {
+  std::error_code error;
+  for (const fs::path &entry : {artifact(), description(), metrics()})
+    fs::remove(entry, error);
+  fs::remove_all(checkpoints(), error);
+  if (error)
+    return fail("cannot remove the old run in {}: {}", root.string(), error.message());
+  return {};
 }
 
 Result<void> RunFolder::openMetrics(int64_t step) {

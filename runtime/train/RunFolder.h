@@ -26,6 +26,9 @@ public:
   RunFolder &operator=(RunFolder &&) = delete;
   ~RunFolder();
 
+  /// Removes the run that the folder holds, if any; other files stay.
+  Result<void> clear();
+
   std::filesystem::path path() const { return root; }
   std::filesystem::path artifact() const { return root / "artifact.dpx"; }
   std::filesystem::path description() const { return root / "run.json"; }

@@ -50,8 +50,12 @@ public:
       : options(options), observer(observer), stop(stop) {}
 
   Result<TrainSummary> execute() {
-    DOPPEL_CHECK(load());
+    // The folder first: whether it may be used is known before anything is read. An old run in it goes only
+    // when the new one can begin.
     DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
+    DOPPEL_CHECK(load());
+    if (options.mode == FolderMode::Overwrite)
+      DOPPEL_CHECK(folder.clear());
     DOPPEL_CHECK(options.mode == FolderMode::Resume ? restore(folder) : begin(folder));
     DOPPEL_CHECK(folder.openMetrics(step));
     observer.configured(configuration());
@@ -73,6 +77,11 @@ private:
     DOPPEL_TRY(dataset, openDataset(options.data, Split::Train, dataOptions));
     for (const BrokenFile &file : dataset->broken())
       observer.warned(fmt::format("skipped {}: {}", file.path, file.reason));
+    if (program.samples() != 0 && program.samples() != dataset->size())
+      return fail("{} is compiled for a data set of {} images (its param `samples`), but {} has {}; "
+                  "compile with --set samples={}",
+                  options.artifact.string(), program.samples(), options.data, dataset->size(),
+                  dataset->size());
     manifest.fingerprint = artifact->fingerprint();
     manifest.seed = options.seed.value_or(0);
     manifest.samples = dataset->size();
@@ -209,7 +218,14 @@ private:
     Speedometer speedometer;
     std::vector<std::string> names = executable->outputNames("step");
     int64_t every = options.checkpointSteps > 0 ? options.checkpointSteps : loader->stepsPerEpoch();
+    // A resumed run stands at a checkpoint.
     int64_t first = step, lastCheckpoint = -1;
+    if (options.mode == FolderMode::Resume && step >= steps) {
+      summary.step = step;
+      std::vector<fs::path> kept = listCheckpoints(folder.checkpoints());
+      summary.checkpoint = kept.empty() ? fs::path() : kept.front();
+      return summary;
+    }
     while (step < steps && !stop.load(std::memory_order_relaxed)) {
       DOPPEL_CHECK(takeStep());
       StepReport report{step, steps, loader->stepsPerEpoch(), {}, 0, 0};
@@ -234,6 +250,7 @@ private:
       DOPPEL_TRY(summary.checkpoint, checkpoint(folder));
     }
     summary.step = step;
+    summary.taken = step - first;
     summary.interrupted = step < steps;
     summary.seconds = secondsSince(start);
     summary.imagesPerSecond =

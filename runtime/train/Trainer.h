@@ -50,7 +50,8 @@ public:
 };
 
 struct TrainSummary {
-  int64_t step = 0; ///< steps taken in all
+  int64_t step = 0;  ///< steps taken in all
+  int64_t taken = 0; ///< steps taken by this call
   int64_t steps = 0;
   double lastLoss = 0;
   double seconds = 0;

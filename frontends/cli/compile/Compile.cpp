@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/schema/Format.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -24,9 +25,9 @@ using namespace mlir;
 
 namespace doppel::cli {
 
-namespace {
-
 bool wantsColour() { return isatty(STDERR_FILENO) && !std::getenv("NO_COLOR"); }
+
+namespace {
 
 /// The phase that a module read from text is in, by the operations that only later phases lack.
 Phase phaseOf(ModuleOp module) {
@@ -48,6 +49,27 @@ Phase phaseOf(ModuleOp module) {
   return phase;
 }
 
+bool isArtifact(StringRef bytes) {
+  return bytes.starts_with(StringRef(reinterpret_cast<const char *>(format::magic.data()),
+                                     format::magic.size()));
+}
+
+/// Why one should not write to `path`: it would destroy the input, or where an artifact is written what is none.
+/// Empty if one may.
+std::string whyNotWrite(const std::string &input, const std::string &path, bool artifact) {
+  bool same = false;
+  if (!llvm::sys::fs::equivalent(input, path, same) && same)
+    return path + " is the input; choose another name with -o";
+  llvm::sys::fs::file_status status;
+  if (!artifact || llvm::sys::fs::status(path, status) ||
+      status.type() != llvm::sys::fs::file_type::regular_file)
+    return "";
+  auto old = llvm::MemoryBuffer::getFile(path);
+  if (!old || (*old)->getBuffer().empty() || isArtifact((*old)->getBuffer()))
+    return "";
+  return path + " exists and is no artifact; choose another name with -o, or remove it";
+}
+
 class Compilation {
 public:
   explicit Compilation(const CompileOptions &options)
@@ -55,6 +77,14 @@ public:
     context.loadDialect<func::FuncDialect, nn::NnDialect, plan::PlanDialect, ssl::SslDialect>();
     context.printOpOnDiagnostic(false);
     printer.emplace(context, llvm::errs(), wantsColour());
+  }
+
+  /// Before anything is done: that nothing of the user's will be overwritten. Returns an exit code.
+  int checkOutput() {
+    bool artifact = options.emit == Phase::Artifact;
+    std::string why =
+        artifact || !options.output.empty() ? whyNotWrite(options.input, artifactPath(), artifact) : "";
+    return why.empty() ? int(done) : fail(why);
   }
 
   /// Reads the input and lowers it to `last`. Returns an exit code.
@@ -80,6 +110,11 @@ private:
   int emitCode(const cpu::CpuTarget &target);
   int emitArtifact(const cpu::CpuTarget &target);
 
+  std::string artifactPath() const {
+    return options.output.empty() ? (llvm::sys::path::stem(options.input) + ".dpx").str()
+                                  : options.output;
+  }
+
   const CompileOptions &options;
   MLIRContext context;
   std::optional<DiagnosticPrinter> printer;
@@ -93,6 +128,9 @@ int Compilation::load() {
   auto file = llvm::MemoryBuffer::getFile(options.input);
   if (!file)
     return fail("cannot read " + options.input + ": " + file.getError().message());
+  if (isArtifact((*file)->getBuffer()))
+    return fail(options.input + " is an artifact already; train with it: doppel run " +
+                options.input + " --data DATA --out DIR");
   if (StringRef(options.input).ends_with(".mlir")) {
     module =
         parseSourceString<ModuleOp>((*file)->getBuffer(), ParserConfig(&context), options.input);
@@ -189,8 +227,7 @@ int Compilation::emitArtifact(const cpu::CpuTarget &target) {
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);
   if (failed(bytes))
     return afterFailure(Phase::Artifact);
-  std::string path = options.output.empty() ? (llvm::sys::path::stem(options.input) + ".dpx").str()
-                                            : options.output;
+  std::string path = artifactPath();
   if (std::string error = writeFileAtomically(path, *bytes); !error.empty())
     return fail(error);
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -222,6 +259,8 @@ int compile(const CompileOptions &options) {
     return spec::printSpecAst(options.input, llvm::outs(), llvm::errs(), wantsColour()) ? done
                                                                                         : userError;
   Compilation compilation(options);
+  if (int code = compilation.checkOutput())
+    return code;
   if (int code = compilation.lowerTo(options.emit))
     return code;
   return compilation.finish();

@@ -1,5 +1,5 @@
 // The compiler from a spec to an artifact, as the commands `doppel compile` and `doppel check` use
-// it.
+// it, and the other commands over specs.
 #pragma once
 
 #include "passes/Pipelines.h"
@@ -36,6 +36,18 @@ int check(const CompileOptions &options);
 
 /// Prints what an error's code means.
 int explainCode(const std::string &code);
+
+struct FormatOptions {
+  std::vector<std::string> inputs; ///< specs; "-" alone: from stdin to stdout
+  bool check = false;
+};
+
+/// Lays specs out in place and prints the names of those that it changed; with `check` it writes
+/// nothing, and fails if there are any. A spec with errors of syntax is left alone.
+int formatSpecs(const FormatOptions &options);
+
+/// Whether messages on stderr are for a terminal that shows colours.
+bool wantsColour();
 
 /// What to say before exit code 70.
 std::string bugMessage();

@@ -1,5 +1,5 @@
-// doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check` and `doppel
-// train` start it.
+// doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check`, `doppel
+// fmt` and `doppel train` start it.
 #include "frontends/cli/compile/Driver.h"
 
 #include "llvm/Support/ErrorHandling.h"
@@ -139,6 +139,18 @@ int run(int argc, char **argv) {
   CLI::App *explain = app.add_subcommand("explain", "tell what the code of a message means");
   explain->add_option("CODE", code, "as in the message: E0312")->required();
 
+  cli::FormatOptions layout;
+  CLI::App *fmt = app.add_subcommand("fmt", "lay specs out in the one style of the language");
+  fmt->add_option("FILE", layout.inputs,
+                  "specs, rewritten in place unless they are laid out already; the names of those "
+                  "that changed are printed. '-': from stdin to stdout")
+      ->required();
+  fmt->add_flag("--check", layout.check,
+                "write nothing; print the names of those that would change, and exit with 1 if "
+                "there are any");
+  fmt->footer("Line breaks and the words of comments stay as they are; indentation, spaces and "
+              "empty lines\nare set. A spec with errors of syntax is left alone.");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -153,6 +165,8 @@ int run(int argc, char **argv) {
     return cli::explainCode(code);
   if (check->parsed())
     return cli::check(options);
+  if (fmt->parsed())
+    return cli::formatSpecs(layout);
   options.emitAst = emit == "ast";
   if (!options.emitAst)
     options.emit = *findPhase(emit);

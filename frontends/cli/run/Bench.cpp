@@ -142,10 +142,12 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
     DOPPEL_TRY(std::vector<float> values, executable.output("preview", name, &shape));
     views.push_back({std::move(values), shape[1]});
   }
-  constexpr int64_t kGap = 2;
-  int64_t cell = 0;
+  // Small views are enlarged by a whole factor, so that each pixel is seen.
+  constexpr int64_t kGap = 4, kLeast = 64;
+  int64_t side = 0;
   for (const View &view : views)
-    cell = std::max(cell, view.size);
+    side = std::max(side, view.size);
+  int64_t factor = std::max<int64_t>(1, kLeast / side), cell = side * factor;
   int64_t width = int64_t(views.size()) * (cell + kGap) - kGap;
   int64_t height = rows * (cell + kGap) - kGap;
   std::vector<uint8_t> pixels(size_t(width * height * 3), 255);
@@ -153,15 +155,14 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
     const View &view = views[v];
     for (int64_t row = 0; row < rows; ++row) {
       const float *image = view.values.data() + row * view.size * view.size * 3;
-      // Views are normalised by the spec's own numbers; the picture stretches each view to its
-      // range.
-      auto [low, high] = std::minmax_element(image, image + view.size * view.size * 3);
-      float scale = *high > *low ? 255.0f / (*high - *low) : 0.0f;
-      for (int64_t y = 0; y < view.size; ++y)
-        for (int64_t x = 0; x < view.size; ++x)
-          for (int64_t c = 0; c < 3; ++c)
-            pixels[size_t(((row * (cell + kGap) + y) * width + int64_t(v) * (cell + kGap) + x) * 3 +
-                          c)] = uint8_t((image[(y * view.size + x) * 3 + c] - *low) * scale);
+      for (int64_t y = 0; y < view.size * factor; ++y)
+        for (int64_t x = 0; x < view.size * factor; ++x)
+          for (int64_t c = 0; c < 3; ++c) {
+            float value = image[(y / factor * view.size + x / factor) * 3 + c];
+            pixels[size_t(
+                ((row * (cell + kGap) + y) * width + int64_t(v) * (cell + kGap) + x) * 3 + c)] =
+                uint8_t(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f);
+          }
     }
   }
   DOPPEL_CHECK(writePng(out, {.height = int32_t(height), .width = int32_t(width)}, pixels.data()));

@@ -19,8 +19,9 @@ struct EvalOptions {
   int threads = 0;
   int64_t neighbours = 200;
   double temperature = 0.07;
-  bool raw = false;  ///< kNN of raw pixels too
-  bool json = false; ///< one line of JSON in place of the table
+  bool linear = false; ///< a linear classifier beside kNN
+  bool raw = false;    ///< the same of raw pixels too
+  bool json = false;   ///< one line of JSON in place of the table
 };
 
 struct BenchOptions {

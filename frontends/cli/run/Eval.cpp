@@ -2,12 +2,14 @@
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
+#include "runtime/eval/Linear.h"
 #include "runtime/eval/RawPixels.h"
 #include "runtime/train/Checkpoint.h"
 #include "runtime/train/Represent.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace doppel::cli {
 
@@ -18,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Scores {
-  double encoder = 0;
-  std::optional<double> raw;
+  double encoder = 0; ///< kNN
+  std::optional<double> linear, raw, rawLinear;
   int64_t bank = 0, test = 0;
   int64_t step = 0;
   std::string note;
@@ -96,6 +98,14 @@ Result<Scores> evaluate(const EvalOptions &options) {
   if (bank->classNames().empty())
     return fail("{} has no classes, which kNN needs: put the images into one folder a class",
                 options.data);
+  std::set<int32_t> known;
+  for (int64_t sample = 0; sample < bank->size(); ++sample)
+    known.insert(bank->label(sample));
+  for (int64_t sample = 0; sample < test->size(); ++sample)
+    if (!known.contains(test->label(sample)))
+      return fail("the class '{}' has test images but no training images in {}, so nothing could "
+                  "be recognised as it",
+                  bank->classNames()[size_t(test->label(sample))], options.data);
   auto represent = [&](const Dataset &dataset, std::string_view name) {
     auto features = representDataset(*executable, dataset, [&](int64_t done, int64_t total) {
       progress.update("represent", done, total, name);
@@ -112,11 +122,19 @@ Result<Scores> evaluate(const EvalOptions &options) {
   scores.note = result.note;
   scores.bank = bankFeatures.size();
   scores.test = testFeatures.size();
+  if (options.linear) {
+    DOPPEL_TRY(LinearResult linear, classifyLinearly(bankFeatures, testFeatures, classes));
+    scores.linear = linear.accuracy;
+  }
   if (options.raw) {
     DOPPEL_TRY(LabelledFeatures bankPixels, rawPixelFeatures(*bank));
     DOPPEL_TRY(LabelledFeatures testPixels, rawPixelFeatures(*test));
     DOPPEL_TRY(KnnResult raw, classifyByNeighbours(bankPixels, testPixels, classes, knn));
     scores.raw = raw.accuracy;
+    if (options.linear) {
+      DOPPEL_TRY(LinearResult linear, classifyLinearly(bankPixels, testPixels, classes));
+      scores.rawLinear = linear.accuracy;
+    }
   }
   return scores;
 }
@@ -132,20 +150,32 @@ int runEval(const EvalOptions &options) {
                                 {"step", scores->step},
                                 {"bank", scores->bank},
                                 {"test", scores->test}};
-    if (scores->raw)
-      json["raw_pixels"] = *scores->raw;
+    for (auto [name, value] : {std::pair{"linear", scores->linear},
+                               {"raw_pixels", scores->raw},
+                               {"raw_pixels_linear", scores->rawLinear}})
+      if (value)
+        json[name] = *value;
     fmt::print("{}\n", json.dump());
     return 0;
   }
   std::string encoder = options.untrained ? fmt::format("untrained encoder (seed {})", options.seed)
                                           : fmt::format("encoder of step {}", scores->step);
+  auto percent = [](double value) { return fmt::format("{:.2f} %", value * 100); };
   std::vector<std::vector<std::string>> rows;
+  if (options.linear)
+    rows.push_back({"", "kNN", "linear"});
+  auto add = [&](const std::string &name, double knn, std::optional<double> linear) {
+    rows.push_back({name, percent(knn)});
+    if (linear)
+      rows.back().push_back(percent(*linear));
+  };
   if (scores->raw)
-    rows.push_back({"raw pixels", fmt::format("{:.2f} %", *scores->raw * 100)});
-  rows.push_back({encoder, fmt::format("{:.2f} %", scores->encoder * 100)});
-  fmt::print("kNN accuracy on {} test images (bank {}, k {}, T {})\n{}", formatCount(scores->test),
+    add("raw pixels", *scores->raw, scores->rawLinear);
+  add(encoder, scores->encoder, scores->linear);
+  fmt::print("{} on {} test images (bank {}, k {}, T {})\n{}",
+             options.linear ? "accuracy" : "kNN accuracy", formatCount(scores->test),
              formatCount(scores->bank), options.neighbours, options.temperature,
-             formatTable(rows, {false, true}));
+             formatTable(rows, {false, true, true}));
   if (!scores->note.empty())
     fmt::print("note: {}\n", scores->note);
   return 0;

@@ -81,9 +81,16 @@ void Progress::update(std::string_view before, int64_t done, int64_t total,
     fmt::print(stderr, "{} {}/{} {}\n", before, done, total, after);
     return;
   }
-  int filled = int(part * kBarWidth);
-  std::string line = fmt::format("{} [{}{}] {}/{} {}", before, std::string(size_t(filled), '='),
-                                 std::string(size_t(kBarWidth - filled), ' '), done, total, after);
+  // Where the line is too long, the bar gives way before the numbers.
+  std::string counts = fmt::format("{}/{} {}", done, total, after);
+  auto room = int64_t(terminalWidth()) - int64_t(before.size() + counts.size()) - 5;
+  int64_t bar = std::min<int64_t>(kBarWidth, room);
+  std::string line = std::string(before) + ' ';
+  if (bar >= 4) {
+    auto filled = size_t(part * double(bar));
+    line += '[' + std::string(filled, '=') + std::string(size_t(bar) - filled, ' ') + "] ";
+  }
+  line += counts;
   line.resize(std::min(line.size(), terminalWidth() - 1));
   fmt::print(stderr, "\r\x1b[K{}", line);
   std::fflush(stderr);

@@ -10,8 +10,20 @@ namespace doppel::cli {
 namespace {
 
 std::atomic<bool> stopRequested{false};
+std::atomic<int> stoppedBy{0};
 
-void requestStop(int) { stopRequested.store(true, std::memory_order_relaxed); }
+void requestStop(int signal) {
+  stoppedBy.store(signal, std::memory_order_relaxed);
+  stopRequested.store(true, std::memory_order_relaxed);
+}
+
+/// `text` without what a terminal would obey: names of files may hold anything.
+std::string printable(std::string text) {
+  for (char &c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      c = '?';
+  return text;
+}
 
 class Observer : public runtime::TrainObserver {
 public:
@@ -22,6 +34,9 @@ public:
   }
 
   void configured(const std::vector<runtime::ConfigurationLine> &lines) override {
+    // Until now there was nothing to save, and a signal ended the process at once.
+    std::signal(SIGTERM, requestStop);
+    std::signal(SIGINT, requestStop);
     progress.finish();
     std::vector<std::vector<std::string>> rows;
     for (const auto &line : lines)
@@ -42,7 +57,7 @@ public:
 
   void checkpointed(const std::filesystem::path &, int64_t) override {}
 
-  void warned(const std::string &message) override { progress.message("warning: " + message); }
+  void warned(const std::string &message) override { progress.message("warning: " + printable(message)); }
 
   Progress progress;
 };
@@ -60,22 +75,25 @@ int report(const runtime::Error &error) {
 }
 
 int runTrain(const runtime::TrainOptions &options) {
-  std::signal(SIGTERM, requestStop);
-  std::signal(SIGINT, requestStop);
   Observer observer;
   auto summary = runtime::train(options, observer, stopRequested);
   observer.progress.finish();
   if (!summary)
     return report(summary.error());
+  if (summary->taken == 0) {
+    fmt::print("nothing to do: the run has taken {} steps of {} already\ncheckpoint {}\n",
+               summary->step, summary->steps, summary->checkpoint.string());
+    return 0;
+  }
   if (summary->interrupted && stopRequested)
     fmt::print(stderr, "stopped after step {} of {}; go on with --resume\n", summary->step,
                summary->steps);
-  fmt::print("trained {} steps in {} ({} images/s), loss {:.4f}, peak memory {} MiB\n",
-             summary->step, formatDuration(summary->seconds),
+  fmt::print("trained {} step{} in {} ({} images/s), loss {:.4f}, peak memory {} MiB\n",
+             summary->step, summary->step == 1 ? "" : "s", formatDuration(summary->seconds),
              formatCount(int64_t(summary->imagesPerSecond)), summary->lastLoss,
              summary->peakMemoryBytes >> 20);
   fmt::print("checkpoint {}\n", summary->checkpoint.string());
-  return 0;
+  return stoppedBy ? 128 + stoppedBy : 0;
 }
 
 } // namespace doppel::cli

@@ -1,10 +1,11 @@
-// doppel: the command that users run. It links no LLVM: `compile`, `check` and the first half of
-// `train` are done by doppel-compile, which lies beside it.
+// doppel: the command that users run. It links no LLVM: `compile`, `check`, `fmt` and the first half
+// of `train` are done by doppel-compile, which lies beside it.
 #include "frontends/cli/run/Commands.h"
 
 #include <CLI/CLI.hpp>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,6 +61,26 @@ int callCompiler(std::vector<std::string> words) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 70;
 }
 
+/// A check of a number; CLI11's own prints the largest double as the upper end.
+CLI::Validator atLeast(int64_t least, int64_t most = std::numeric_limits<int64_t>::max()) {
+  return CLI::Validator(
+      [=](std::string &text) {
+        double value = 0;
+        if (!CLI::detail::lexical_cast(text, value))
+          return "'" + text + "' is no number";
+        if (value >= double(least) && value <= double(most))
+          return std::string();
+        return text + " is not allowed: it must be " +
+               (most == std::numeric_limits<int64_t>::max()
+                    ? fmt::format("at least {}", least)
+                    : fmt::format("from {} to {}", least, most));
+      },
+      "", "");
+}
+
+/// Of --threads: 0 stands for all processors.
+CLI::Validator threadNumber() { return atLeast(0, 1024); }
+
 /// The options that `run` and `train` share.
 struct RunArguments {
   runtime::TrainOptions options;
@@ -75,16 +96,17 @@ struct RunArguments {
     auto *epochs =
         command.add_option("--epochs", options.epochs,
                            "epochs to train; schedules stretch over them (default: the spec's)");
-    epochs->check(CLI::PositiveNumber);
+    epochs->check(atLeast(1));
     command.add_option("--steps", options.steps, "stop after so many steps of the run")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--seed", options.seed, "seed of all random draws (default 0)");
+        ->check(atLeast(1));
+    command.add_option("--seed", options.seed, "seed of all random draws (default 0)")
+        ->check(atLeast(0));
     command.add_option("--threads", options.threads, "threads (default: all processors)")
-        ->check(CLI::NonNegativeNumber);
+        ->check(threadNumber());
     command
         .add_option("--checkpoint-steps", options.checkpointSteps,
                     "steps between checkpoints (default: an epoch)")
-        ->check(CLI::PositiveNumber);
+        ->check(atLeast(1));
     auto *resumeFlag = command.add_flag("--resume", resume, "go on with the run in --out");
     command.add_flag("--overwrite", overwrite, "replace the run in --out")->excludes(resumeFlag);
   }
@@ -110,6 +132,7 @@ int runProgram(int argc, char **argv) {
   for (auto [name, text] :
        {std::pair{"compile", "compile a spec into an artifact (doppel compile --help)"},
         std::pair{"check", "report the errors of a spec (doppel check --help)"},
+        std::pair{"fmt", "lay specs out in the style of the language (doppel fmt --help)"},
         std::pair{"explain", "tell what the code of a message means (doppel explain E0312)"}})
     app.add_subcommand(name, text)->prefix_command();
 
@@ -152,7 +175,7 @@ int runProgram(int argc, char **argv) {
 
   cli::EvalOptions eval;
   CLI::App *evalCommand =
-      app.add_subcommand("eval", "kNN accuracy of a run's encoder on a data set with classes");
+      app.add_subcommand("eval", "kNN and linear accuracy of a run's encoder on a data set with classes");
   evalCommand->add_option("RUN", eval.run, "run folder (or an artifact, with --untrained)")
       ->required();
   evalCommand
@@ -160,16 +183,18 @@ int runProgram(int argc, char **argv) {
                    "as for run; its test split is classified by its training split")
       ->required();
   evalCommand->add_flag("--untrained", eval.untrained, "the encoder as initialised by --seed");
+  evalCommand->add_flag("--linear", eval.linear, "a linear classifier on the features too");
   evalCommand->add_flag("--raw", eval.raw, "raw pixels too");
   evalCommand->add_option("--step", eval.step, "checkpoint of this step (default: the newest)");
   evalCommand->add_option("--seed", eval.seed, "seed of --untrained");
-  evalCommand->add_option("--threads", eval.threads, "threads (default: all processors)");
+  evalCommand->add_option("--threads", eval.threads, "threads (default: all processors)")
+      ->check(threadNumber());
   evalCommand->add_option("--k", eval.neighbours, "neighbours")
-      ->check(CLI::PositiveNumber)
+      ->check(atLeast(1))
       ->capture_default_str();
   evalCommand
       ->add_option("--temperature", eval.temperature, "of the neighbours' weights exp(s / T)")
-      ->check(CLI::PositiveNumber)
+      ->check(atLeast(1))
       ->capture_default_str();
   evalCommand->add_flag("--json", eval.json, "one line of JSON");
   evalCommand->callback([&] { code = cli::runEval(eval); });
@@ -184,12 +209,13 @@ int runProgram(int argc, char **argv) {
   CLI::App *benchCommand = app.add_subcommand("bench", "time a training step without reading data");
   benchCommand->add_option("ARTIFACT", bench.artifact, "artifact")->required();
   benchCommand->add_option("--steps", bench.steps, "steps to time")
-      ->check(CLI::PositiveNumber)
+      ->check(atLeast(1))
       ->capture_default_str();
   benchCommand->add_option("--warmup", bench.warmup, "steps before")
-      ->check(CLI::NonNegativeNumber)
+      ->check(atLeast(0))
       ->capture_default_str();
-  benchCommand->add_option("--threads", bench.threads, "threads (default: all processors)");
+  benchCommand->add_option("--threads", bench.threads, "threads (default: all processors)")
+      ->check(threadNumber());
   benchCommand->add_flag("--views", bench.views, "time the views alone");
   benchCommand->add_flag("--profile", bench.profile, "time of each kernel and library call");
   benchCommand->add_flag("--json", bench.json, "one line of JSON");
@@ -204,16 +230,28 @@ int runProgram(int argc, char **argv) {
   previewCommand->add_option("--data", previewData, "as for run")->capture_default_str();
   previewCommand->add_option("-o,--out", previewOut, "PNG file")->required();
   previewCommand->add_option("--images", previewImages, "rows")
-      ->check(CLI::PositiveNumber)
+      ->check(atLeast(1))
       ->capture_default_str();
   previewCommand->add_option("--seed", previewSeed, "seed of the draws")->capture_default_str();
   previewCommand->callback([&] {
     code = cli::runPreview(artifact, previewData, previewOut, previewImages, previewSeed, 0);
   });
 
+  if (argc == 1) {
+    fmt::print("{}", app.help());
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
+    std::string word = argv[1];
+    bool known = word.starts_with("-");
+    for (const CLI::App *command : app.get_subcommands({}))
+      known |= command->get_name() == word;
+    if (!known) {
+      fmt::print(stderr, "doppel: error: there is no command '{}'\n\n{}", word, app.help());
+      return 2;
+    }
     return app.exit(error) == 0 ? 0 : 2;
   }
   return code;
@@ -224,7 +262,7 @@ int runProgram(int argc, char **argv) {
 int main(int argc, char **argv) {
   // Handed over untouched, so that the compiler's own help and errors show.
   if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0 ||
-                    std::strcmp(argv[1], "explain") == 0))
+                    std::strcmp(argv[1], "fmt") == 0 || std::strcmp(argv[1], "explain") == 0))
     return execCompiler(std::vector<std::string>(argv + 1, argv + argc));
   return runProgram(argc, argv);
 }

@@ -114,8 +114,7 @@ FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase fro
   return compiled;
 }
 
-//===-- Values
-//----------------------------------------------------------------------------------------------===//
+//===- Values ---------------------------------------------------------------------------------===//
 
 template <typename Number> static void encode(const Tensor &tensor, std::vector<std::byte> &bytes) {
   bytes.resize(tensor.size() * sizeof(Number));

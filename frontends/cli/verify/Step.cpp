@@ -49,7 +49,7 @@ private:
   using Call = llvm::function_ref<FailureOr<std::vector<Tensor>>(
       ArrayRef<reference::Value>, const abi::RunScalars &, std::map<std::string, Tensor> &)>;
 
-  LogicalResult replaceViews(func::FuncOp step, func::FuncOp preview);
+  LogicalResult replaceInputs(func::FuncOp step, func::FuncOp preview);
   LogicalResult exposeGradients(func::FuncOp step);
   FailureOr<Trajectory> follow(func::FuncOp step, Call call);
   FailureOr<Trajectory> run(StringRef program, int threads);
@@ -58,7 +58,8 @@ private:
   MLIRContext &context;
   Safetensors golden;
   OwningOpRef<ModuleOp> differentiated;
-  std::vector<std::string> views; ///< names of the step's arguments
+  /// The step's arguments by the names of their tensors in the file, which are KIND/STEP/NAME.
+  std::vector<std::pair<std::string, std::string>> inputs;
 };
 } // namespace
 
@@ -88,7 +89,7 @@ LogicalResult GoldenRun::load(StringRef path) {
   auto preview = differentiated->lookupSymbol<func::FuncOp>("preview");
   if (!step || !preview)
     return differentiated->emitError("has no @step or no @preview");
-  if (failed(replaceViews(step, preview)))
+  if (failed(replaceInputs(step, preview)))
     return failure();
   for (StringRef other : {"preview", "represent", "init"})
     if (auto function = differentiated->lookupSymbol<func::FuncOp>(other))
@@ -100,27 +101,36 @@ LogicalResult GoldenRun::load(StringRef path) {
   return exposeGradients(step);
 }
 
-/// Each view of the step becomes an argument. A view of @preview and one of @step are the same if
-/// they draw from the same stream.
-LogicalResult GoldenRun::replaceViews(func::FuncOp step, func::FuncOp preview) {
+/// What a step takes from outside becomes arguments: each view (view/STEP/NAME), the samples' places
+/// (index/STEP/samples) and the uniform draws (draw/STEP/NUMBER, in the order of the text). A view of
+/// @preview and one of @step are the same if they draw from the same stream.
+LogicalResult GoldenRun::replaceInputs(func::FuncOp step, func::FuncOp preview) {
   DenseMap<uint64_t, std::string> nameOfStream;
   for (OpOperand &result : preview.getBody().front().getTerminator()->getOpOperands())
     if (auto view = result.get().getDefiningOp<nn::AugmentOp>())
       nameOfStream[view.getStream()] = resultName(preview, result.getOperandNumber());
-  WalkResult walked = step.walk([&](nn::AugmentOp view) {
-    std::string name = nameOfStream.lookup(view.getStream());
-    if (name.empty())
-      return view.emitError("is no view of @preview"), WalkResult::interrupt();
+  int draws = 0;
+  for (Operation &op : llvm::make_early_inc_range(step.getBody().front())) {
+    std::pair<std::string, std::string> input;
+    if (auto view = dyn_cast<nn::AugmentOp>(op)) {
+      input = {"view", nameOfStream.lookup(view.getStream())};
+      if (input.second.empty())
+        return view.emitError("is no view of @preview");
+    } else if (isa<nn::SampleIndexOp>(op)) {
+      input = {"index", "samples"};
+    } else if (auto draw = dyn_cast<nn::RandomOp>(op);
+               draw && draw.getDistribution() == nn::Distribution::Uniform) {
+      input = {"draw", std::to_string(draws++)};
+    } else {
+      continue;
+    }
     unsigned number = step.getNumArguments();
-    if (failed(step.insertArgument(number, view.getType(), {}, view.getLoc())))
-      return WalkResult::interrupt();
-    views.push_back(name);
-    view.replaceAllUsesWith(step.getArgument(number));
-    view.erase();
-    return WalkResult::advance();
-  });
-  if (walked.wasInterrupted())
-    return failure();
+    if (failed(step.insertArgument(number, op.getResult(0).getType(), {}, op.getLoc())))
+      return failure();
+    inputs.push_back(std::move(input));
+    op.getResult(0).replaceAllUsesWith(step.getArgument(number));
+    op.erase();
+  }
   if (!step.getArgument(0).use_empty())
     return step.emitError("uses its images beside its views");
   return step.eraseArgument(0);
@@ -158,15 +168,17 @@ FailureOr<Trajectory> GoldenRun::follow(func::FuncOp step, Call call) {
   }
   auto steps = golden.tensors["loss"].size();
   int64_t samples = std::stoll(golden.metadata["samples"]);
+  auto batch = step->getParentOfType<ModuleOp>()->getAttrOfType<IntegerAttr>("nn.batch").getInt();
+  int64_t stepsPerEpoch = samples / batch;
   for (int64_t number = 0; number < steps; ++number) {
     std::vector<reference::Value> arguments;
-    for (const std::string &view : views) {
-      auto found = golden.tensors.find("view/" + std::to_string(number) + "/" + view);
+    for (const auto &[kind, name] : inputs) {
+      std::string key = kind + "/" + std::to_string(number) + "/" + name;
+      auto found = golden.tensors.find(key);
       if (found == golden.tensors.end())
-        return step.emitError() << "the golden file has no view '" << view << "'";
+        return step.emitError() << "the golden file has no '" << key << "'";
       arguments.emplace_back(found->second);
     }
-    int64_t stepsPerEpoch = samples / std::get<Tensor>(arguments.front()).shape[0];
     auto results = call(
         arguments, {/*seed=*/1, number, stepsPerEpoch, steps / stepsPerEpoch, samples}, states);
     if (failed(results))

@@ -275,8 +275,8 @@ PreparedCall preparePermutation(const LibraryCall &call) {
             for (int64_t i = count - 1; i >= 1; --i) {
               uint32_t word =
                   abi::philox(run->seed, uint64_t(i / 4), id, 0, uint32_t(run->step))[i % 4];
-              auto j = int64_t(abi::uniform(word) * float(i + 1));
-              std::swap(permutation[i], permutation[std::min(i, j)]);
+              auto j = int64_t(double(abi::uniform(word)) * double(i + 1));
+              std::swap(permutation[i], permutation[j]);
             }
           },
           0};
