@@ -11,7 +11,7 @@ usage: ./do COMMAND [ARGUMENT...]
   build [PRESET]    install what is missing and build (release, debug, asan or runtime; see CMakePresets.json)
   test  [PRESET]    build, then run every test; the last line counts them
   demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
-  bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe; all but recipe by default)
+  bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
   format            format the C++ sources in place
   lint              check formatting, and the rules of the house that a script can check
   help              print this

@@ -4,6 +4,7 @@
 #   views    views of 32x32 images a second against torchvision's transforms on PIL images, both on all cores
 #   compile  `doppel compile` of SimCLR with ResNet-18
 #   recipe   SimCLR on CIFAR-10 for some epochs: seconds an epoch and kNN (needs --data)
+#   methods  every method of examples/ on shapes, with --data on a part of CIFAR-10 too (methods.py; about 40 minutes)
 #
 # The two sides take turns, so that what else the machine does meets both; each figure is the median over the turns. Without PyTorch ours
 # are measured alone.
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import methods
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -52,6 +55,16 @@ def find_torch():
 
 def note(text):
     print(f"  {text}", flush=True)
+
+
+def print_table(rows):
+    """Columns of figures to the right, the first and a last one of words to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    print()
+    for row in rows:
+        cells = [cell.rjust(width) if i and not (i == 4 and len(row) == 5) else cell.ljust(width)
+                 for i, (cell, width) in enumerate(zip(row, widths))]
+        print("  ".join(cells).rstrip(), flush=True)
 
 
 class Bench:
@@ -163,17 +176,17 @@ class Bench:
         percent("  kNN, untrained", theirs[0]["knn"] if theirs else None, fresh["knn"], "")
         percent(f"  kNN after epoch {epochs}", trained[-1]["knn"] if trained else None, score["knn"], "within 1.5")
 
+    def methods(self):
+        print_table(methods.methods(self, run, note, fail))
+
     def table(self):
-        rows = [["", "PyTorch", "Doppel", "ratio", "wanted"]] + self.rows
-        widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        print()
-        for row in rows:
-            print("  ".join([row[0].ljust(widths[0])] + [row[i].rjust(widths[i]) for i in range(1, 4)] + [row[4]]).rstrip())
+        if self.rows:
+            print_table([["", "PyTorch", "Doppel", "ratio", "wanted"]] + self.rows)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./do bench", description="Doppel beside PyTorch, on this machine, in one run.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="step, views, compile, recipe (default: all but recipe)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="step, views, compile, recipe, methods (default: the first three)")
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"), help=argparse.SUPPRESS)
     parser.add_argument("--width", type=int, nargs="+", default=[16, 64], help="of the network in `step`")
     parser.add_argument("--turns", type=int, default=3, help="of each side")
@@ -181,8 +194,10 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--data", default=os.environ.get("DOPPEL_CIFAR10"), help="CIFAR-10, for `recipe`")
     parser.add_argument("--epochs", type=int, default=6, help="of `recipe`")
+    parser.add_argument("--method", nargs="+", help="of `methods`: these alone")
     options = parser.parse_args()
-    parts = {"step": Bench.step, "views": Bench.views, "compile": Bench.compile_time, "recipe": Bench.recipe}
+    parts = {"step": Bench.step, "views": Bench.views, "compile": Bench.compile_time, "recipe": Bench.recipe,
+             "methods": Bench.methods}
     for part in options.parts:
         if part not in parts:
             parser.error(f"no part '{part}' ({', '.join(parts)})")

@@ -11,27 +11,32 @@ begin, end = "<!-- library: docs/generate.py -->\n", "<!-- end of library -->\n"
 
 
 def declarations(text):
-    """(signature, documentation) of each declaration at the top of a module."""
-    pattern = re.compile(r"((?:^/// ?.*\n)+)^(fn|net|augment) (\w+)\(", re.M)
-    for match in pattern.finditer(text):
+    """(signatures, kind, documentation) of the declarations at the top of a module; one without words of its own, right below
+    another, shares that one's."""
+    found = []
+    for match in re.finditer(r"((?:^///.*\n)*)^(fn|net|augment) (\w+)\(", text, re.M):
         depth, position = 1, match.end()
         while depth:
             depth += {"(": 1, ")": -1}.get(text[position], 0)
             position += 1
-        words = " ".join(text[match.end() : position - 1].split())
-        lines = [line[3:].strip() for line in match[1].splitlines()]
-        yield f"{match[3]}({words})", match[2], " ".join(lines)
+        signature = f"{match[3]}({' '.join(text[match.end() : position - 1].split())})"
+        if match[1]:
+            found.append(([signature], match[2], " ".join(line[3:].strip() for line in match[1].splitlines())))
+        elif not text[: match.start()].endswith("\n\n") and found:
+            found[-1][0].append(signature)
+    return found
 
 
 def library():
     parts = []
-    for name in ["prelude", "schedules", "nets", "losses", "augment"]:
+    for name in ["prelude", "schedules", "nets", "losses", "augment", "images"]:
         path = root / "frontends/spec/std" / f"{name}.dpl"
         opened = " (always open)" if name in ("prelude", "schedules") else ""
         parts.append(f"### std.{name}{opened}\n\n")
-        for signature, kind, documentation in declarations(path.read_text()):
+        for signatures, kind, documentation in declarations(path.read_text()):
+            names = ", ".join(f"`{signature}`" for signature in signatures)
             note = "" if kind == "fn" else f" *{kind}*"
-            parts.append(f"- `{signature}`{note}: {documentation}\n")
+            parts.append(f"- {names}{note}: {documentation}\n")
         parts.append("\n")
     return "".join(parts)
 

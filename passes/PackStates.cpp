@@ -5,8 +5,6 @@
 #include "passes/Passes.h"
 #include "passes/StateGroups.h"
 
-#include "llvm/ADT/SetVector.h"
-
 using namespace mlir;
 
 namespace doppel {
@@ -65,14 +63,13 @@ public:
         }
         nn::WriteOp::create(builder, vector.getLoc(), column.symbol, vector);
       }
-    llvm::SetVector<StringAttr> counters;
-    for (const Group &group : groups)
-      if (group.counter)
-        counters.insert(group.counter);
-    for (StringAttr counter : counters) {
-      auto type = RankedTensorType::get({}, builder.getF32Type());
+    DenseSet<StringAttr> counters;
+    for (const Group &group : groups) {
+      if (!group.counter || !counters.insert(group.counter).second)
+        continue;
+      auto type = RankedTensorType::get({}, group.vector.getElementType());
       Value zero = nn::ConstantOp::create(builder, init.getLoc(), type, 0.0);
-      nn::WriteOp::create(builder, init.getLoc(), counter, zero);
+      nn::WriteOp::create(builder, init.getLoc(), group.counter, zero);
     }
     return success();
   }

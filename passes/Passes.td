@@ -6,6 +6,20 @@ include "mlir/Pass/PassBase.td"
 
 //===-- To the step phase ---------------------------------------------------------------------------===//
 
+def CheckMethod : Pass<"ssl-check-method", "::mlir::ModuleOp"> {
+  let summary = "warns of methods that collapse, leak or overflow; changes nothing";
+  let description = [{
+    ```
+    W0504  the loss decomposes into images, and no target or no predictor   a constant output minimises it
+    W0505  loss <- apply ema(apply net)                                      gradient through an average
+    W0506  queue in the loss, batch norm of one group in the key network     statistics tell the positive
+    W0507  exp(x), x bounded above 88                                        overflow in f32
+    W0508  loss <- enqueue                                                   positives among the negatives
+    W0509  apply without uses
+    ```
+  }];
+}
+
 def SslToStep : Pass<"ssl-to-step", "::mlir::ModuleOp"> {
   let summary = "ssl.method => nn.state..., @init, @step, @represent, @preview";
   let description = [{

@@ -16,6 +16,7 @@ static void addVerifier(OpPassManager &manager, StringRef phase) {
 
 /// ssl -> step: the method becomes functions over tensors.
 static void buildStep(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addPass(createCheckMethod());
   manager.addPass(createSslToStep());
   manager.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   manager.addNestedPass<func::FuncOp>(createCSEPass());

@@ -194,7 +194,7 @@ private:
     if (!symbols.lookup(name)) {
       OpBuilder builder(firstFunction());
       nn::StateOp::create(builder, update.getLoc(), name, nn::StateKind::Moment,
-                          RankedTensorType::get({}, builder.getF32Type()));
+                          update.getLearningRate().getType());
       symbols.insert(&*std::prev(firstFunction()->getIterator()));
     }
     return StringAttr::get(step->getContext(), name);

@@ -668,6 +668,8 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
                                    llvm::SmallVectorImpl<RankedTensorType> &types) {
   std::vector<std::string> matching, except;
   bool good = evalPatterns(stmt->matching, matching) && evalPatterns(stmt->except, except);
+  if (!good)
+    return false;
   auto isWanted = [&](llvm::StringRef name) {
     auto matches = [&](const std::string &pattern) {
       return llvm::cantFail(llvm::GlobPattern::create(pattern)).match(name);

@@ -14,7 +14,7 @@ def save(path, tensors, metadata=None):
     if metadata:
         header["__metadata__"] = {key: str(value) for key, value in metadata.items()}
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name])
+        array = np.asarray(tensors[name], order="C")
         blob = array.tobytes()
         header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(blob)]}
         offset += len(blob)

@@ -147,22 +147,33 @@ int runProgram(int argc, char **argv) {
   });
 
   std::string spec, target;
-  std::vector<std::string> sets;
+  std::vector<std::string> sets, imports;
   RunArguments trained;
   CLI::App *trainCommand = app.add_subcommand("train", "compile a spec and train with it");
   trainCommand->add_option("SPEC", spec, "spec of the method")->required();
   trained.declare(*trainCommand);
   trainCommand->add_option("--set", sets, "value of a param of the spec: name=value")
       ->allow_extra_args(false);
+  trainCommand
+      ->add_option("-I,--import-path", imports,
+                   "folder in which `use \"file\"` looks, after the spec's own")
+      ->allow_extra_args(false);
   trainCommand->add_option("--target", target, "what to compile for: cpu (this one) or cpu:NAME");
   trainCommand->callback([&] {
+    // Whether the folder may be used is known before the compiler runs.
+    const runtime::TrainOptions &options = trained.finish();
+    if (auto folder = runtime::RunFolder::open(options.out, options.mode); !folder) {
+      code = cli::report(folder.error());
+      return;
+    }
     std::filesystem::path out = trained.out;
     std::error_code error;
-    std::filesystem::create_directories(out, error);
     std::string path = (out / ".compiled.dpx").string();
     std::vector<std::string> words{"compile", spec, "-o", path};
     for (const std::string &set : sets)
       words.insert(words.end(), {"--set", set});
+    for (const std::string &folder : imports)
+      words.insert(words.end(), {"-I", folder});
     if (!target.empty())
       words.insert(words.end(), {"--target", target});
     code = callCompiler(words);
@@ -194,7 +205,7 @@ int runProgram(int argc, char **argv) {
       ->capture_default_str();
   evalCommand
       ->add_option("--temperature", eval.temperature, "of the neighbours' weights exp(s / T)")
-      ->check(atLeast(1))
+      ->check(CLI::Range(1e-3, 1e3))
       ->capture_default_str();
   evalCommand->add_flag("--json", eval.json, "one line of JSON");
   evalCommand->callback([&] { code = cli::runEval(eval); });

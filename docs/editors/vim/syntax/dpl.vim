@@ -61,7 +61,7 @@ syn match dplClause /\s\zs\%(with\|when\|matching\|except\)\ze\%(\s\|$\)\%(\s*[=
 syn match dplClause /\s\zswhere\ze\s/
 syn match dplMoment /\s\zsbefore\s\+forward\>/
 syn match dplMoment /\s\zsafter\s\+\%(loss\|step\)\>/
-syn match dplInclude /"\s\+\zsas\ze\s\+\h/
+syn match dplInclude /\%("\s\+\)\@<=as\ze\s\+\h/
 syn match dplModule /\%(\<use\s\+\)\@16<=std\ze\s*\./
 
 syn match dplOperator /|>\|>>\|->\|\.\.\.\|\.\.\|==\|!=\|<=\|>=\|\*\*\|[-+*%@<>=]\|\/\/\@!/

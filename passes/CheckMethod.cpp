@@ -1,0 +1,371 @@
+// Warns of what only a self-supervised method can get wrong. It reads the loss as the method wrote it:
+// networks are opaque (`ssl.apply`), so what stands between their outputs and the loss is a small
+// graph. Nothing is changed. Codes are those of the catalogue (frontends/spec/Errors.def).
+#include "dialects/ssl/SslDialect.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace mlir;
+
+namespace doppel {
+
+#define GEN_PASS_DEF_CHECKMETHOD
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// exp of more than this is infinite in f32.
+constexpr double greatestExponent = 88.72;
+
+bool isReductionOf(Value value, nn::ReduceKind kind) {
+  auto reduce = value.getDefiningOp<nn::ReduceOp>();
+  return reduce && reduce.getKind() == kind;
+}
+
+/// `value` behind what only repeats it, reshapes it or stops its gradient.
+Value strip(Value value) {
+  while (isa_and_present<nn::BroadcastOp, nn::ReshapeOp, nn::StopGradientOp, nn::TransposeOp>(
+      value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value;
+}
+
+//===-- Bounds --------------------------------------------------------------------------------===//
+
+struct Interval {
+  double low = -INFINITY, high = INFINITY;
+};
+
+/// Rows divided by their norm: x * rsqrt(max(sum(x * x), eps)).
+bool isUnitRows(Value value) {
+  value = strip(value);
+  if (auto slice = value.getDefiningOp<nn::SliceOp>())
+    return isUnitRows(slice.getInput());
+  if (auto concat = value.getDefiningOp<nn::ConcatOp>())
+    return llvm::all_of(concat.getInputs(), isUnitRows);
+  auto product = value.getDefiningOp<nn::MulOp>();
+  if (!product)
+    return false;
+  for (Value factor : {product.getLhs(), product.getRhs()})
+    if (auto root = strip(factor).getDefiningOp<nn::RsqrtOp>()) {
+      Value sum = strip(root.getInput());
+      if (auto atLeast = sum.getDefiningOp<nn::MaxOp>())
+        sum = strip(isReductionOf(strip(atLeast.getLhs()), nn::ReduceKind::Sum) ? atLeast.getLhs()
+                                                                               : atLeast.getRhs());
+      if (isReductionOf(sum, nn::ReduceKind::Sum))
+        return true;
+    }
+  return false;
+}
+
+/// What a value lies between, as far as its formula tells; unknown is everything.
+Interval boundsOf(Value value, unsigned depth = 0) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth > 40)
+    return {};
+  auto of = [&](Value operand) { return boundsOf(operand, depth + 1); };
+  SplatElementsAttr splat;
+  if (matchPattern(value, m_Constant(&splat)) && isa<FloatType>(splat.getElementType())) {
+    double number = splat.getSplatValue<APFloat>().convertToDouble();
+    return {number, number};
+  }
+  auto span = [](std::initializer_list<double> ends) {
+    for (double end : ends)
+      if (std::isnan(end))
+        return Interval{};
+    return Interval{std::min(ends), std::max(ends)};
+  };
+  if (isa<nn::BroadcastOp, nn::ReshapeOp, nn::TransposeOp, nn::SliceOp, nn::StopGradientOp,
+          nn::GatherRowsOp>(op))
+    return of(op->getOperand(0));
+  if (auto neg = dyn_cast<nn::NegOp>(op)) {
+    Interval x = of(neg.getInput());
+    return {-x.high, -x.low};
+  }
+  if (isa<nn::SigmoidOp>(op))
+    return {0, 1};
+  if (isa<nn::TanhOp>(op) || isUnitRows(value))
+    return {-1, 1};
+  if (auto reduce = dyn_cast<nn::ReduceOp>(op)) {
+    if (reduce.getKind() != nn::ReduceKind::Sum)
+      return of(reduce.getInput());
+    auto product = reduce.getInput().getDefiningOp<nn::MulOp>();
+    return product && isUnitRows(product.getLhs()) && isUnitRows(product.getRhs()) ? Interval{-1, 1}
+                                                                                   : Interval{};
+  }
+  if (auto product = dyn_cast<nn::MatmulOp>(op))
+    return isUnitRows(product.getLhs()) && isUnitRows(product.getRhs()) ? Interval{-1, 1}
+                                                                        : Interval{};
+  if (auto concat = dyn_cast<nn::ConcatOp>(op)) {
+    Interval all{INFINITY, -INFINITY};
+    for (Value input : concat.getInputs()) {
+      Interval part = of(input);
+      all = {std::min(all.low, part.low), std::max(all.high, part.high)};
+    }
+    return all;
+  }
+  if (auto select = dyn_cast<nn::SelectOp>(op)) {
+    Interval a = of(select.getOnTrue()), b = of(select.getOnFalse());
+    return {std::min(a.low, b.low), std::max(a.high, b.high)};
+  }
+  if (op->getNumOperands() != 2 || !op->hasTrait<OpTrait::Elementwise>())
+    return {};
+  Value left = op->getOperand(0), right = op->getOperand(1);
+  Interval a = of(left), b = of(right);
+  if (isa<nn::AddOp>(op))
+    return {a.low + b.low, a.high + b.high};
+  if (isa<nn::SubOp>(op)) {
+    // x - max(x) is what makes exp safe.
+    Value top = strip(right);
+    bool shifted =
+        isReductionOf(top, nn::ReduceKind::Max) && strip(top.getDefiningOp()->getOperand(0)) == strip(left);
+    return shifted ? Interval{a.low - b.high, 0} : Interval{a.low - b.high, a.high - b.low};
+  }
+  if (isa<nn::MulOp>(op))
+    return span({a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high});
+  if (isa<nn::DivOp>(op))
+    return b.low <= 0 && b.high >= 0
+               ? Interval{}
+               : span({a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high});
+  if (isa<nn::MaxOp>(op))
+    return {std::max(a.low, b.low), std::max(a.high, b.high)};
+  if (isa<nn::MinOp>(op))
+    return {std::min(a.low, b.low), std::min(a.high, b.high)};
+  return {};
+}
+
+//===-- The method ----------------------------------------------------------------------------===//
+
+class Check {
+public:
+  Check(ssl::MethodOp method, ssl::StepOp step) : method(method), step(step) {
+    for (auto ema : step.getOps<ssl::EmaOp>())
+      sources[ema.getTarget()] = ema.getSource().str();
+    for (auto update : step.getOps<ssl::UpdateOp>())
+      updated.insert(update.getState());
+    for (auto net : method.getOps<ssl::NetOp>())
+      nets[net.getSymName()] = net;
+    for (auto state : method.getOps<ssl::StateOp>())
+      kinds[state.getSymName()] = state.getKind();
+  }
+
+  void run() {
+    for (auto loss : step.getOps<ssl::LossOp>())
+      follow(loss.getValue(), /*stopped=*/false);
+    warnOfCollapse();
+    warnOfGradientThroughAverages();
+    warnOfLeak();
+    warnOfOverflow();
+    warnOfPositivesAmongNegatives();
+    warnOfUnused();
+  }
+
+private:
+  bool isAverage(ssl::ApplyOp apply) const {
+    return sources.contains(apply.getPath().split('.').first);
+  }
+  /// The path of an apply's parameters, of an average those that it follows.
+  std::string sourcePath(ssl::ApplyOp apply) const {
+    auto [root, rest] = apply.getPath().split('.');
+    auto source = sources.find(root);
+    return source == sources.end() ? apply.getPath().str()
+                                   : source->second + (rest.empty() ? "" : "." + rest.str());
+  }
+
+  /// Collects what the loss is made of, down to the networks: with gradient, and `stopped` without.
+  void follow(Value value, bool stopped) {
+    Operation *op = value.getDefiningOp();
+    if (!op || !visited[stopped].insert(op).second)
+      return;
+    if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
+      bool average = isAverage(apply);
+      (stopped || average ? still : moved).insert(apply);
+      hasTarget |= stopped || average;
+      for (Value input : apply.getInputs())
+        followInputs(input, stopped || average);
+      return;
+    }
+    between.insert(op);
+    // That the greatest value, which is taken out before exp, has no gradient means nothing.
+    bool stops = isa<nn::StopGradientOp>(op) &&
+                 !isReductionOf(strip(op->getOperand(0)), nn::ReduceKind::Max);
+    hasTarget |= stops;
+    for (Value operand : op->getOperands())
+      follow(operand, stopped || stops);
+  }
+
+  /// The networks before a network: they are part of the same branch.
+  void followInputs(Value value, bool stopped) {
+    Operation *op = value.getDefiningOp();
+    if (!op || !visitedInputs[stopped].insert(op).second)
+      return;
+    if (auto apply = dyn_cast<ssl::ApplyOp>(op))
+      (stopped || isAverage(apply) ? still : moved).insert(apply);
+    for (Value operand : op->getOperands())
+      followInputs(operand, stopped || isa<nn::StopGradientOp>(op));
+  }
+
+  bool comesFromNets(Value value) const {
+    SetVector<Operation *> work;
+    if (Operation *op = value.getDefiningOp())
+      work.insert(op);
+    for (size_t i = 0; i < work.size(); ++i) {
+      if (isa<ssl::ApplyOp>(work[i]))
+        return true;
+      for (Value operand : work[i]->getOperands())
+        if (Operation *op = operand.getDefiningOp())
+          work.insert(op);
+    }
+    return false;
+  }
+
+  /// Whether an operation between the networks and the loss compares samples with each other or with
+  /// what is remembered of others, or brings in what no network makes.
+  bool keepsApart(Operation *op) const {
+    if (auto read = dyn_cast<nn::ReadOp>(op))
+      return updated.contains(read.getState());
+    if (auto product = dyn_cast<nn::MatmulOp>(op))
+      return comesFromNets(product.getLhs()) && comesFromNets(product.getRhs());
+    if (auto reduce = dyn_cast<nn::ReduceOp>(op)) {
+      auto type = cast<RankedTensorType>(reduce.getType());
+      return type.getRank() >= 1 && llvm::is_contained(reduce.getDims(), 0) &&
+             comesFromNets(reduce.getInput());
+    }
+    if (auto gather = dyn_cast<nn::GatherRowsOp>(op))
+      return comesFromNets(gather.getTable());
+    return isa<nn::AugmentOp, nn::RandomOp, nn::RandomPermutationOp, nn::BatchNormOp,
+               nn::SampleIndexOp>(op);
+  }
+
+  void warnOfCollapse() {
+    if (moved.empty() || llvm::any_of(between, [&](Operation *op) { return keepsApart(op); }))
+      return;
+    auto losses = step.getOps<ssl::LossOp>();
+    ssl::LossOp loss = *losses.begin();
+    if (!hasTarget) {
+      loss.emitWarning("W0504: a constant output of the networks minimises the loss: nothing in it "
+                       "compares different images, and no branch is behind stop_gradient");
+      return;
+    }
+    llvm::StringSet<> targets;
+    for (ssl::ApplyOp apply : still)
+      targets.insert(sourcePath(apply));
+    bool predicts = llvm::any_of(
+        moved, [&](ssl::ApplyOp apply) { return !targets.contains(sourcePath(apply)); });
+    if (!predicts)
+      loss.emitWarning("W0504: a constant output of the networks minimises the loss: nothing in it "
+                       "compares different images, and both branches are the same network, without "
+                       "a predictor on the one that is trained");
+  }
+
+  void warnOfGradientThroughAverages() {
+    for (ssl::ApplyOp apply : still) {
+      if (!isAverage(apply) || !visited[0].contains(apply.getOperation()))
+        continue;
+      for (Value input : apply.getInputs()) {
+        ssl::ApplyOp source = trainedBehind(input);
+        if (!source)
+          continue;
+        InFlightDiagnostic warning = apply.emitWarning()
+                                     << "W0505: the gradient flows through the EMA net '"
+                                     << apply.getPath() << "' into '" << source.getPath()
+                                     << "': the EMA net itself does not learn from it";
+        warning.attachNote(source.getLoc()) << "put stop_gradient around what comes from here";
+        return;
+      }
+    }
+  }
+
+  /// A trained network whose output reaches `value` with its gradient.
+  ssl::ApplyOp trainedBehind(Value value) const {
+    Operation *op = value.getDefiningOp();
+    if (!op || isa<nn::StopGradientOp>(op))
+      return {};
+    if (auto apply = dyn_cast<ssl::ApplyOp>(op); apply && !isAverage(apply))
+      return apply;
+    for (Value operand : op->getOperands())
+      if (ssl::ApplyOp found = trainedBehind(operand))
+        return found;
+    return {};
+  }
+
+  void warnOfLeak() {
+    auto readsQueue = [&](Operation *op) {
+      auto read = dyn_cast<nn::ReadOp>(op);
+      return read && kinds.lookup(read.getState()) == nn::StateKind::Queue;
+    };
+    if (llvm::none_of(between, readsQueue))
+      return;
+    for (ssl::ApplyOp apply : still) {
+      ssl::NetOp net = nets.lookup(apply.getNet());
+      bool leaks = false;
+      if (net && isAverage(apply))
+        net.walk([&](nn::BatchNormOp norm) { leaks |= norm.getGroups() == 1; });
+      if (!leaks)
+        continue;
+      apply.emitWarning() << "W0506: batch norm leaks which key belongs to a query: query and key of "
+                             "an image share the statistics of one batch, those in the queue do not; "
+                             "shuffle_batch_norm("
+                          << apply.getPath() << ", groups: 8) mixes them";
+      return;
+    }
+  }
+
+  void warnOfOverflow() {
+    for (Operation *op : between) {
+      auto exp = dyn_cast<nn::ExpOp>(op);
+      if (!exp)
+        continue;
+      double high = boundsOf(exp.getInput()).high;
+      if (std::isfinite(high) && high > greatestExponent)
+        exp.emitWarning() << "W0507: exp overflows: its argument reaches " << int64_t(high)
+                          << ", and f32 ends at " << int64_t(greatestExponent)
+                          << "; take the greatest out first, as logsumexp and softmax do, or raise "
+                             "the temperature";
+    }
+  }
+
+  void warnOfPositivesAmongNegatives() {
+    for (Operation *op : between)
+      if (isa<nn::EnqueueOp>(op)) {
+        op->emitWarning("W0508: the loss uses the queue with this step's rows in it: each positive is "
+                        "a negative too; use the state, and update it after the loss");
+        return;
+      }
+  }
+
+  void warnOfUnused() {
+    for (auto apply : step.getOps<ssl::ApplyOp>())
+      if (apply->use_empty())
+        apply.emitWarning() << "W0509: nothing uses this output of '" << apply.getPath() << "'";
+  }
+
+  ssl::MethodOp method;
+  ssl::StepOp step;
+  llvm::StringMap<std::string> sources; ///< of averages
+  llvm::StringSet<> updated;            ///< states that an update writes
+  llvm::StringMap<ssl::NetOp> nets;
+  llvm::StringMap<nn::StateKind> kinds;
+  DenseSet<Operation *> visited[2], visitedInputs[2];
+  SetVector<ssl::ApplyOp> moved, still; ///< networks of the loss with and without gradient
+  SetVector<Operation *> between;       ///< networks and loss
+  bool hasTarget = false;               ///< some branch has no gradient
+};
+
+struct CheckMethod : impl::CheckMethodBase<CheckMethod> {
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    for (auto method : getOperation().getOps<ssl::MethodOp>())
+      for (auto step : method.getOps<ssl::StepOp>())
+        Check(method, step).run();
+  }
+};
+
+} // namespace
+} // namespace doppel
