@@ -444,13 +444,16 @@ LogicalResult Evaluation::executeState(Operation *op) {
 LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
   double learningRate = scalar(op.getLearningRate()), weightDecay = scalar(op.getWeightDecay());
   int64_t steps = interpreter.run.step;
-  if (op.getCondition()) {
+  // Where an optimizer may skip steps, a state counts those that it takes, if its formula asks for them.
+  bool takesStep = !op.getCondition() || scalar(op.getCondition()) != 0;
+  if (op.getCondition() && hasStepsInFormula(op.getRule(), op.getOptions())) {
     std::string first = cast<SymbolRefAttr>(op.getParameters()[0]).getLeafReference().str();
     Tensor &count = interpreter.states.try_emplace(first + ".steps", Tensor(Shape{})).first->second;
-    if (scalar(op.getCondition()) == 0)
-      return success();
-    steps = int64_t(count[0]++);
+    steps = int64_t(count[0]);
+    count[0] += takesStep;
   }
+  if (!takesStep)
+    return success();
   std::vector<Tensor> gradients;
   for (mlir::Value gradient : op.getGradients())
     gradients.push_back(tensor(gradient));

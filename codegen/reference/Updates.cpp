@@ -30,6 +30,12 @@ llvm::SmallVector<llvm::StringRef> momentNames(nn::OptimizerRule rule, Dictionar
   return {"momentum"};
 }
 
+bool hasStepsInFormula(nn::OptimizerRule rule, DictionaryAttr options) {
+  return rule == nn::OptimizerRule::AdamW ||
+         (rule == nn::OptimizerRule::Sgd &&
+          cast<FloatAttr>(options.get("dampening")).getValueAsDouble() != 0);
+}
+
 static double norm(const std::vector<double> &values) {
   double squares = 0;
   for (double value : values)
