@@ -250,18 +250,18 @@ const Expr *ParserImpl::parseCall(const Expr *callee) {
   const Token opening = advance();
   llvm::SaveAndRestore nested(brackets, brackets + 1);
   llvm::SmallVector<Argument, 8> arguments;
+  llvm::StringMap<SourceRange> names;
   while (!at(TokenKind::RightParen) && !panicking) {
     Name name;
     if (at(TokenKind::Identifier) && peek().kind == TokenKind::Colon) {
       name = {current().text, current().range};
       advance();
       advance();
-      for (const Argument &earlier : arguments)
-        if (earlier.name.text == name.text)
-          diagnostics
-              .report(Code::DuplicateArgument, name.range,
-                      "argument '" + name.text + "' is given twice")
-              .note(earlier.name.range, "first here");
+      if (auto [first, isNew] = names.try_emplace(name.text, name.range); !isNew)
+        diagnostics
+            .report(Code::DuplicateArgument, name.range,
+                    "argument '" + name.text + "' is given twice")
+            .note(first->second, "first here");
     } else if (!arguments.empty() && arguments.back().isNamed()) {
       diagnostics.report(Code::PositionalAfterNamed, current().range,
                          "an argument without a name follows '" + arguments.back().name.text +

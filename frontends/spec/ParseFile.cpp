@@ -334,6 +334,7 @@ const Decl *ParserImpl::parseMethod() {
 
 llvm::ArrayRef<Parameter> ParserImpl::parseParameters() {
   llvm::SmallVector<Parameter, 8> parameters;
+  llvm::StringMap<SourceRange> names;
   if (!at(TokenKind::LeftParen)) {
     expected("'(' and the parameters");
     return {};
@@ -354,12 +355,11 @@ llvm::ArrayRef<Parameter> ParserImpl::parseParameters() {
                   "'" + parameter.name.text + "' has no default but follows '" +
                       parameters.back().name.text + "', which has one")
           .note(parameters.back().name.range, "this one has a default");
-    for (const Parameter &earlier : parameters)
-      if (earlier.name.text == parameter.name.text)
-        diagnostics
-            .report(Code::DuplicateName, parameter.name.range,
-                    "parameter '" + parameter.name.text + "' is declared twice")
-            .note(earlier.name.range, "first here");
+    if (auto [first, isNew] = names.try_emplace(parameter.name.text, parameter.name.range); !isNew)
+      diagnostics
+          .report(Code::DuplicateName, parameter.name.range,
+                  "parameter '" + parameter.name.text + "' is declared twice")
+          .note(first->second, "first here");
     parameters.push_back(parameter);
     if (!acceptInto(TokenKind::Comma))
       break;

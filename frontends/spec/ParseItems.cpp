@@ -221,13 +221,14 @@ Pattern ParserImpl::parsePattern() {
   while (!panicking && acceptInto(TokenKind::Comma));
   if (close != TokenKind::Eof)
     expectClose(close, open);
-  for (size_t i = 0; i < names.size(); ++i)
-    for (size_t j = 0; j < i; ++j)
-      if (names[i].text == names[j].text && names[i].text != "_" && !names[i].text.empty())
-        diagnostics
-            .report(Code::DuplicateName, names[i].range,
-                    "'" + names[i].text + "' stands twice in one list of names")
-            .note(names[j].range, "first here");
+  llvm::StringMap<SourceRange> seen;
+  for (const Name &name : names)
+    if (auto [first, isNew] = seen.try_emplace(name.text, name.range);
+        !isNew && name.text != "_" && !name.text.empty())
+      diagnostics
+          .report(Code::DuplicateName, name.range,
+                  "'" + name.text + "' stands twice in one list of names")
+          .note(first->second, "first here");
   return {context.copy(names), from(open.range)};
 }
 

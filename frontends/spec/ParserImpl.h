@@ -7,6 +7,7 @@
 
 #include "frontends/spec/Lexer.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace doppel::spec {
 
