@@ -227,8 +227,8 @@ def remember(bank, index, z, momentum):
 
 
 class MoCoV1Bank(MoCoV1):
-    """The memory bank of figure 2b: the sample's row is the positive, rows drawn with replacement are the negatives of all queries (P28); rows
-    move after the loss as in InstDisc (P29)."""
+    """The memory bank of figure 2b: the sample's row is the positive, rows drawn with replacement are the negatives of all queries (P28);
+    rows move after the loss as in InstDisc (P29)."""
 
     batch = 16
     settings = dict(MoCoV1.settings, mechanism="bank", length=24, samples=SAMPLES)
@@ -407,8 +407,8 @@ class CmcFourViews(Cmc):
 
 class Cpc(Method):
     """A network without batch norm over half-overlapping patches, their mean; a context that sees the rows down to its own; W_k of the
-    patches; row t against row t + k + 1; negatives drawn with replacement among the mapped patches of the rows that k reaches, with gradient;
-    ln(p + 1e-11); mean over places, mean over k; Adam (methods.md 1.2, P28, P34)."""
+    patches; row t against row t + k + 1; negatives drawn with replacement among the mapped patches of the rows that k reaches, with
+    gradient; ln(p + 1e-11); mean over places, mean over k; Adam (methods.md 1.2, P28, P34)."""
 
     spec = "examples/cpc.dpl"
     settings = dict(size=10, patch=4, blocks=[1, 1], width=1, steps=5, negatives=3, lr=0.01)

@@ -40,8 +40,8 @@ def make_views(method, seed):
 
 
 def make_draws(method, seed):
-    """(samples of each step [STEPS, N], of which each comes once in an epoch; uniform draws [STEPS] by `method.draws`). Draws are odd multiples
-    of 2^-13: f32 has them exactly, and times a number of rows below 2^13 they are no whole number, however it is rounded."""
+    """(samples of each step [STEPS, N], of which each comes once in an epoch; uniform draws [STEPS] by `method.draws`). Draws are odd
+    multiples of 2^-13: f32 has them exactly, and times a number of rows below 2^13 they are no whole number, however it is rounded."""
     generator = torch.Generator().manual_seed(seed)
     samples = method.batch * STEPS_PER_EPOCH
     index = torch.cat([torch.randperm(samples, generator=generator) for _ in range(EPOCHS)]).reshape(STEPS, method.batch)
@@ -112,8 +112,8 @@ RUNS = {
 
 SEEDS = {"simclr": 2, "simclr_nt_logistic": 1, "simclr_nt_logistic_semi_hard": 1, "simclr_margin": 1, "simclr_margin_semi_hard": 1,
          "moco_v1": 1, "moco_v1_end_to_end": 43, "moco_v1_bank": 1, "moco_v2": 82, "moco_v2_symmetric": 5, "instdisc": 2,
-         "instdisc_softmax": 1, "instdisc_proximal": 3, "cmc": 6, "cmc_four_views": 1, "cpc_gru": 2, "byol": 70, "simsiam_refreshed": 1, "simsiam_averaged": 1,
-         "dino_resnet": 2}
+         "instdisc_softmax": 1, "instdisc_proximal": 3, "cmc": 6, "cmc_four_views": 1, "cpc_gru": 2, "byol": 70, "simsiam_refreshed": 2,
+         "simsiam_averaged": 3, "dino_resnet": 2}
 
 
 def states(method):
@@ -178,18 +178,24 @@ def run(build, dtype, seed):
 
 
 def settle(method, seed):
-    """A few steps of SGD on other views, for a method whose first losses are about zero: a relative error says nothing there."""
+    """A few steps of SGD on other views, for a method whose first losses are about zero: a relative error says nothing there. In double, so
+    that any machine comes to the same f32."""
     if method.settle == 0:
         return
     drawn = make_views(method, seed), *make_draws(method, seed)
     for net in method.networks.values():
-        net.train()
+        net.double().train()
+    method.buffers = {name: tensor.double() for name, tensor in method.buffers.items()}
     parameters = [p for net in method.networks.values() for p in net.parameters()]
     sgd = torch.optim.SGD(parameters, 0.02, 0.9)
     for step in range(method.settle):
         sgd.zero_grad()
-        method.loss(given(method, *drawn, step % STEPS, torch.float32), step).backward()
+        method.loss(given(method, *drawn, step % STEPS, torch.float64), step).backward()
         sgd.step()
+    for net in method.networks.values():
+        net.float()
+    method.buffers = {name: tensor.float() for name, tensor in method.buffers.items()}
+    networks.relu_inputs.clear()
 
 
 def relative(a, b):
@@ -205,7 +211,7 @@ def compare(name, seed):
     networks.relu_inputs.clear()
     single = run(RUNS[name], torch.float32, seed)
     margins = [(x.abs().min() / (x - y).pow(2).mean().sqrt()).item() if x.shape == y.shape else 0.0
-               for x, y in zip(inputs, networks.relu_inputs) if x.dtype == torch.float64]
+               for x, y in zip(inputs, networks.relu_inputs)]
     return double, single, min(margins[: len(margins) // STEPS], default=math.inf), min(margins, default=math.inf)
 
 
@@ -238,15 +244,16 @@ def make(name, search):
     grad_error = max(relative(gradients32[k], g) for k, g in gradients.items() if g.norm() > 1e-9 * total)
     final_error = max(relative(final32[k], final[k]) for k in final)
     zero = sum(g.norm() <= 1e-9 * total for g in gradients.values())
-    print(f"{name:28} {seed:4} {first:6.1f} {margin:6.1f} {losses[0]:10.6f} {losses[-1]:10.6f}   {loss_error:.1e}   {grad_error:.1e}   {final_error:.1e}"
-          f"   {zero:4} {os.path.getsize(path) // 1024:5} KiB", flush=True)
+    print(f"{name:28} {seed:4} {first:6.1f} {margin:6.1f} {losses[0]:10.6f} {losses[-1]:10.6f}"
+          f"   {loss_error:.1e}   {grad_error:.1e}   {final_error:.1e}   {zero:4} {os.path.getsize(path) // 1024:5} KiB", flush=True)
 
 
 def main():
     torch.set_num_threads(1)
     torch.backends.mkldnn.set_flags(_enabled=False)  # whose f32 convolutions, as Debian builds them, overwrite memory on some processors
     search = "--search" in sys.argv
-    print("run                          seed margins       first loss  last loss   of f32 against double: loss, gradient, final state; zero gradients; size")
+    print("run                          seed margins       first loss  last loss   of f32 against double: loss, gradient, final state;"
+          " zero gradients; size")
     for name in [a for a in sys.argv[1:] if a != "--search"] or RUNS:
         make(name, search)
 

@@ -1,5 +1,5 @@
-# What the golden runs share: what a method is (contrastive.py, siamese.py: written from methods.md and from what the official code does, not
-# from our specs), and the formulas that several use.
+# What the golden runs share: what a method is (contrastive.py, siamese.py: written from methods.md and from what the official code does,
+# not from our specs), and the formulas that several use.
 import dataclasses
 import typing
 
@@ -16,8 +16,8 @@ TOTAL = STEPS
 class Method:
     """A step and what it needs. `spec`: the same method in our language; `settings`: what it is compiled with. `networks`: {state prefix:
     module}; `buffers`: {state name: tensor}; `groups`: what each optimizer steps. `sizes`: of views that are not SIZE; `colors`: views are
-    pictures, in 0 .. 1. Before each loss make.py sets `index`, the samples' places in the data set (in the file if the method `reads_index`),
-    and `uniform`, draws of the shapes `draws`."""
+    pictures, in 0 .. 1. Before each loss make.py sets `index`, the samples' places in the data set (in the file if the method
+    `reads_index`), and `uniform`, draws of the shapes `draws`."""
 
     views = ("a", "b")
     sizes = {}

@@ -72,7 +72,7 @@ def resnet18(width):
 
 
 class PlainBottleneck(nn.Module):
-    """Greedy InfoMax's pre-activation bottleneck: no batch norm (P34), biases in all convolutions; the shortcut takes what follows the ReLU."""
+    """Greedy InfoMax's pre-activation bottleneck: no batch norm (P34), a bias in each convolution; the shortcut takes the ReLU's output."""
 
     def __init__(self, inputs, planes, stride):
         super().__init__()
@@ -122,9 +122,9 @@ class Pointwise(nn.Linear):
 
 
 class GatedLayer(nn.Module):
-    """A layer of the gated PixelCNN of Greedy InfoMax, mask "only_vert": the vertical stack sees rows down to its own, all columns. The first
-    layer has no residual connections, but its 1x1 output; nothing reads the vertical stack of the last. (The code writes zeros into the masked
-    weights before each use, here the product is masked: the same outputs, masked weights that stay where they were.)"""
+    """A layer of the gated PixelCNN of Greedy InfoMax, mask "only_vert": the vertical stack sees rows down to its own, all columns. The
+    first layer has no residual connections, but its 1x1 output; nothing reads the vertical stack of the last. (The code writes zeros into
+    the masked weights before each use, here the product is masked: the same outputs, masked weights that stay where they were.)"""
 
     def __init__(self, features, first, last):
         super().__init__()

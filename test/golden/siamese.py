@@ -15,7 +15,8 @@ class Byol(Method):
     running statistics (methods.md 1.7, P11, P12, P13, P14, P23). LARS with the rate outside the momentum (P20)."""
 
     spec = "examples/byol.dpl"
-    settings = dict(backbone="resnet10", stem="cifar", width=4, hidden=32, dim=16, momentum=0.95, lr=0.2, weight_decay=1e-3, warmup_epochs=1)
+    settings = dict(backbone="resnet10", stem="cifar", width=4, hidden=32, dim=16, momentum=0.95, lr=0.2, weight_decay=1e-3,
+                    warmup_epochs=1)
 
     def __init__(self, generator):
         s = self.settings
@@ -128,7 +129,8 @@ class SimSiamAveraged(SimSiam):
     """No predictor: a moving average of each image's targets in its place (section 5.3), which the loss sees with this step's part."""
 
     batch = 8
-    settings = dict(SimSiam.settings, width=2, dim=16, lr=0.005, weight_decay=1e-3, targets="averaged", samples=8 * STEPS_PER_EPOCH, momentum=0.8)
+    settings = dict(SimSiam.settings, width=2, dim=16, lr=0.005, weight_decay=1e-3, targets="averaged", samples=8 * STEPS_PER_EPOCH,
+                    momentum=0.8)
     settle = 5
     reads_index = True
 
@@ -157,13 +159,13 @@ def swav_rate(settings, step):
 
 class SwAV(Method):
     """Prototypes without bias, rows set to length 1 before the forward, at rest in the first steps: no decay, no momentum (methods.md 1.6,
-    P8); crops of one size through the backbone together, all through the head (P10); codes by Sinkhorn and Knopp in full precision (P6, P7); a
-    crop's code against the scores of all others. LARC on every parameter (P20, P21)."""
+    P8); crops of one size through the backbone together, all through the head (P10); codes by Sinkhorn and Knopp in full precision (P6,
+    P7); a crop's code against the scores of all others. LARC on every parameter (P20, P21)."""
 
     spec = "examples/swav.dpl"
     batch = 8
-    settings = dict(backbone="resnet10", stem="cifar", width=2, hidden=16, dim=8, prototypes=6, small_size=4, small_crops=2, temperature=0.1,
-                    epsilon=0.05, rounds=3, length=0, freeze=3, lr=4.0, start_lr=1.0, warmup_epochs=1, weight_decay=1e-2,
+    settings = dict(backbone="resnet10", stem="cifar", width=2, hidden=16, dim=8, prototypes=6, small_size=4, small_crops=2,
+                    temperature=0.1, epsilon=0.05, rounds=3, length=0, freeze=3, lr=4.0, start_lr=1.0, warmup_epochs=1, weight_decay=1e-2,
                     blur=0.0)
     views = ("large.0", "large.1", "small.0", "small.1")
     sizes = {"small.0": 4, "small.1": 4}
@@ -214,8 +216,8 @@ class SwAV(Method):
 
 
 class SwAVQueue(SwAV):
-    """A queue of embeddings for each of the two crops, made in epoch 1; used once its last row is not zero, which is after three steps, with the
-    prototypes of now; pushed at the front after the scores are taken (methods.md 1.6, P9). A state of ours holds the same rows in a ring."""
+    """A queue of embeddings for each of the two crops, made in epoch 1; used once its last row is not zero, after three steps, with the
+    prototypes of now; pushed at the front after the scores are taken (methods.md 1.6, P9). A state of ours holds the rows in a ring."""
 
     batch = 16
     settings = dict(SwAV.settings, length=48, queue_from=1)
@@ -253,15 +255,16 @@ def dino_schedule(start, end, step, warmup_epochs=0):
 
 
 class Dino(Method):
-    """A student of all crops, a teacher of the large ones, without drop path; raw logits of the teacher are centred with the old centre, sharpened by
-    a temperature that goes by epoch; the centre moves after the loss (methods.md 1.9, P16). Each gradient is clipped by itself (P15); the last
-    layer rests in epoch 0, its decay and its count of steps too (P17); matrices decay, the class token and the positions among them (P18,
-    P21), by a schedule; the teacher moves after the step (P12). Positions are interpolated for small crops."""
+    """A student of all crops, a teacher of the large ones, without drop path; raw logits of the teacher are centred with the old centre,
+    sharpened by a temperature that goes by epoch; the centre moves after the loss (methods.md 1.9, P16). Each gradient is clipped by itself
+    (P15); the last layer rests in epoch 0, its decay and its count of steps too (P17); matrices decay, the class token and the positions
+    among them (P18, P21), by a schedule; the teacher moves after the step (P12). Positions are interpolated for small crops."""
 
     spec = "examples/dino.dpl"
     batch = 8
-    settings = dict(backbone="vit", small_size=4, small_crops=2, patch=2, features=12, depth=2, heads=2, drop_path=0.25, outputs=16, hidden=16,
-                    bottleneck=8, teacher_temperature=[0.04, 0.07], teacher_warmup=2, momentum=0.9, center_momentum=0.9, lr=1e-3, warmup_epochs=1,
+    settings = dict(backbone="vit", small_size=4, small_crops=2, patch=2, features=12, depth=2, heads=2, drop_path=0.25, outputs=16,
+                    hidden=16, bottleneck=8, teacher_temperature=[0.04, 0.07], teacher_warmup=2, momentum=0.9, center_momentum=0.9, lr=1e-3,
+                    warmup_epochs=1,
                     weight_decay=[0.04, 0.4], clip=0.02, freeze=1, blur=[0.0, 0.0, 0.0])
     views = ("first", "second", "small.0", "small.1")
     sizes = {"small.0": 4, "small.1": 4}
@@ -312,7 +315,7 @@ class Dino(Method):
 
 
 class DinoResNet(Dino):
-    """The same with a residual network: batch statistics over the crops of one size (P10), the teacher's running statistics its own (P13)."""
+    """The same with a residual network: batch statistics over the crops of one size (P10), the teacher has its own statistics (P13)."""
 
     settings = dict({k: v for k, v in Dino.settings.items() if k not in ("patch", "features", "depth", "heads", "drop_path")},
                     backbone="resnet10", stem="cifar", width=2, clip=1.0)

@@ -1,5 +1,5 @@
-# Losses of small inputs that any language can make (methods.md, section 6): recomputes all of values.txt from formulas of its own, and fails
-# where one differs in the last digit that stands there. values.dpl computes them in our language.
+# Losses of small inputs that any language can make (methods.md, section 6): recomputes all of values.txt from formulas of its own, and
+# fails where one differs in the last digit that stands there. values.dpl computes them in our language.
 #
 #   /usr/bin/python3 values.py [--save]     --save: writes values.safetensors for values.dpl
 import json
@@ -47,9 +47,9 @@ def cosine(a, b):
     return (F.normalize(a) * F.normalize(b)).sum(1).mean()
 
 
-def sinkhorn(scores, by_prototypes=True):
+def sinkhorn(scores, by_prototypes=True, epsilon=0.05):
     """P7: dividing by the number of prototypes changes nothing."""
-    q = (scores / 0.05).exp().T
+    q = (scores / epsilon).exp().T
     q = q / q.sum()
     for _ in range(3):
         q = q / q.sum(1, keepdim=True)
@@ -178,6 +178,8 @@ def computed():
     yield "cmc_Z_ab", z_ab
     yield "cmc_Z_l", z_l
     yield "cpc", cpc()
+    close = 0.6 + 0.4 * unit(4, 8, 1) @ unit(6, 8, 5).T
+    yield "sinkhorn_small_epsilon", sinkhorn(close, epsilon=0.01)[0, 0]
     for name, value in zip("Lab", lab_of_red()):
         yield f"red_{name}", value
     yield from chance()
@@ -185,8 +187,9 @@ def computed():
 
 def save(path, values):
     """The golden file of values.dpl: a step for each name, whose value is the loss, and a state that stays as it is."""
-    names = ("simclr_T0.5 simclr_T0.1 moco_T0.2 moco_T0.07 byol simsiam swav swav_code_0 swav_code_2 swav_code_4 dino_step1 dino_center_0 dino_step2 "
-             "instdisc_nce instdisc_Z instdisc_row_0 instdisc_nce_again cmc cmc_Z_ab cmc_Z_l cpc red_L red_a red_b").split()
+    names = ("simclr_T0.5 simclr_T0.1 moco_T0.2 moco_T0.07 byol simsiam swav swav_code_0 swav_code_2 swav_code_4 dino_step1 "
+             "dino_center_0 dino_step2 instdisc_nce instdisc_Z instdisc_row_0 instdisc_nce_again cmc cmc_Z_ab cmc_Z_l cpc "
+             "sinkhorn_small_epsilon red_L red_a red_b").split()
     one = np.ones((), np.float32)
     tensors = {"loss": np.array([float(values[name]) for name in names]), "state/online.factor": one, "final/online.factor": one}
     safetensors.save(path, tensors, dict(spec="test/golden/values.dpl", samples=4, settings=json.dumps(dict(batch=4, epochs=len(names)))))
