@@ -1,6 +1,7 @@
 // A library computes with the shapes that it is given, so shapes that do not fit each other would
 // be reads and writes out of bounds.
 #include "runtime/artifact/CheckCalls.h"
+#include "runtime/artifact/Validate.h"
 
 #include <fmt/ranges.h>
 #include <vector>
@@ -71,6 +72,8 @@ private:
       return fail("{}: {} takes {} inputs, {} outputs and {} ints, not {}, {} and {}", where,
                   schema::EnumNameLibraryOp(call.op()), inputs, outputs, ints,
                   call.inputs()->size(), call.outputs()->size(), call.ints()->size());
+    if (!isAligned(*call.ints()))
+      return fail("{}: its integers are misaligned", where);
     for (int64_t value : *call.ints())
       if (value < 0 || value >= maxInteger)
         return fail("{}: the integer {} is out of range", where, value);

@@ -137,6 +137,8 @@ Result<void> Validator::checkBuffers() {
       return fail("buffers[{}].dtype {} is not known", i, uint32_t(buffer.dtype()));
     if (!buffer.shape())
       return fail("buffers[{}] has no shape", i);
+    if (!isAligned(*buffer.shape()))
+      return fail("buffers[{}].shape is misaligned", i);
     uint64_t size = elementBytes(buffer.dtype());
     for (int64_t extent : *buffer.shape()) {
       if (extent <= 0 || uint64_t(extent) > maxBytes / size)
