@@ -10,18 +10,18 @@ ENCODER = ["size=32", "stem=cifar", "backbone=resnet10", "width=16"]
 FLAT = ["blur=0", "colors=cifar"]
 
 METHODS = {
-    "instdisc": ENCODER + ["batch=128", "epochs=14", "samples=10000", "dim=64", "noise=1024", "temperature=0.1", "lr=0.1", "decay_at=[11]",
+    "instdisc": ENCODER + ["batch=128", "epochs=14", "samples=10000", "dim=64", "noise=0", "temperature=0.1", "lr=0.03", "decay_at=[11]",
                            "colors=cifar"],
     "cpc": ["size=32", "patch=8", "blocks=[1,1,1]", "width=8", "batch=64", "epochs=6", "steps=4", "lr=0.001"],
     "cmc": ["size=32", "stem=cifar", "backbone=resnet10", "width=12", "batch=128", "epochs=10", "samples=10000", "dim=64", "noise=1024",
-            "lr=0.1", "decay_at=[8]", "min_area=0.2"],
-    "moco_v1": ENCODER + ["batch=128", "epochs=10", "dim=64", "length=4096", "momentum=0.99", "temperature=0.2", "groups=4", "lr=0.2",
+            "lr=0.03", "decay_at=[8]", "min_area=0.2"],
+    "moco_v1": ENCODER + ["batch=128", "epochs=10", "dim=64", "length=4096", "momentum=0.99", "temperature=0.2", "groups=4", "lr=0.06",
                           "decay_at=[8]", "colors=cifar"],
-    "moco_v2": ENCODER + FLAT + ["batch=128", "epochs=10", "dim=64", "length=4096", "momentum=0.99", "groups=4", "lr=0.3"],
+    "moco_v2": ENCODER + FLAT + ["batch=128", "epochs=10", "dim=64", "length=4096", "momentum=0.99", "groups=4", "lr=0.06"],
     "simclr": ENCODER + ["batch=128", "epochs=9", "zero_init=false", "hidden=128", "dim=64", "head_norm=false", "temperature=0.2",
                          "optimizer=sgd", "lr=0.3", "weight_decay=5e-4", "warmup_epochs=0", "warmup_steps=50", "views=cifar"],
     "swav": ENCODER + FLAT + ["batch=128", "epochs=10", "small_crops=2", "small_size=16", "hidden=128", "dim=64", "prototypes=128",
-                              "freeze=78", "warmup_epochs=0", "lr=0.6", "min_area=0.3"],
+                              "epsilon=0.03", "freeze=20", "warmup_epochs=0", "lr=3", "min_area=0.3"],
     "byol": ENCODER + ["batch=128", "epochs=9", "hidden=256", "dim=64", "momentum=0.98", "optimizer=sgd", "lr=0.2", "weight_decay=5e-4",
                        "warmup_epochs=1", "blur_1=0", "blur_2=0", "colors=cifar"],
     "simsiam": ENCODER + FLAT + ["batch=128", "epochs=9", "dim=256", "hidden=64", "projector_layers=2", "lr=0.1", "weight_decay=5e-4"],

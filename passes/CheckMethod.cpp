@@ -1,6 +1,6 @@
-// Warns of what only a self-supervised method can get wrong. It reads the loss as the method wrote it:
-// networks are opaque (`ssl.apply`), so what stands between their outputs and the loss is a small
-// graph. Nothing is changed. Codes are those of the catalogue (frontends/spec/Errors.def).
+// Warns of what only a self-supervised method can get wrong. It reads the loss as the method wrote
+// it: networks are opaque (`ssl.apply`), so what stands between their outputs and the loss is a
+// small graph. Nothing is changed. Codes are those of the catalogue (frontends/spec/Errors.def).
 #include "dialects/ssl/SslDialect.h"
 #include "passes/Passes.h"
 
@@ -57,7 +57,7 @@ bool isUnitRows(Value value) {
       Value sum = strip(root.getInput());
       if (auto atLeast = sum.getDefiningOp<nn::MaxOp>())
         sum = strip(isReductionOf(strip(atLeast.getLhs()), nn::ReduceKind::Sum) ? atLeast.getLhs()
-                                                                               : atLeast.getRhs());
+                                                                                : atLeast.getRhs());
       if (isReductionOf(sum, nn::ReduceKind::Sum))
         return true;
     }
@@ -123,8 +123,8 @@ Interval boundsOf(Value value, unsigned depth = 0) {
   if (isa<nn::SubOp>(op)) {
     // x - max(x) is what makes exp safe.
     Value top = strip(right);
-    bool shifted =
-        isReductionOf(top, nn::ReduceKind::Max) && strip(top.getDefiningOp()->getOperand(0)) == strip(left);
+    bool shifted = isReductionOf(top, nn::ReduceKind::Max) &&
+                   strip(top.getDefiningOp()->getOperand(0)) == strip(left);
     return shifted ? Interval{a.low - b.high, 0} : Interval{a.low - b.high, a.high - b.low};
   }
   if (isa<nn::MulOp>(op))
@@ -225,8 +225,8 @@ private:
     return false;
   }
 
-  /// Whether an operation between the networks and the loss compares samples with each other or with
-  /// what is remembered of others, or brings in what no network makes.
+  /// Whether an operation between the networks and the loss compares samples with each other or
+  /// with what is remembered of others, or brings in what no network makes.
   bool keepsApart(Operation *op) const {
     if (auto read = dyn_cast<nn::ReadOp>(op))
       return updated.contains(read.getState());
@@ -309,10 +309,11 @@ private:
         net.walk([&](nn::BatchNormOp norm) { leaks |= norm.getGroups() == 1; });
       if (!leaks)
         continue;
-      apply.emitWarning() << "W0506: batch norm leaks which key belongs to a query: query and key of "
-                             "an image share the statistics of one batch, those in the queue do not; "
-                             "shuffle_batch_norm("
-                          << apply.getPath() << ", groups: 8) mixes them";
+      apply.emitWarning()
+          << "W0506: batch norm leaks which key belongs to a query: query and key of "
+             "an image share the statistics of one batch, those in the queue do not; "
+             "shuffle_batch_norm("
+          << apply.getPath() << ", groups: 8) mixes them";
       return;
     }
   }
@@ -334,8 +335,9 @@ private:
   void warnOfPositivesAmongNegatives() {
     for (Operation *op : between)
       if (isa<nn::EnqueueOp>(op)) {
-        op->emitWarning("W0508: the loss uses the queue with this step's rows in it: each positive is "
-                        "a negative too; use the state, and update it after the loss");
+        op->emitWarning(
+            "W0508: the loss uses the queue with this step's rows in it: each positive is "
+            "a negative too; use the state, and update it after the loss");
         return;
       }
   }

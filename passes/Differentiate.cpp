@@ -168,11 +168,10 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
         sums.push_back(sumOf(optimize, symbol, reads.lookup(symbol.getValue()), gradientOf));
       }
       builder.setInsertionPoint(optimize);
-      nn::UpdateParametersOp::create(builder, optimize.getLoc(), optimize.getLearningRate(),
-                                     optimize.getWeightDecay(), optimize.getCondition(), sums,
-                                     optimize.getRule(),
-                                     optimize.getParameters(), optimize.getDecay(),
-                                     optimize.getAdapt(), optimize.getOptions());
+      nn::UpdateParametersOp::create(
+          builder, optimize.getLoc(), optimize.getLearningRate(), optimize.getWeightDecay(),
+          optimize.getCondition(), sums, optimize.getRule(), optimize.getParameters(),
+          optimize.getDecay(), optimize.getAdapt(), optimize.getOptions());
       optimize.erase();
     }
     return success();

@@ -153,7 +153,8 @@ Expr globalClipFactor(ArrayRef<Expr> gradients, DictionaryAttr options) {
 }
 
 Expr clipByTensor(const PackedUpdate &u) {
-  return u.gradients * overSegments(u, clipFactor(norms(u, u.gradients), number(u.options, "clip")));
+  return u.gradients *
+         overSegments(u, clipFactor(norms(u, u.gradients), number(u.options, "clip")));
 }
 
 SmallVector<StringRef> getMomentNames(nn::OptimizerRule rule, DictionaryAttr options) {

@@ -145,11 +145,11 @@ private:
     if (clipsGlobally(op.getOptions()))
       factor = globalClipFactor(gradients, op.getOptions());
     Expr rate(builder, op.getLearningRate());
-    Expr step(builder,
-              counter ? nn::ReadOp::create(builder, rate.type(), counter).getResult()
-                      : nn::RunScalarOp::create(builder, rate.type(), nn::RunValue::Step));
+    Expr step(builder, counter ? nn::ReadOp::create(builder, rate.type(), counter).getResult()
+                               : nn::RunScalarOp::create(builder, rate.type(), nn::RunValue::Step));
     for (auto [g, gradient] : llvm::zip_equal(stepped, gradients))
-      stepGroup(builder, op, g, factor ? gradient * factor.splat(gradient.shape()) : gradient, step);
+      stepGroup(builder, op, g, factor ? gradient * factor.splat(gradient.shape()) : gradient,
+                step);
     if (counter)
       nn::WriteOp::create(builder, counter, choose(op, step + 1, step));
   }

@@ -127,8 +127,8 @@ private:
     finishFunction(function, outputs, builder);
   }
 
-  /// Every view and what it is computed from, with the random numbers of the step, but as colours in
-  /// [0, 1]: without the normalisation at its end.
+  /// Every view and what it is computed from, with the random numbers of the step, but as colours
+  /// in [0, 1]: without the normalisation at its end.
   void makePreview(ssl::StepOp step) {
     Block &forward = step.getBody().front();
     DenseSet<Operation *> needed;
@@ -212,8 +212,9 @@ private:
       for (auto name : optimize.getParameters().getAsRange<StringAttr>())
         parameters.push_back(FlatSymbolRefAttr::get(name));
       nn::OptimizeOp::create(builder, optimize.getLoc(), outputs.front().value, rates[0], rates[1],
-                             rates.size() > 2 ? rates[2] : Value(), optimize.getRule(), builder.getArrayAttr(parameters),
-                             optimize.getDecay(), optimize.getAdapt(), optimize.getOptions());
+                             rates.size() > 2 ? rates[2] : Value(), optimize.getRule(),
+                             builder.getArrayAttr(parameters), optimize.getDecay(),
+                             optimize.getAdapt(), optimize.getOptions());
       if (first)
         outputs.push_back({builder.getStringAttr("learning_rate"), rates[0]});
       first = false;

@@ -23,8 +23,8 @@ struct Average {
 };
 
 struct Group {
-  std::string root;   ///< the network's name: "online"
-  int optimizer = -1; ///< which update_parameters steps it, or -1
+  std::string root;         ///< the network's name: "online"
+  int optimizer = -1;       ///< which update_parameters steps it, or -1
   mlir::StringAttr counter; ///< state [] that counts that optimizer's steps, where it may skip some
   bool decay = false, adapt = false;
   llvm::SmallVector<Column> columns;   ///< parameters, averages, then moments

@@ -349,11 +349,11 @@ FailureOr<std::string> ProgramWriter::write() {
   auto locationList = vectorOf(locations);
   auto functionList = vectorOf(functions);
   schema::FinishProgramBuffer(
-      builder, schema::CreateProgram(
-                   builder, producer, name, target, images.getBatch() * int64_t(parts.world),
-                   parts.world, params, arenaList, bufferList, stateList, kernelList, locationList,
-                   functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0), peak,
-                   integer("nn.samples", 0)));
+      builder, schema::CreateProgram(builder, producer, name, target,
+                                     images.getBatch() * int64_t(parts.world), parts.world, params,
+                                     arenaList, bufferList, stateList, kernelList, locationList,
+                                     functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0),
+                                     peak, integer("nn.samples", 0)));
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
 

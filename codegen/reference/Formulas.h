@@ -97,8 +97,8 @@ Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAt
 /// Whether the rule's update depends on how many steps were taken before.
 bool hasStepsInFormula(nn::OptimizerRule rule, mlir::DictionaryAttr options);
 
-/// Multiplies by min(1, clip / (norm + 1e-6)), the norm each tensor's own or that of all; nothing if
-/// `options` have no clip. As torch.nn.utils.clip_grad_norm_.
+/// Multiplies by min(1, clip / (norm + 1e-6)), the norm each tensor's own or that of all; nothing
+/// if `options` have no clip. As torch.nn.utils.clip_grad_norm_.
 void clipGradients(mlir::DictionaryAttr options, std::vector<Tensor> &gradients);
 
 /// Moments of one parameter, each zero at first.

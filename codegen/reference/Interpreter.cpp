@@ -236,9 +236,9 @@ LogicalResult Evaluation::executeRun(Operation *op) {
         return give(op, Tensor(Shape{}, runValue(value.getValue(), interpreter.run)));
       })
       .Case([&](nn::RandomOp draw) {
-        return give(op, random(draw.getDistribution(), seed,
-                               static_cast<uint32_t>(draw.getStream()), step(), shape(op),
-                               draw.getBy() ? &tensor(draw.getBy()) : nullptr));
+        return give(op,
+                    random(draw.getDistribution(), seed, static_cast<uint32_t>(draw.getStream()),
+                           step(), shape(op), draw.getBy() ? &tensor(draw.getBy()) : nullptr));
       })
       .Case([&](nn::RandomPermutationOp draw) {
         return give(op, randomPermutation(seed, static_cast<uint32_t>(draw.getStream()), step(),
@@ -444,7 +444,8 @@ LogicalResult Evaluation::executeState(Operation *op) {
 LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
   double learningRate = scalar(op.getLearningRate()), weightDecay = scalar(op.getWeightDecay());
   int64_t steps = interpreter.run.step;
-  // Where an optimizer may skip steps, a state counts those that it takes, if its formula asks for them.
+  // Where an optimizer may skip steps, a state counts those that it takes, if its formula asks for
+  // them.
   bool takesStep = !op.getCondition() || scalar(op.getCondition()) != 0;
   if (op.getCondition() && hasStepsInFormula(op.getRule(), op.getOptions())) {
     std::string first = cast<SymbolRefAttr>(op.getParameters()[0]).getLeafReference().str();

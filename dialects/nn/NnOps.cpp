@@ -75,7 +75,8 @@ LogicalResult RandomOp::verify() {
     auto by = cast<RankedTensorType>(getBy().getType());
     auto type = cast<RankedTensorType>(getType());
     if (type.getRank() == 0 || by.getRank() != 1 || by.getDimSize(0) != type.getDimSize(0))
-      return emitOpError() << "draws " << type << " by " << by << ": it takes one index for each row";
+      return emitOpError() << "draws " << type << " by " << by
+                           << ": it takes one index for each row";
   }
   return verifyStream(*this, getStream());
 }

@@ -192,7 +192,8 @@ template <typename Op> static LogicalResult verifyUpdate(Op op) {
     auto by = dyn_cast_or_null<StringAttr>(options.get("clip_by"));
     if (!isa_and_present<FloatAttr>(options.get("clip")) || !by ||
         !llvm::is_contained({"tensor", "global"}, by.getValue()))
-      return op.emitOpError() << "clips by 'clip', a number, and 'clip_by', \"tensor\" or \"global\"";
+      return op.emitOpError()
+             << "clips by 'clip', a number, and 'clip_by', \"tensor\" or \"global\"";
   }
   for (NamedAttribute option : options) {
     StringRef name = option.getName();

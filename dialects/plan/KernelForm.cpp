@@ -1,5 +1,5 @@
-// Builds the form of a kernel: groups the yielded values into nests, lets NestBuilder make each, and cuts
-// them into workgroups.
+// Builds the form of a kernel: groups the yielded values into nests, lets NestBuilder make each,
+// and cuts them into workgroups.
 #include "dialects/plan/NestBuilder.h"
 
 #include "llvm/ADT/STLExtras.h"

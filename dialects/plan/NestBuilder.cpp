@@ -1,5 +1,5 @@
-// Follows each value of a nest back to the block arguments while index arithmetic stays affine, splits a
-// loop where a reshape asks for it, and at last joins neighbouring loops again.
+// Follows each value of a nest back to the block arguments while index arithmetic stays affine,
+// splits a loop where a reshape asks for it, and at last joins neighbouring loops again.
 #include "dialects/plan/NestBuilder.h"
 
 #include "mlir/IR/Matchers.h"

@@ -1,5 +1,5 @@
-// One nest of a kernel's form: from the values that it stores back to the kernel's arguments. Private to
-// this folder; KernelForm.h is what others see.
+// One nest of a kernel's form: from the values that it stores back to the kernel's arguments.
+// Private to this folder; KernelForm.h is what others see.
 #pragma once
 
 #include "dialects/plan/KernelForm.h"

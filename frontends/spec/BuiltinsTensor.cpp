@@ -557,16 +557,17 @@ mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRe
     RankedTensorType type = call.value("by").tensorType();
     bool isIndex = type.getElementType().isInteger(32) || type.getElementType().isInteger(64);
     if (!isIndex || type.getRank() != 1 || shape.empty() || type.getDimSize(0) != shape[0]) {
-      call.e.report(Code::ShapesDiffer, call.rangeOf("by"),
-                    "the draws are " + shapeText(shape) + ", 'by' is " + typeName(type) +
-                        ", but it takes one index for each row")
+      call.e
+          .report(Code::ShapesDiffer, call.rangeOf("by"),
+                  "the draws are " + shapeText(shape) + ", 'by' is " + typeName(type) +
+                      ", but it takes one index for each row")
           .help("as in: random.uniform([batch, 4], by: sample_index(image))");
       return nullptr;
     }
   }
   int64_t stream = e.nextStream(call.range);
-  return e.make<nn::RandomOp>(call.range, e.f32(shape), distribution,
-                              static_cast<uint64_t>(stream), by);
+  return e.make<nn::RandomOp>(call.range, e.f32(shape), distribution, static_cast<uint64_t>(stream),
+                              by);
 }
 
 /// draws * scale + shift, without what changes nothing.

@@ -223,7 +223,8 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
     known.push_back(entry.getKey());
   for (const Unit *open : units.openModules())
     addUnit(open);
-  for (llvm::StringRef name : {"image", "step", "epoch", "steps_per_epoch", "total_steps", "samples"})
+  for (llvm::StringRef name :
+       {"image", "step", "epoch", "steps_per_epoch", "total_steps", "samples"})
     if (frame->isMethod)
       known.push_back(name);
   llvm::sort(known);

@@ -544,8 +544,7 @@ std::string Elaborator::instanceKey(const NetValue &net,
   std::string key;
   llvm::raw_string_ostream out(key);
   out << net.node.get() << ' ' << current->training << ' '
-      << (net.groups ? net.groups : batchNormGroups) << ' '
-      << (stochastic && !net.deterministic);
+      << (net.groups ? net.groups : batchNormGroups) << ' ' << (stochastic && !net.deterministic);
   for (const EvaluatedArgument &argument : arguments) {
     out << '|' << argument.name.text << '=';
     describeForKey(argument.value, out);

@@ -204,8 +204,8 @@ private:
       if (c != '_')
         plain += c;
     if (sound && isFloat)
-      sound = !llvm::StringRef(plain).getAsDouble(token.floatValue) &&
-              std::isfinite(token.floatValue);
+      sound =
+          !llvm::StringRef(plain).getAsDouble(token.floatValue) && std::isfinite(token.floatValue);
     else if (sound)
       sound = !llvm::StringRef(plain).getAsInteger(10, token.intValue);
     if (!sound)

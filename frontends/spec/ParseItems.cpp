@@ -374,9 +374,8 @@ const Stmt *ParserImpl::parseUpdate(Body body) {
     diagnostics.report(Code::IncompleteUpdate, whole,
                        "the update of buffer '" + name + "' has no value");
   if (body == Body::Method && !hasMoment && !panicking) {
-    Diagnostic &missing =
-        diagnostics.report(Code::IncompleteUpdate, whole,
-                           "the update of '" + name + "' does not say when it happens");
+    Diagnostic &missing = diagnostics.report(
+        Code::IncompleteUpdate, whole, "the update of '" + name + "' does not say when it happens");
     missing.help("end it with 'before forward', 'after loss' or 'after step'");
   }
   return context.create<UpdateStmt>(whole, target, value, moment, momentRange, condition);
@@ -439,8 +438,8 @@ const Stmt *ParserImpl::parseSimple(Body body) {
       unknown->help("did you mean '" + *near + "'?");
     return nullptr;
   }
-  bool alone = peek().firstOnLine || peek().kind == TokenKind::Eof ||
-               peek().kind == TokenKind::RightBrace;
+  bool alone =
+      peek().firstOnLine || peek().kind == TokenKind::Eof || peek().kind == TokenKind::RightBrace;
   if (alone && token.kind == TokenKind::Identifier && isItemWord(word)) {
     advance();
     expected("what follows '" + word + "'");

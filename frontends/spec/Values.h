@@ -43,7 +43,7 @@ struct NetValue {
   /// a forward. Unset: only a description.
   std::optional<std::string> place = {};
   int64_t groups = 0; ///< runs of the batch that share batch norm statistics; 0: as the caller says
-  bool shuffle = false; ///< whether the batch is permuted before and put back after
+  bool shuffle = false;       ///< whether the batch is permuted before and put back after
   bool deterministic = false; ///< whether what is random in training (drop path) is left out
 };
 

@@ -38,7 +38,8 @@ Result<void> checkProcessor(const schema::Program &program) {
     }
   if (program.params())
     for (const schema::Param *param : *program.params())
-      sets += fmt::format(" --set {}={}", param->name()->string_view(), param->value()->string_view());
+      sets +=
+          fmt::format(" --set {}={}", param->name()->string_view(), param->value()->string_view());
   return fail(
       "was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
       "-o ARTIFACT{}",

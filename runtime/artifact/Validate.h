@@ -9,11 +9,10 @@
 
 namespace doppel::runtime {
 
-/// Whether the elements lie where an int64 may be read. FlatBuffers' verifier looks at the place of a
-/// vector's length alone.
+/// Whether the elements lie where an int64 may be read. FlatBuffers' verifier looks at the place of
+/// a vector's length alone.
 inline bool isAligned(const flatbuffers::Vector<int64_t> &vector) {
-  return vector.size() == 0 ||
-         reinterpret_cast<uintptr_t>(vector.Data()) % alignof(int64_t) == 0;
+  return vector.size() == 0 || reinterpret_cast<uintptr_t>(vector.Data()) % alignof(int64_t) == 0;
 }
 
 /// Every index, enum, range, dtype, size and name of a program that FlatBuffers' verifier has

@@ -1,5 +1,5 @@
-// Softmax regression by SGD. Rows are gathered into a batch, two matrix products a step (logits and the
-// gradient) are oneDNN's, the rest are sums in a fixed order.
+// Softmax regression by SGD. Rows are gathered into a batch, two matrix products a step (logits and
+// the gradient) are oneDNN's, the rest are sums in a fixed order.
 #include "runtime/eval/Linear.h"
 
 #include "runtime/data/Sampler.h"
@@ -105,8 +105,7 @@ public:
       multiply(false, count, classes, inputs, rows.data(), weights.data(), logits.data());
       for (int64_t place = 0; place < count; ++place) {
         const float *row = logits.data() + place * classes;
-        correct += std::max_element(row, row + classes) - row ==
-                   set.labels[size_t(begin + place)];
+        correct += std::max_element(row, row + classes) - row == set.labels[size_t(begin + place)];
       }
     }
     return double(correct) / double(set.size());

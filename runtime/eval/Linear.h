@@ -1,4 +1,5 @@
-// A linear classifier on frozen features: what a representation is worth to a task that gets labels.
+// A linear classifier on frozen features: what a representation is worth to a task that gets
+// labels.
 #pragma once
 
 #include "runtime/eval/Knn.h"
@@ -18,13 +19,13 @@ struct LinearResult {
   double trainAccuracy = 0;
 };
 
-/// Trains a softmax layer on `train` and classifies `test`. Each axis is first shifted and scaled to
-/// mean 0 and deviation 1 over `train`, as a batch norm without parameters before the layer would
-/// (He et al. 2022, appendix A), so that one learning rate serves all encoders. Weights start at 0; SGD
-/// with momentum, without weight decay or augmentation.
+/// Trains a softmax layer on `train` and classifies `test`. Each axis is first shifted and scaled
+/// to mean 0 and deviation 1 over `train`, as a batch norm without parameters before the layer
+/// would (He et al. 2022, appendix A), so that one learning rate serves all encoders. Weights start
+/// at 0; SGD with momentum, without weight decay or augmentation.
 ///
-/// Fails if the dimensions differ, either side is empty, a label is outside of [0, classes) or a feature
-/// is not finite. Equal inputs give equal results on any number of threads.
+/// Fails if the dimensions differ, either side is empty, a label is outside of [0, classes) or a
+/// feature is not finite. Equal inputs give equal results on any number of threads.
 Result<LinearResult> classifyLinearly(const LabelledFeatures &train, const LabelledFeatures &test,
                                       int32_t classes, const LinearOptions &options = {});
 

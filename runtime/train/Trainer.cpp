@@ -50,8 +50,8 @@ public:
       : options(options), observer(observer), stop(stop) {}
 
   Result<TrainSummary> execute() {
-    // The folder first: whether it may be used is known before anything is read. An old run in it goes only
-    // when the new one can begin.
+    // The folder first: whether it may be used is known before anything is read. An old run in it
+    // goes only when the new one can begin.
     DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
     DOPPEL_CHECK(load());
     if (options.mode == FolderMode::Overwrite)
@@ -78,10 +78,11 @@ private:
     for (const BrokenFile &file : dataset->broken())
       observer.warned(fmt::format("skipped {}: {}", file.path, file.reason));
     if (program.samples() != 0 && program.samples() != dataset->size())
-      return fail("{} is compiled for a data set of {} images (its param `samples`), but {} has {}; "
-                  "compile with --set samples={}",
-                  options.artifact.string(), program.samples(), options.data, dataset->size(),
-                  dataset->size());
+      return fail(
+          "{} is compiled for a data set of {} images (its param `samples`), but {} has {}; "
+          "compile with --set samples={}",
+          options.artifact.string(), program.samples(), options.data, dataset->size(),
+          dataset->size());
     manifest.fingerprint = artifact->fingerprint();
     manifest.seed = options.seed.value_or(0);
     manifest.samples = dataset->size();

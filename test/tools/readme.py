@@ -10,7 +10,7 @@
 #   dpl-fragment            declarations and items of a method, without the rest. `frame` adds what they name and what every
 #                           method has, and the whole is checked.
 #   dpl-error CODE... [FILE]    a spec or a fragment with exactly these errors, which the text of the page names
-#   dpl-warning CODE...     the same for warnings; there are no errors
+#   dpl-warning CODE...     the same with these among its warnings, and no errors
 #   console                 commands, one a line; each succeeds
 #   console-long            the same, made short: few steps on few images; where the data are the reader's, only compiled
 #   console-error           `$ command`, which fails, and all that it prints

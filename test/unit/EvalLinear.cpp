@@ -1,12 +1,12 @@
-// The linear classifier: separable classes are found, the answer does not depend on threads, bad input is
-// refused.
+// The linear classifier: separable classes are found, the answer does not depend on threads, bad
+// input is refused.
 #include "runtime/eval/Linear.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <limits>
 #include <omp.h>
 #include <random>
-#include <algorithm>
 
 using namespace doppel::runtime;
 

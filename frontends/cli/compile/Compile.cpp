@@ -50,12 +50,12 @@ Phase phaseOf(ModuleOp module) {
 }
 
 bool isArtifact(StringRef bytes) {
-  return bytes.starts_with(StringRef(reinterpret_cast<const char *>(format::magic.data()),
-                                     format::magic.size()));
+  return bytes.starts_with(
+      StringRef(reinterpret_cast<const char *>(format::magic.data()), format::magic.size()));
 }
 
-/// Why one should not write to `path`: it would destroy the input, or where an artifact is written what is none.
-/// Empty if one may.
+/// Why one should not write to `path`: it would destroy the input, or where an artifact is written
+/// what is none. Empty if one may.
 std::string whyNotWrite(const std::string &input, const std::string &path, bool artifact) {
   bool same = false;
   if (!llvm::sys::fs::equivalent(input, path, same) && same)
@@ -82,8 +82,9 @@ public:
   /// Before anything is done: that nothing of the user's will be overwritten. Returns an exit code.
   int checkOutput() {
     bool artifact = options.emit == Phase::Artifact;
-    std::string why =
-        artifact || !options.output.empty() ? whyNotWrite(options.input, artifactPath(), artifact) : "";
+    std::string why = artifact || !options.output.empty()
+                          ? whyNotWrite(options.input, artifactPath(), artifact)
+                          : "";
     return why.empty() ? int(done) : fail(why);
   }
 

@@ -159,9 +159,8 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
         for (int64_t x = 0; x < view.size * factor; ++x)
           for (int64_t c = 0; c < 3; ++c) {
             float value = image[(y / factor * view.size + x / factor) * 3 + c];
-            pixels[size_t(
-                ((row * (cell + kGap) + y) * width + int64_t(v) * (cell + kGap) + x) * 3 + c)] =
-                uint8_t(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f);
+            pixels[size_t(((row * (cell + kGap) + y) * width + int64_t(v) * (cell + kGap) + x) * 3 +
+                          c)] = uint8_t(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f);
           }
     }
   }

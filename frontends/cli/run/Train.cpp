@@ -57,7 +57,9 @@ public:
 
   void checkpointed(const std::filesystem::path &, int64_t) override {}
 
-  void warned(const std::string &message) override { progress.message("warning: " + printable(message)); }
+  void warned(const std::string &message) override {
+    progress.message("warning: " + printable(message));
+  }
 
   Progress progress;
 };

@@ -1,5 +1,5 @@
-// doppel: the command that users run. It links no LLVM: `compile`, `check`, `fmt` and the first half
-// of `train` are done by doppel-compile, which lies beside it.
+// doppel: the command that users run. It links no LLVM: `compile`, `check`, `fmt` and the first
+// half of `train` are done by doppel-compile, which lies beside it.
 #include "frontends/cli/run/Commands.h"
 
 #include <CLI/CLI.hpp>
@@ -185,8 +185,8 @@ int runProgram(int argc, char **argv) {
   });
 
   cli::EvalOptions eval;
-  CLI::App *evalCommand =
-      app.add_subcommand("eval", "kNN and linear accuracy of a run's encoder on a data set with classes");
+  CLI::App *evalCommand = app.add_subcommand(
+      "eval", "kNN and linear accuracy of a run's encoder on a data set with classes");
   evalCommand->add_option("RUN", eval.run, "run folder (or an artifact, with --untrained)")
       ->required();
   evalCommand

@@ -101,8 +101,9 @@ LogicalResult GoldenRun::load(StringRef path) {
   return exposeGradients(step);
 }
 
-/// What a step takes from outside becomes arguments: each view (view/STEP/NAME), the samples' places
-/// (index/STEP/samples) and the uniform draws (draw/STEP/NUMBER, in the order of the text). A view of
+/// What a step takes from outside becomes arguments: each view (view/STEP/NAME), the samples'
+/// places (index/STEP/samples) and the uniform draws (draw/STEP/NUMBER, in the order of the text).
+/// A view of
 /// @preview and one of @step are the same if they draw from the same stream.
 LogicalResult GoldenRun::replaceInputs(func::FuncOp step, func::FuncOp preview) {
   DenseMap<uint64_t, std::string> nameOfStream;
