@@ -145,7 +145,7 @@ The run is in {sys.argv[3]}: the artifact, checkpoints, metrics.jsonl. Try next:
   build/release/bin/doppel preview build/demo/simclr.dpx -o views.png
   build/release/bin/doppel train examples/moco_v2.dpl --data FOLDER_OF_IMAGES --out runs/mine \\
     --set size=128 --set backbone=resnet18 --set batch=64 --set length=4096 --set groups=1 --set epochs=10
-  docs/language.md tells how a method is written; examples/ holds four.""")
+  docs/language.md tells how a method is written; examples/ holds eleven.""")
 PYTHON
 }
 
