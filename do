@@ -22,7 +22,7 @@ TEXT
 packages=(g++ cmake ninja-build
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools liblld-22-dev lld-22
   libdnnl-dev libflatbuffers-dev flatbuffers-compiler libjpeg-dev libpng-dev libxxhash-dev
-  libcli11-dev libfmt-dev nlohmann-json3-dev libgtest-dev python3 python3-psutil)
+  libcli11-dev libfmt-dev nlohmann-json3-dev libgtest-dev python3 python3-numpy python3-psutil)
 
 say() { printf '%s\n' "$@"; }
 fail() { printf '%s\n' "do: $*" >&2; exit 1; }

@@ -9,7 +9,6 @@
 #include "llvm/ADT/StringSet.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 
@@ -64,12 +63,27 @@ bool isUnitRows(Value value) {
   return false;
 }
 
-/// What a value lies between, as far as its formula tells; unknown is everything.
-Interval boundsOf(Value value, unsigned depth = 0) {
+/// What values lie between, as far as their formulas tell; unknown is everything.
+class Bounds {
+public:
+  Interval of(Value value) {
+    if (auto at = known.find(value); at != known.end())
+      return at->second;
+    Interval bounds = compute(value);
+    known[value] = bounds;
+    return bounds;
+  }
+
+private:
+  Interval compute(Value value);
+
+  DenseMap<Value, Interval> known; ///< each value once, however many paths lead to it
+};
+
+Interval Bounds::compute(Value value) {
   Operation *op = value.getDefiningOp();
-  if (!op || depth > 40)
+  if (!op)
     return {};
-  auto of = [&](Value operand) { return boundsOf(operand, depth + 1); };
   SplatElementsAttr splat;
   if (matchPattern(value, m_Constant(&splat)) && isa<FloatType>(splat.getElementType())) {
     double number = splat.getSplatValue<APFloat>().convertToDouble();
@@ -144,7 +158,7 @@ Interval boundsOf(Value value, unsigned depth = 0) {
 
 class Check {
 public:
-  Check(ssl::MethodOp method, ssl::StepOp step) : method(method), step(step) {
+  Check(ssl::MethodOp method, ssl::StepOp step) : step(step) {
     for (auto ema : step.getOps<ssl::EmaOp>())
       sources[ema.getTarget()] = ema.getSource().str();
     for (auto update : step.getOps<ssl::UpdateOp>())
@@ -284,14 +298,17 @@ private:
 
   /// A trained network whose output reaches `value` with its gradient.
   ssl::ApplyOp trainedBehind(Value value) const {
-    Operation *op = value.getDefiningOp();
-    if (!op || isa<nn::StopGradientOp>(op))
-      return {};
-    if (auto apply = dyn_cast<ssl::ApplyOp>(op); apply && !isAverage(apply))
-      return apply;
-    for (Value operand : op->getOperands())
-      if (ssl::ApplyOp found = trainedBehind(operand))
-        return found;
+    SetVector<Operation *> work;
+    auto add = [&](Value operand) {
+      if (Operation *op = operand.getDefiningOp(); op && !isa<nn::StopGradientOp>(op))
+        work.insert(op);
+    };
+    add(value);
+    for (size_t i = 0; i < work.size(); ++i) {
+      if (auto apply = dyn_cast<ssl::ApplyOp>(work[i]); apply && !isAverage(apply))
+        return apply;
+      llvm::for_each(work[i]->getOperands(), add);
+    }
     return {};
   }
 
@@ -319,11 +336,12 @@ private:
   }
 
   void warnOfOverflow() {
+    Bounds bounds;
     for (Operation *op : between) {
       auto exp = dyn_cast<nn::ExpOp>(op);
       if (!exp)
         continue;
-      double high = boundsOf(exp.getInput()).high;
+      double high = bounds.of(exp.getInput()).high;
       if (std::isfinite(high) && high > greatestExponent)
         exp.emitWarning() << "W0507: exp overflows: its argument reaches " << int64_t(high)
                           << ", and f32 ends at " << int64_t(greatestExponent)
@@ -348,7 +366,6 @@ private:
         apply.emitWarning() << "W0509: nothing uses this output of '" << apply.getPath() << "'";
   }
 
-  ssl::MethodOp method;
   ssl::StepOp step;
   llvm::StringMap<std::string> sources; ///< of averages
   llvm::StringSet<> updated;            ///< states that an update writes

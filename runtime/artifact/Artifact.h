@@ -43,8 +43,8 @@ public:
   std::span<const std::byte> elf() const { return code; }
   /// The text of the spec that was compiled; empty where there was none.
   std::string_view specSource() const { return spec; }
-  /// The whole file's size in bytes.
-  uint64_t fileBytes() const { return size; }
+  /// The whole file.
+  std::span<const std::byte> bytes() const { return {storage.get(), size}; }
   /// Identifies program and code: checkpoints belong to the artifact of one fingerprint.
   uint64_t fingerprint() const { return identity; }
 

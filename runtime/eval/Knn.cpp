@@ -15,40 +15,20 @@ namespace {
 constexpr int64_t kQueryTile = 512;
 constexpr int64_t kBankTile = 4096;
 
-/// Rows scaled to unit length; a zero row stays zero. Fails on the first row that is not finite.
-Result<std::vector<float>> unitRows(const LabelledFeatures &set, std::string_view name) {
+/// Rows scaled to unit length; a zero row stays zero.
+std::vector<float> unitRows(const LabelledFeatures &set) {
   std::vector<float> rows(set.features.size());
-  int64_t bad = std::numeric_limits<int64_t>::max();
-#pragma omp parallel for reduction(min : bad)
+#pragma omp parallel for
   for (int64_t row = 0; row < set.size(); ++row) {
     const float *source = set.features.data() + row * set.dimension;
     double squares = 0;
     for (int64_t axis = 0; axis < set.dimension; ++axis)
       squares += double(source[axis]) * source[axis];
-    if (!std::isfinite(squares))
-      bad = std::min(bad, row);
     float scale = squares > 0 ? float(1 / std::sqrt(squares)) : 0;
     for (int64_t axis = 0; axis < set.dimension; ++axis)
       rows[row * set.dimension + axis] = source[axis] * scale;
   }
-  if (bad != std::numeric_limits<int64_t>::max())
-    return fail("the features of {} sample {} are not finite: the encoder diverged", name, bad);
   return rows;
-}
-
-Result<void> check(const LabelledFeatures &set, std::string_view name, int32_t classes) {
-  if (set.size() == 0)
-    return fail("kNN needs {} samples, and there are none", name);
-  if (set.dimension < 1 || int64_t(set.features.size()) != set.size() * set.dimension)
-    return failInternal("{} features: {} values for {} samples of dimension {}", name,
-                        set.features.size(), set.size(), set.dimension);
-  for (int64_t sample = 0; sample < set.size(); ++sample)
-    if (set.labels[sample] < 0 || set.labels[sample] >= classes)
-      return fail(
-          "{} sample {} has label {}, but there are {} classes; kNN needs a class for every "
-          "image",
-          name, sample, set.labels[sample], classes);
-  return {};
 }
 
 struct Candidate {
@@ -111,16 +91,11 @@ int32_t vote(const std::vector<Candidate> &neighbours, const std::vector<int32_t
 
 Result<KnnResult> classifyByNeighbours(const LabelledFeatures &bank, const LabelledFeatures &test,
                                        int32_t classes, const KnnOptions &options) {
-  DOPPEL_CHECK(check(bank, "bank", classes));
-  DOPPEL_CHECK(check(test, "test", classes));
-  if (bank.dimension != test.dimension)
-    return failInternal("bank features have {} dimensions, test features {}", bank.dimension,
-                        test.dimension);
+  DOPPEL_CHECK(checkFeatures(bank, "bank", test, classes));
   if (options.neighbours < 1 || !(options.temperature > 0))
     return fail("kNN with k {} and temperature {}: both must be positive", options.neighbours,
                 options.temperature);
-  DOPPEL_TRY(std::vector<float> bankRows, unitRows(bank, "bank"));
-  DOPPEL_TRY(std::vector<float> testRows, unitRows(test, "test"));
+  std::vector<float> bankRows = unitRows(bank), testRows = unitRows(test);
 
   KnnResult result;
   result.total = test.size();

@@ -2,22 +2,11 @@
 // anything is trained on it.
 #pragma once
 
-#include "runtime/core/Error.h"
-#include <cstdint>
-#include <span>
+#include "runtime/eval/Features.h"
+
 #include <string>
-#include <vector>
 
 namespace doppel::runtime {
-
-/// Features with their labels. Rows need not have unit length: kNN normalises them.
-struct LabelledFeatures {
-  int64_t dimension = 0;
-  std::vector<float> features; ///< [N, dimension]
-  std::vector<int32_t> labels; ///< [N], each 0 .. classes-1
-
-  int64_t size() const { return int64_t(labels.size()); }
-};
 
 struct KnnOptions {
   int64_t neighbours = 200;

@@ -42,19 +42,6 @@ struct Standard {
   }
 };
 
-Result<void> check(const LabelledFeatures &set, std::string_view name, int32_t classes) {
-  if (set.size() == 0)
-    return fail("a linear classifier needs {} samples, and there are none", name);
-  for (int64_t sample = 0; sample < set.size(); ++sample)
-    if (set.labels[size_t(sample)] < 0 || set.labels[size_t(sample)] >= classes)
-      return fail("{} sample {} has label {}, but there are {} classes", name, sample,
-                  set.labels[size_t(sample)], classes);
-  for (float value : set.features)
-    if (!std::isfinite(value))
-      return fail("the features of the {} samples are not finite: the encoder diverged", name);
-  return {};
-}
-
 /// c = a b, row-major, or with `transpose` c = a^T b.
 void multiply(bool transpose, int64_t rows, int64_t columns, int64_t inner, const float *a,
               const float *b, float *c) {
@@ -133,11 +120,7 @@ private:
 
 Result<LinearResult> classifyLinearly(const LabelledFeatures &train, const LabelledFeatures &test,
                                       int32_t classes, const LinearOptions &options) {
-  DOPPEL_CHECK(check(train, "training", classes));
-  DOPPEL_CHECK(check(test, "test", classes));
-  if (train.dimension != test.dimension)
-    return fail("training features have {} axes, test features {}", train.dimension,
-                test.dimension);
+  DOPPEL_CHECK(checkFeatures(train, "training", test, classes));
   Classifier classifier(train, classes, options);
   classifier.fit();
   return LinearResult{classifier.accuracy(test), classifier.accuracy(train)};

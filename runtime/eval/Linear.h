@@ -2,7 +2,7 @@
 // labels.
 #pragma once
 
-#include "runtime/eval/Knn.h"
+#include "runtime/eval/Features.h"
 
 namespace doppel::runtime {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/data/Dataset.h"
-#include "runtime/eval/Knn.h"
+#include "runtime/eval/Features.h"
 #include "runtime/executor/Executable.h"
 
 #include <functional>

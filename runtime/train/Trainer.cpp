@@ -50,12 +50,9 @@ public:
       : options(options), observer(observer), stop(stop) {}
 
   Result<TrainSummary> execute() {
-    // The folder first: whether it may be used is known before anything is read. An old run in it
-    // goes only when the new one can begin.
+    // The folder first: whether it may be used is known before anything is read.
     DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
     DOPPEL_CHECK(load());
-    if (options.mode == FolderMode::Overwrite)
-      DOPPEL_CHECK(folder.clear());
     DOPPEL_CHECK(options.mode == FolderMode::Resume ? restore(folder) : begin(folder));
     DOPPEL_CHECK(folder.openMetrics(step));
     observer.configured(configuration());
@@ -91,17 +88,18 @@ private:
     return {};
   }
 
-  /// Lays the folder out and gives the states their initial values.
+  /// Gives the states their initial values and lays the folder out. What can fail by the user's
+  /// input comes before an old run goes.
   Result<void> begin(RunFolder &folder) {
     DOPPEL_CHECK(makeLoader());
-    std::ifstream source(options.artifact, std::ios::binary);
-    std::string bytes((std::istreambuf_iterator<char>(source)), std::istreambuf_iterator<char>());
-    DOPPEL_CHECK(writeFileAtomically(folder.artifact(),
-                                     std::as_bytes(std::span(bytes.data(), bytes.size()))));
     DOPPEL_CHECK(setRun(0));
     DOPPEL_TRY(auto failure, executable->run("init"));
     if (failure)
       return fail("an initial value is not finite: {}", failure->what);
+    if (options.mode == FolderMode::Overwrite)
+      DOPPEL_CHECK(folder.clear());
+    // From memory: the file may be the old run's own, which is gone.
+    DOPPEL_CHECK(writeFileAtomically(folder.artifact(), artifact->bytes()));
     // Last, since it is what makes the folder a run.
     std::string text = describe().dump(2) + "\n";
     return writeFileAtomically(folder.description(),

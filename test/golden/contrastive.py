@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 import networks
 import optimizers
-from method import (EPOCHS, STEPS_PER_EPOCH, TOTAL, Group, Method, apart, constant, ema, integers, matrices, normalize,
-                    step_decay)
+from method import (EPOCHS, STEPS_PER_EPOCH, Group, Method, apart, constant, ema, integers, matrices, normalize, step_decay,
+                    warmup_cosine)
 
 SAMPLES = Method.batch * STEPS_PER_EPOCH
 
@@ -28,18 +28,12 @@ class SimClr(Method):
         networks.randomize(online, generator)
         self.networks = {"online": online}
         self.buffers = {}
-        self.groups = [Group("online", optimizers.LarsTf(), self.lr, constant(s["weight_decay"]), matrices, matrices)]
+        rate = warmup_cosine(s["lr"], s["warmup_epochs"])
+        self.groups = [Group("online", optimizers.LarsTf(), rate, constant(s["weight_decay"]), matrices, matrices)]
 
     def head(self, features):
         s = self.settings
         return networks.mlp([features, s["hidden"], s["dim"]], norm=True, last_bias=False, last_norm=networks.BatchNormScale)
-
-    def lr(self, step):
-        s = self.settings
-        warmup = s["warmup_epochs"] * STEPS_PER_EPOCH
-        if step < warmup:
-            return s["lr"] * step / warmup
-        return optimizers.cosine(s["lr"], step - warmup, TOTAL - warmup)
 
     def loss(self, views, step):
         return self.objective(normalize(self.networks["online"](torch.cat(views))))

@@ -3,7 +3,10 @@
 import dataclasses
 import typing
 
+import numpy as np
 import torch
+
+import optimizers
 
 STEPS = 10
 BATCH = 16
@@ -97,3 +100,17 @@ def apart(network, generator):
 def step_decay(rate, at):
     """A tenth from each epoch of `at` on."""
     return lambda step: rate * 0.1 ** sum(step // STEPS_PER_EPOCH >= epoch for epoch in at)
+
+
+def warmup_cosine(rate, warmup_epochs):
+    """SimCLR and BYOL: a line from 0, by step, that reaches `rate` at the first step of the cosine, which ends at 0 (P19)."""
+    warmup = warmup_epochs * STEPS_PER_EPOCH
+    return lambda step: rate * step / warmup if step < warmup else optimizers.cosine(rate, step - warmup, TOTAL - warmup)
+
+
+def linspace_cosine(start, rate, end, warmup_epochs):
+    """SwAV (main_swav.py) and DINO (utils.cosine_scheduler): numpy.linspace from `start` to `rate`, which is its last step, then a cosine by
+    step that never quite reaches `end` (P19)."""
+    warmup = warmup_epochs * STEPS_PER_EPOCH
+    line = np.linspace(start, rate, warmup)
+    return lambda step: float(line[step]) if step < warmup else optimizers.cosine(rate, step - warmup, TOTAL - warmup, to=end)

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 import networks
 import optimizers
-from method import (EPOCHS, STEPS_PER_EPOCH, TOTAL, Group, Method, apart, constant, cosine_similarity, ema, matrices, normalize)
+from method import (EPOCHS, STEPS_PER_EPOCH, TOTAL, Group, Method, apart, constant, cosine_similarity, ema, linspace_cosine, matrices,
+                    normalize, warmup_cosine)
 
 
 class Byol(Method):
@@ -28,18 +29,12 @@ class Byol(Method):
             networks.randomize(net, generator)
         self.networks = {"online": online, "predictor": predictor, "target": target}
         self.buffers = {}
-        self.groups = [Group(name, optimizers.LarsByol(), self.lr, constant(s["weight_decay"]), matrices, matrices)
+        rate = warmup_cosine(s["lr"], s["warmup_epochs"])
+        self.groups = [Group(name, optimizers.LarsByol(), rate, constant(s["weight_decay"]), matrices, matrices)
                        for name in ("online", "predictor")]
 
     def head(self, inputs):
         return networks.mlp([inputs, self.settings["hidden"], self.settings["dim"]], norm=True, last_bias=False)
-
-    def lr(self, step):
-        s = self.settings
-        warmup = s["warmup_epochs"] * STEPS_PER_EPOCH
-        if step < warmup:
-            return s["lr"] * step / warmup
-        return optimizers.cosine(s["lr"], step - warmup, TOTAL - warmup)
 
     def loss(self, views, step):
         net = self.networks
@@ -149,14 +144,6 @@ class SimSiamAveraged(SimSiam):
         self.buffers["eta"][self.index] = self.average
 
 
-def swav_rate(settings, step):
-    """numpy.linspace from the warm-up's start to the rate, its end included; then a cosine by step (main_swav.py, P19)."""
-    warmup = settings["warmup_epochs"] * STEPS_PER_EPOCH
-    if step < warmup:
-        return float(np.linspace(settings["start_lr"], settings["lr"], warmup)[step])
-    return optimizers.cosine(settings["lr"], step - warmup, TOTAL - warmup, to=settings["lr"] / 1000)
-
-
 class SwAV(Method):
     """Prototypes without bias, rows set to length 1 before the forward, at rest in the first steps: no decay, no momentum (methods.md 1.6,
     P8); crops of one size through the backbone together, all through the head (P10); codes by Sinkhorn and Knopp in full precision (P6,
@@ -179,7 +166,8 @@ class SwAV(Method):
         for net in self.networks.values():
             networks.randomize(net, generator)
         self.buffers = {}
-        larc, rate, decay = optimizers.Larc(), lambda step: swav_rate(s, step), constant(s["weight_decay"])
+        larc, decay = optimizers.Larc(), constant(s["weight_decay"])
+        rate = linspace_cosine(s["start_lr"], s["lr"], s["lr"] / 1000, s["warmup_epochs"])
         self.groups = [Group("trunk", larc, rate, decay), Group("projector", larc, rate, decay),
                        Group("prototype", larc, rate, decay, active=lambda step: step >= s["freeze"])]
 
@@ -246,14 +234,6 @@ class SwAVQueue(SwAV):
             self.buffers["pushed"] += 1
 
 
-def dino_schedule(start, end, step, warmup_epochs=0):
-    """utils.cosine_scheduler: numpy.linspace from 0, its end included, then a cosine that never quite reaches `end` (P19)."""
-    warmup = warmup_epochs * STEPS_PER_EPOCH
-    if step < warmup:
-        return float(np.linspace(0, start, warmup)[step])
-    return optimizers.cosine(start, step - warmup, TOTAL - warmup, to=end)
-
-
 class Dino(Method):
     """A student of all crops, a teacher of the large ones, without drop path; raw logits of the teacher are centred with the old centre,
     sharpened by a temperature that goes by epoch; the centre moves after the loss (methods.md 1.9, P16). Each gradient is clipped by itself
@@ -277,8 +257,8 @@ class Dino(Method):
         networks.randomize(student, generator)
         self.networks = {"student": student, "teacher": apart(copy.deepcopy(student), generator)}
         self.buffers = {"center": 0.1 * torch.randn(s["outputs"], generator=generator)}
-        rule = dict(rule=optimizers.AdamW(), rate=lambda step: dino_schedule(s["lr"], 1e-6, step, s["warmup_epochs"]),
-                    decay=lambda step: dino_schedule(*s["weight_decay"], step), decayed=matrices, clip=s["clip"])
+        rule = dict(rule=optimizers.AdamW(), rate=linspace_cosine(0, s["lr"], 1e-6, s["warmup_epochs"]),
+                    decay=linspace_cosine(0, *s["weight_decay"], warmup_epochs=0), decayed=matrices, clip=s["clip"])
         last = lambda name: "last_layer" in name
         self.groups = [Group("student", **rule, chosen=lambda name: not last(name)),
                        Group("student", **rule, chosen=last, active=lambda step: step // STEPS_PER_EPOCH >= s["freeze"])]
@@ -311,7 +291,8 @@ class Dino(Method):
         self.buffers["center"] = m * self.buffers["center"] + (1 - m) * self.logits.mean(0)
 
     def after_step(self, step):
-        ema(self.networks["teacher"], self.networks["student"], dino_schedule(self.settings["momentum"], 1.0, step))
+        momentum = optimizers.cosine(self.settings["momentum"], step, TOTAL, to=1.0)
+        ema(self.networks["teacher"], self.networks["student"], momentum)
 
 
 class DinoResNet(Dino):

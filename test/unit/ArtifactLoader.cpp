@@ -25,7 +25,7 @@ TEST(ArtifactLoader, GivesBackWhatWasWritten) {
   EXPECT_EQ(artifact->specSource(), "method Toy {}\n");
   EXPECT_EQ(artifact->elf().size(), 14u);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(artifact->elf().data()) % 64, 0u);
-  EXPECT_EQ(artifact->fileBytes(), file.size());
+  EXPECT_EQ(artifact->bytes().size(), file.size());
   ASSERT_NE(artifact->function("step"), nullptr);
   EXPECT_EQ(artifact->function("step")->instructions()->size(), 6u);
   EXPECT_EQ(artifact->function("preview"), nullptr);

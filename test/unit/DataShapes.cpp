@@ -2,6 +2,7 @@
 // recognisable, pixels alone useless.
 
 #include "runtime/data/Dataset.h"
+#include "runtime/eval/Knn.h"
 #include "runtime/eval/RawPixels.h"
 #include <cstring>
 #include <gtest/gtest.h>

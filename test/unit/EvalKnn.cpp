@@ -1,6 +1,7 @@
 // Weighted kNN against the definition, one query at a time in double.
 
 #include "runtime/data/Dataset.h"
+#include "runtime/eval/Knn.h"
 #include "runtime/eval/RawPixels.h"
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,8 @@
-// `doppel eval`: weighted kNN on the represented features.
+// `doppel eval`: weighted kNN and a linear classifier on the represented features.
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
+#include "runtime/eval/Knn.h"
 #include "runtime/eval/Linear.h"
 #include "runtime/eval/RawPixels.h"
 #include "runtime/train/Checkpoint.h"
@@ -96,8 +97,9 @@ Result<Scores> evaluate(const EvalOptions &options) {
   DOPPEL_TRY(std::unique_ptr<Dataset> bank, open(Split::Train));
   DOPPEL_TRY(std::unique_ptr<Dataset> test, open(Split::Test));
   if (bank->classNames().empty())
-    return fail("{} has no classes, which kNN needs: put the images into one folder a class",
-                options.data);
+    return fail(
+        "{} has no classes, which an evaluation needs: put the images into one folder a class",
+        options.data);
   std::set<int32_t> known;
   for (int64_t sample = 0; sample < bank->size(); ++sample)
     known.insert(bank->label(sample));

@@ -89,7 +89,7 @@ int runInspect(const std::string &path, bool kernels) {
       {"epochs", formatCount(program.epochs())},
       {"kernels", formatCount(program.kernels()->size())},
       {"code", fmt::format("{:.1f} KiB", double(artifact->elf().size()) / 1024)},
-      {"file", fmt::format("{:.1f} KiB", double(artifact->fileBytes()) / 1024)},
+      {"file", fmt::format("{:.1f} KiB", double(artifact->bytes().size()) / 1024)},
       {"memory", mebibytes(program.peak_bytes()) + " of states and a step, beside the libraries'"},
       {"fingerprint", fmt::format("{:016x}", artifact->fingerprint())}};
   fmt::print("{}", formatTable(rows));
