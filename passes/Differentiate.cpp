@@ -127,8 +127,9 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
     });
   }
 
-  /// The reads of each parameter that see the value which the optimizer steps: those after its last
-  /// write before `end`.
+  /// The reads of each parameter that see the value which the loss was computed at: those after its
+  /// last write before `end`, the loss. What is written between loss and optimizer (`after loss`)
+  /// is what the optimizer steps from; the gradient stays that of the forward computation.
   llvm::StringMap<SmallVector<Value>> findReads(Operation *end) {
     llvm::StringMap<SmallVector<Value>> reads;
     for (Operation &op : *end->getBlock()) {
@@ -148,7 +149,8 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
   /// All optimizers of a loss see the gradients at the weights of the forward computation, so one
   /// sweep serves them all.
   LogicalResult replaceOptimizers(Value loss, Optimizers &optimizers) {
-    llvm::StringMap<SmallVector<Value>> reads = findReads(optimizers.front());
+    Operation *made = loss.getDefiningOp();
+    llvm::StringMap<SmallVector<Value>> reads = findReads(made ? made : optimizers.front());
     SmallVector<Value> wrt;
     for (nn::OptimizeOp optimize : optimizers)
       for (Attribute parameter : optimize.getParameters())
@@ -163,10 +165,17 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
       gradientOf[value] = gradient;
     for (nn::OptimizeOp optimize : optimizers) {
       SmallVector<Value> sums;
-      for (Attribute parameter : optimize.getParameters()) {
-        auto symbol = cast<FlatSymbolRefAttr>(parameter);
-        sums.push_back(sumOf(optimize, symbol, reads.lookup(symbol.getValue()), gradientOf));
+      SmallVector<StringRef> idle;
+      for (Attribute attribute : optimize.getParameters()) {
+        auto parameter = cast<FlatSymbolRefAttr>(attribute);
+        Value sum = sumOf(optimize, reads.lookup(parameter.getValue()), gradientOf);
+        if (!sum) {
+          idle.push_back(parameter.getValue());
+          sum = zeroOf(optimize, parameter);
+        }
+        sums.push_back(sum);
       }
+      warnOfIdle(optimize, idle);
       builder.setInsertionPoint(optimize);
       nn::UpdateParametersOp::create(
           builder, optimize.getLoc(), optimize.getLearningRate(), optimize.getWeightDecay(),
@@ -177,21 +186,42 @@ struct Differentiate : impl::DifferentiateBase<Differentiate> {
     return success();
   }
 
-  /// The gradient of a parameter that the forward computation read as `reads`.
-  Value sumOf(nn::OptimizeOp optimize, FlatSymbolRefAttr parameter, ArrayRef<Value> reads,
-              const DenseMap<Value, Value> &gradientOf) {
+  /// The gradient of a parameter that the forward computation read as `reads`; null where none of
+  /// them reaches the loss.
+  static Value sumOf(nn::OptimizeOp optimize, ArrayRef<Value> reads,
+                     const DenseMap<Value, Value> &gradientOf) {
     OpBuilder builder(optimize);
     Value sum;
     for (Value read : reads)
       if (Value gradient = gradientOf.lookup(read))
         sum = sum ? nn::AddOp::create(builder, gradient.getLoc(), sum, gradient) : gradient;
-    if (sum)
-      return sum;
-    emitWarning(optimize.getLoc()) << "W0503: parameter '" << parameter.getValue()
-                                   << "' has no path to the loss: its gradient is zero";
+    return sum;
+  }
+
+  static Value zeroOf(nn::OptimizeOp optimize, FlatSymbolRefAttr parameter) {
+    OpBuilder builder(optimize);
     auto state = SymbolTable::lookupNearestSymbolFrom<nn::StateOp>(optimize, parameter);
     return nn::ConstantOp::create(builder, optimize.getLoc(),
                                   cast<RankedTensorType>(state.getType()), 0.0);
+  }
+
+  /// One warning an optimizer, however many parameters a forgotten network has.
+  static void warnOfIdle(nn::OptimizeOp optimize, ArrayRef<StringRef> idle) {
+    constexpr size_t shown = 3;
+    if (idle.empty())
+      return;
+    if (idle.size() == 1) {
+      emitWarning(optimize.getLoc())
+          << "W0503: parameter '" << idle[0] << "' has no path to the loss: its gradient is zero";
+      return;
+    }
+    InFlightDiagnostic warning = emitWarning(optimize.getLoc());
+    warning << "W0503: " << idle.size()
+            << " parameters have no path to the loss, their gradients are zero: ";
+    llvm::interleaveComma(idle.take_front(shown), warning,
+                          [&](StringRef name) { warning << "'" << name << "'"; });
+    if (idle.size() > shown)
+      warning << " and " << idle.size() - shown << " more";
   }
 };
 

@@ -29,8 +29,8 @@ config.environment["OMP_WAIT_POLICY"] = "passive"
 config.environment.pop("NO_COLOR", None)
 if config.sanitized:
     config.available_features.add("sanitizer")
-    # MLIR's libraries are not built with the sanitizers; containers shared with them would be reported for nothing.
-    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
+    # MLIR's libraries are not built with the sanitizers; containers and arenas shared with them would be reported for nothing.
+    config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:allow_user_poisoning=0:detect_leaks=0"
     config.environment["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
 
 tiny = {

@@ -423,22 +423,9 @@ void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
   Value value = eval(stmt->value);
   if (value.isError() || !current->training)
     return; // in inference an update does nothing
-  llvm::ArrayRef<int64_t> shape = target->stateType.getShape();
-  if (value.isTensor() && value.shape() != shape) {
-    report(Code::ShapesDiffer, stmt->value->range,
-           "'" + name + "' is " + typeName(target->stateType) + ", its new value is " +
-               typeName(value))
-        .note(target->range, "declared here");
+  mlir::Value tensor = newValue(stmt->value->range, name, value, target->stateType, target->range);
+  if (!tensor)
     return;
-  }
-  if (!value.isTensor() && !value.isNumber()) {
-    report(Code::WrongType, stmt->value->range,
-           "the new value of '" + name + "' is " + typeName(value) + ", not a tensor")
-        .note(target->range, "declared here");
-    return;
-  }
-  mlir::Value tensor =
-      materialize(stmt->value->range, value, shape, target->stateType.getElementType());
   make<nn::WriteOp>(stmt->range, *target->state, tensor);
 }
 

@@ -393,8 +393,7 @@ void Elaborator::addState(const std::string &name, nn::StateKind kind, RankedTen
                ", its initial value is " + typeName(value));
     return;
   }
-  if (!value.isTensor() && !value.isNumber() &&
-      !(value.isBool() && type.getElementType().isInteger(1))) {
+  if (!fills(value, type)) {
     report(Code::WrongType, range,
            "the initial value is " + typeName(value) + ", not " + typeName(type));
     return;

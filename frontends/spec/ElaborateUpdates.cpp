@@ -173,6 +173,23 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
     make<nn::YieldOp>(net.momentum->range, rate);
 }
 
+mlir::Value Elaborator::newValue(SourceRange at, llvm::StringRef name, const Value &value,
+                                 RankedTensorType type, SourceRange declared) {
+  if (!fills(value, type)) {
+    report(Code::WrongType, at,
+           "the new value of '" + name + "' is " + typeName(value) + ", not " + typeName(type))
+        .note(declared, "declared here");
+    return nullptr;
+  }
+  if (value.isTensor() && value.shape() != type.getShape()) {
+    report(Code::ShapesDiffer, at,
+           "'" + name + "' is " + typeName(type) + ", its new value is " + typeName(value))
+        .note(declared, "declared here");
+    return nullptr;
+  }
+  return materialize(at, value, type.getShape(), type.getElementType());
+}
+
 void Elaborator::runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, StateInfo &state) {
   SourceRange target = stmt->target->range;
   if (!stmt->value) {
@@ -191,25 +208,16 @@ void Elaborator::runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, St
   bool early = stmt->moment == Moment::BeforeForward;
   Context inside{.kind = early ? ContextKind::BeforeForward : ContextKind::Update,
                  .block = &update.getValue().emplaceBlock(),
-                 .outer = early ? nullptr : stepContext};
+                 .outer = early ? nullptr : stepContext,
+                 .images = early ? mlir::Value() : stepContext->images};
   Scoped<Context *> inContext(current, &inside);
   Value value = eval(stmt->value);
   if (value.isError())
     return;
   SourceRange at = stmt->value->range;
-  if (!value.isTensor() && !value.isNumber()) {
-    report(Code::WrongType, at,
-           "the new value of '" + name + "' is " + typeName(value) + ", not a tensor")
-        .note(state.range, "declared here");
+  mlir::Value tensor = newValue(at, name, value, state.type, state.range);
+  if (!tensor)
     return;
-  }
-  if (value.isTensor() && value.shape() != state.type.getShape()) {
-    report(Code::ShapesDiffer, at,
-           "'" + name + "' is " + typeName(state.type) + ", its new value is " + typeName(value))
-        .note(state.range, "declared here");
-    return;
-  }
-  mlir::Value tensor = materialize(at, value, state.type.getShape(), state.type.getElementType());
   if (tensor.getDefiningOp<nn::EnqueueOp>())
     if (auto declared = dyn_cast_or_null<ssl::StateOp>(method.lookupSymbol(name)))
       declared.setKind(nn::StateKind::Queue);

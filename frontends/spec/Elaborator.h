@@ -192,6 +192,11 @@ public:
   std::optional<llvm::SmallVector<int64_t>>
   broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t> right,
                   llvm::StringRef leftName, llvm::StringRef rightName, SourceRange range);
+  /// Whether `value` can become a tensor of `type`, shapes aside: a bool only fills bools.
+  static bool fills(const Value &value, mlir::RankedTensorType type);
+  /// The new value of the state `name` as a tensor of its type; null after an error.
+  mlir::Value newValue(SourceRange at, llvm::StringRef name, const Value &value,
+                       mlir::RankedTensorType type, SourceRange declared);
   /// A number or bool as a tensor of `shape` and `element`; a tensor broadcast and converted.
   mlir::Value materialize(SourceRange range, const Value &value, llvm::ArrayRef<int64_t> shape,
                           mlir::Type element);

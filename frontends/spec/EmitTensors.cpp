@@ -132,6 +132,11 @@ std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::Arra
   return result;
 }
 
+bool Elaborator::fills(const Value &value, RankedTensorType type) {
+  return value.isTensor() || value.isNumber() ||
+         (value.isBool() && type.getElementType().isInteger(1));
+}
+
 mlir::Value Elaborator::materialize(SourceRange range, const Value &value,
                                     llvm::ArrayRef<int64_t> shape, Type element) {
   if (value.isTensor())

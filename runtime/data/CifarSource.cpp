@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <xxhash.h>
+
 namespace doppel::runtime {
 namespace {
 
@@ -37,6 +39,8 @@ public:
     size_t file = fileOf(sample);
     return fmt::format("{} record {}", files[file].path, sample - firstRecord[file]);
   }
+
+  uint64_t identity(int64_t sample) const override { return XXH3_64bits(record(sample), kRecord); }
 
   Result<Extent> probe(int64_t sample) const override {
     if (size_t(label(sample)) >= classes.size())

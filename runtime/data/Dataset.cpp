@@ -11,6 +11,8 @@
 #include <optional>
 #include <utility>
 
+#include <xxhash.h>
+
 namespace doppel::runtime {
 namespace {
 
@@ -76,6 +78,14 @@ bool Dataset::uniformExtent() const {
 std::vector<BrokenFile> Dataset::broken() const {
   std::lock_guard lock(brokenMutex);
   return brokenFiles;
+}
+
+uint64_t Dataset::fingerprint() const {
+  std::vector<std::pair<uint64_t, int64_t>> all(samples.size());
+  parallelFor(size(), threads, [&](int64_t index) {
+    all[index] = {source->identity(samples[index]), label(index)};
+  });
+  return XXH3_64bits(all.data(), all.size() * sizeof(all[0]));
 }
 
 std::string Dataset::summary() const {

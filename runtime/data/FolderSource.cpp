@@ -31,8 +31,9 @@ struct Entry {
 class FolderSource final : public Source {
 public:
   /// `files` counts those of both splits, where one folder was split in two; else 0.
-  FolderSource(std::vector<Entry> entries, std::vector<std::string> classes, int64_t files)
-      : entries(std::move(entries)), classes(std::move(classes)),
+  FolderSource(fs::path folder, std::vector<Entry> entries, std::vector<std::string> classes,
+               int64_t files)
+      : folder(std::move(folder)), entries(std::move(entries)), classes(std::move(classes)),
         others(files ? files - int64_t(this->entries.size()) : 0) {}
 
   int64_t size() const override { return int64_t(entries.size()); }
@@ -40,6 +41,15 @@ public:
   int64_t heldOut() const override { return others; }
   int32_t label(int64_t sample) const override { return entries[sample].label; }
   std::string describe(int64_t sample) const override { return entries[sample].path; }
+
+  /// Of the name below the folder and the size of the file.
+  uint64_t identity(int64_t sample) const override {
+    fs::path path = entries[sample].path;
+    std::string name = path.lexically_relative(folder);
+    std::error_code code;
+    uint64_t size = fs::file_size(path, code);
+    return XXH3_64bits_withSeed(name.data(), name.size(), code ? 0 : size);
+  }
 
   Result<Extent> probe(int64_t sample) const override {
     DOPPEL_TRY(std::vector<uint8_t> prefix, readFile(entries[sample].path, kHeaderBytes));
@@ -56,6 +66,7 @@ public:
   }
 
 private:
+  fs::path folder;
   std::vector<Entry> entries;
   std::vector<std::string> classes;
   int64_t others;
@@ -217,7 +228,8 @@ Result<std::unique_ptr<Source>> openFolder(const std::string &path, Split split,
   int64_t all = 0;
   for (const ClassFolder &one : folders)
     all += int64_t(one.files.size());
-  return std::make_unique<FolderSource>(std::move(entries), std::move(names), holdsOut ? all : 0);
+  return std::make_unique<FolderSource>(std::move(folder), std::move(entries), std::move(names),
+                                        holdsOut ? all : 0);
 }
 
 } // namespace doppel::runtime

@@ -15,6 +15,8 @@
 #include <cmath>
 #include <numbers>
 
+#include <xxhash.h>
+
 namespace doppel::runtime {
 namespace {
 
@@ -310,6 +312,10 @@ public:
   const std::vector<std::string> &classNames() const override { return classes; }
   int32_t label(int64_t sample) const override { return int32_t(sample % int64_t(kShapes.size())); }
   std::string describe(int64_t sample) const override { return fmt::format("shapes {}", sample); }
+  uint64_t identity(int64_t sample) const override {
+    std::array<uint64_t, 3> drawn{seed, first + uint64_t(sample), uint64_t(side)};
+    return XXH3_64bits(drawn.data(), sizeof(drawn));
+  }
   Result<Extent> probe(int64_t) const override { return Extent{side, side}; }
 
   Result<void> decode(int64_t sample, Extent, uint8_t *pixels) const override {

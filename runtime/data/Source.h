@@ -25,6 +25,8 @@ public:
   virtual int32_t label(int64_t sample) const = 0;
   /// How a message names the sample: a path, or a path and the record in it.
   virtual std::string describe(int64_t sample) const = 0;
+  /// Equal for the same picture wherever the data lie, without decoding it.
+  virtual uint64_t identity(int64_t sample) const = 0;
   /// The sample's extent, without decoding it.
   virtual Result<Extent> probe(int64_t sample) const = 0;
   /// Decodes into [extent.height, extent.width, 3]; `extent` is what probe() said.

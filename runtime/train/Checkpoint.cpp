@@ -139,6 +139,7 @@ Json toJson(const CheckpointManifest &manifest, uint64_t hash, uint64_t bytes) {
           {"samples", manifest.samples},
           {"epochs", manifest.epochs},
           {"data", manifest.data},
+          {"pictures", fmt::format("{:016x}", manifest.pictures)},
           {"states_bytes", bytes},
           {"states_xxh64", fmt::format("{:016x}", hash)}};
 }
@@ -152,7 +153,7 @@ Result<Json> readManifestJson(const fs::path &checkpoint) {
   for (const char *key : {"step", "seed", "samples", "epochs", "states_bytes"})
     if (!json.contains(key) || !json[key].is_number_integer())
       return fail("{}: '{}' is missing or no integer", path.string(), key);
-  for (const char *key : {"artifact", "data", "states_xxh64"})
+  for (const char *key : {"artifact", "data", "pictures", "states_xxh64"})
     if (!json.contains(key) || !json[key].is_string())
       return fail("{}: '{}' is missing or no string", path.string(), key);
   return json;
@@ -258,7 +259,11 @@ Result<CheckpointManifest> readManifest(const fs::path &checkpoint) {
   manifest.samples = json["samples"];
   manifest.epochs = json["epochs"];
   manifest.data = json["data"];
-  manifest.fingerprint = std::strtoull(json["artifact"].get<std::string>().c_str(), nullptr, 16);
+  auto hexadecimal = [&](const char *key) {
+    return std::strtoull(json[key].get<std::string>().c_str(), nullptr, 16);
+  };
+  manifest.fingerprint = hexadecimal("artifact");
+  manifest.pictures = hexadecimal("pictures");
   return manifest;
 }
 

@@ -14,9 +14,10 @@ struct CheckpointManifest {
   int64_t step = 0;         ///< steps taken
   uint64_t fingerprint = 0; ///< of the artifact
   uint64_t seed = 0;
-  int64_t samples = 0; ///< of the data set, which the shuffling depends on
-  int64_t epochs = 0;  ///< the horizon of schedules
-  std::string data;    ///< as the user named it
+  int64_t samples = 0;   ///< of the data set, which the shuffling depends on
+  int64_t epochs = 0;    ///< the horizon of schedules
+  std::string data;      ///< as the user named it
+  uint64_t pictures = 0; ///< fingerprint of the data set
 };
 
 /// Writes `folder`/step-NNNNNNNN: to a temporary name, synced, renamed; then removes all but the

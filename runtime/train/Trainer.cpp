@@ -50,7 +50,9 @@ public:
       : options(options), observer(observer), stop(stop) {}
 
   Result<TrainSummary> execute() {
-    // The folder first: whether it may be used is known before anything is read.
+    DOPPEL_TRY(Artifact loaded, Artifact::load(options.artifact));
+    artifact.emplace(std::move(loaded));
+    // The folder before the data: whether it may be used is known before minutes of reading.
     DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
     DOPPEL_CHECK(load());
     DOPPEL_CHECK(options.mode == FolderMode::Resume ? restore(folder) : begin(folder));
@@ -61,8 +63,6 @@ public:
 
 private:
   Result<void> load() {
-    DOPPEL_TRY(Artifact loaded, Artifact::load(options.artifact));
-    artifact.emplace(std::move(loaded));
     const schema::Program &program = artifact->program();
     device = makeCpuDevice(options.threads);
     DOPPEL_TRY(executable, Executable::create(*artifact, *device));
@@ -85,6 +85,7 @@ private:
     manifest.samples = dataset->size();
     manifest.epochs = options.epochs.value_or(program.epochs());
     manifest.data = options.data;
+    manifest.pictures = dataset->fingerprint();
     return {};
   }
 
@@ -146,6 +147,9 @@ private:
     if (theirs.samples != manifest.samples)
       return fail("the run in {} is on {} samples ({}); {} has {}", options.out.string(),
                   theirs.samples, theirs.data, options.data, manifest.samples);
+    if (theirs.pictures != manifest.pictures)
+      return fail("the run in {} is on other images ({}); {} has as many, but they differ",
+                  options.out.string(), theirs.data, options.data);
     if (options.epochs && theirs.epochs != *options.epochs)
       return fail("the schedules of the run in {} are laid out for {} epochs, not {}",
                   options.out.string(), theirs.epochs, *options.epochs);

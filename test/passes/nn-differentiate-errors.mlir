@@ -33,3 +33,18 @@ func.func @no_path(%l: tensor<f32>, %lr: tensor<f32>, %wd: tensor<f32>) {
   nn.optimize sgd %m, %lr, %wd [@q] decay [true] adapt [true] {momentum = 0.9, dampening = 0.0, nesterov = false} : tensor<f32>
   return
 }
+
+// -----
+
+nn.state @a parameter : tensor<3xf32>
+nn.state @b parameter : tensor<3xf32>
+nn.state @c parameter : tensor<3xf32>
+nn.state @d parameter : tensor<3xf32>
+
+func.func @no_paths(%l: tensor<f32>, %lr: tensor<f32>, %wd: tensor<f32>) {
+  %m = nn.mul %l, %l : tensor<f32>
+  // expected-warning @below {{4 parameters have no path to the loss, their gradients are zero: 'a', 'b', 'c' and 1 more}}
+  nn.optimize sgd %m, %lr, %wd [@a, @b, @c, @d] decay [true, true, true, true] adapt [true, true, true, true]
+      {momentum = 0.9, dampening = 0.0, nesterov = false} : tensor<f32>
+  return
+}

@@ -72,6 +72,23 @@ func.func @reads(%u: tensor<3xf32>, %v: tensor<3xf32>, %lr: tensor<f32>, %wd: te
 
 // -----
 
+nn.state @p parameter : tensor<3xf32>
+
+// What is written after the loss does not change at which value the loss was computed.
+// CHECK-LABEL: func.func @written_after
+// CHECK: nn.write @p
+// CHECK: nn.update_parameters {{ *}}sgd %{{.+}}, %{{.+}}(%arg0) [@p]
+func.func @written_after(%u: tensor<3xf32>, %lr: tensor<f32>, %wd: tensor<f32>) {
+  %p = nn.read @p : tensor<3xf32>
+  %s = nn.mul %p, %u : tensor<3xf32>
+  %l = nn.reduce sum %s [0] : tensor<3xf32> -> tensor<f32>
+  nn.write @p, %s : tensor<3xf32>
+  nn.optimize sgd %l, %lr, %wd [@p] decay [true] adapt [true] {momentum = 0.9, dampening = 0.0, nesterov = false} : tensor<f32>
+  return
+}
+
+// -----
+
 nn.state @q parameter : tensor<3xf32>
 // floor has the derivative zero, which ends the path.
 // CHECK-LABEL: func.func @zero
