@@ -204,6 +204,47 @@ void Elaborator::runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, St
     return;
   }
   state.updated = target;
+  StateInfo known = state; // a state that is added below moves the others
+  std::string turn;
+  int64_t turns = 0;
+  emitUpdate(stmt, name, [&]() -> mlir::Value {
+    Value value = eval(stmt->value);
+    if (value.isError())
+      return nullptr;
+    SourceRange at = stmt->value->range;
+    mlir::Value tensor = newValue(at, name, value, known.type, known.range);
+    if (!tensor)
+      return nullptr;
+    auto ring = tensor.getDefiningOp<nn::EnqueueOp>();
+    if (ring)
+      if (auto declared = dyn_cast_or_null<ssl::StateOp>(method.lookupSymbol(name)))
+        declared.setKind(nn::StateKind::Queue);
+    if (!stmt->condition)
+      return tensor;
+    mlir::Value condition = evalWhen(stmt->condition);
+    if (!condition)
+      return nullptr;
+    if (!ring)
+      return choose(at, condition, tensor, readState(name, known.type, target));
+    turn = (name + ".turn").str();
+    turns = known.type.getDimSize(0) / ring.getRows().getType().getDimSize(0);
+    return enqueueWhere(at, condition, ring, name, turn);
+  });
+  if (turn.empty())
+    return;
+  // One turn more where the rows were written.
+  emitUpdate(stmt, states.find(turn)->first, [&]() -> mlir::Value {
+    SourceRange at = stmt->value->range;
+    mlir::Value condition = evalWhen(stmt->condition);
+    RankedTensorType type = tensorType({}, builder.getI32Type());
+    mlir::Value taken = make<nn::AddOp>(at, readState(turn, type, at),
+                                        convert(at, condition, type.getElementType()));
+    return make<nn::RemOp>(at, taken, constant(at, type, turns));
+  });
+}
+
+void Elaborator::emitUpdate(const UpdateStmt *stmt, llvm::StringRef name,
+                            llvm::function_ref<mlir::Value()> body) {
   auto update = make<ssl::UpdateOp>(stmt->range, name, whenOf(stmt->moment));
   bool early = stmt->moment == Moment::BeforeForward;
   Context inside{.kind = early ? ContextKind::BeforeForward : ContextKind::Update,
@@ -211,23 +252,25 @@ void Elaborator::runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, St
                  .outer = early ? nullptr : stepContext,
                  .images = early ? mlir::Value() : stepContext->images};
   Scoped<Context *> inContext(current, &inside);
-  Value value = eval(stmt->value);
-  if (value.isError())
-    return;
-  SourceRange at = stmt->value->range;
-  mlir::Value tensor = newValue(at, name, value, state.type, state.range);
-  if (!tensor)
-    return;
-  if (tensor.getDefiningOp<nn::EnqueueOp>())
-    if (auto declared = dyn_cast_or_null<ssl::StateOp>(method.lookupSymbol(name)))
-      declared.setKind(nn::StateKind::Queue);
-  if (stmt->condition) {
-    mlir::Value condition = evalWhen(stmt->condition);
-    if (!condition)
-      return;
-    tensor = choose(at, condition, tensor, readState(name, state.type, target));
-  }
-  make<nn::YieldOp>(at, tensor);
+  if (mlir::Value value = body())
+    make<nn::YieldOp>(stmt->value->range, value);
+}
+
+mlir::Value Elaborator::enqueueWhere(SourceRange at, mlir::Value condition, nn::EnqueueOp ring,
+                                     llvm::StringRef name, const std::string &turn) {
+  mlir::Value rows = ring.getRows();
+  auto type = cast<RankedTensorType>(ring.getType());
+  int64_t count = cast<RankedTensorType>(rows.getType()).getDimSize(0);
+  RankedTensorType one = tensorType({}, builder.getI32Type());
+  RankedTensorType many = tensorType({count}, builder.getI32Type());
+  addState(turn, nn::StateKind::Other, one, at, [] { return Value::integer(0); });
+  mlir::Value first = make<nn::MulOp>(at, readState(turn, one, at), constant(at, one, count));
+  mlir::Value offset = make<nn::IotaOp>(at, many, builder.getI64IntegerAttr(0));
+  mlir::Value index = make<nn::AddOp>(at, broadcastTo(at, first, {count}), offset);
+  mlir::Value queue = readState(name, type, at);
+  mlir::Value old = make<nn::GatherRowsOp>(at, rows.getType(), queue, index);
+  mlir::Value chosen = choose(at, condition, rows, old);
+  return make<nn::ScatterRowsOp>(at, type, queue, index, chosen, false);
 }
 
 //===- Optimizers and features ----------------------------------------------------------------===//

@@ -341,6 +341,14 @@ private:
   void runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net);
   void runParameterUpdate(const UpdateStmt *stmt, const MemberExpr *target);
   void runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, StateInfo &state);
+  /// An update of the state `name` at the statement's moment by what `body` computes there; null
+  /// after an error.
+  void emitUpdate(const UpdateStmt *stmt, llvm::StringRef name,
+                  llvm::function_ref<mlir::Value()> body);
+  /// The ring `name` with its rows written only where `condition` holds. The state `turn` counts
+  /// those steps, modulo the turns of the ring: places by the step of the run would leave gaps.
+  mlir::Value enqueueWhere(SourceRange at, mlir::Value condition, nn::EnqueueOp ring,
+                           llvm::StringRef name, const std::string &turn);
   mlir::Value evalWhen(const Expr *condition);
   mlir::Value choose(SourceRange range, mlir::Value condition, mlir::Value value,
                      mlir::Value otherwise);
