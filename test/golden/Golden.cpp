@@ -161,6 +161,13 @@ private:
     auto found = index.find(name);
     if (found == index.end())
       return fail("the artifact has no state {}", name);
+    std::vector<int32_t> counts; // golden files have numbers of one kind, f32
+    if (executable.states()[found->second].dtype == schema::DType::I32) {
+      std::vector<float> values(bytes.size() / sizeof(float));
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+      counts.assign(values.begin(), values.end());
+      bytes = {reinterpret_cast<const char *>(counts.data()), counts.size() * sizeof(int32_t)};
+    }
     if (executable.states()[found->second].bytes != bytes.size())
       return fail("state {} has {} bytes in the artifact and {} in the golden file", name,
                   executable.states()[found->second].bytes, bytes.size());
@@ -172,6 +179,11 @@ private:
     if (found == index.end())
       return fail("the artifact has no state {}", name);
     DOPPEL_TRY(std::vector<std::byte> bytes, executable.readState(found->second));
+    if (executable.states()[found->second].dtype == schema::DType::I32) {
+      std::vector<int32_t> counts(bytes.size() / sizeof(int32_t));
+      std::memcpy(counts.data(), bytes.data(), bytes.size());
+      return std::vector<float>(counts.begin(), counts.end());
+    }
     std::vector<float> values(bytes.size() / sizeof(float));
     std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;

@@ -213,7 +213,7 @@ class SwAVQueue(SwAV):
     def __init__(self, generator):
         super().__init__(generator)
         s = self.settings
-        self.buffers = {"queue": torch.zeros(s["length"], 2 * s["dim"]), "pushed": torch.zeros(())}
+        self.buffers = {"queue": torch.zeros(s["length"], 2 * s["dim"]), "queue.turn": torch.zeros(()), "pushed": torch.zeros(())}
         self.queue = None
 
     def with_queue(self, i, scores, embedding, step):
@@ -229,8 +229,10 @@ class SwAVQueue(SwAV):
 
     def after_loss(self, step):
         if self.queue is not None:
-            at = step * self.batch % self.settings["length"]
+            turn = int(self.buffers["queue.turn"])
+            at = turn * self.batch
             self.buffers["queue"][at : at + self.batch] = self.queue[:, : self.batch].transpose(0, 1).flatten(1)
+            self.buffers["queue.turn"].fill_((turn + 1) % (self.settings["length"] // self.batch))
             self.buffers["pushed"] += 1
 
 
