@@ -12,6 +12,8 @@
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace doppel {
@@ -45,6 +47,7 @@ private:
   bool sharesAt(plan::LaunchOp launch, const Access &read, const MemoryRange &source,
                 const MemoryRange &target);
   void replace(plan::CopyOp copy, plan::AllocOp gone, const MemoryRange &place, Value placeBuffer);
+  void move(Operation *copy, const void *gone, const MemoryRange &place);
 
   ArrayRef<Access> accessesOf(const void *root) { return accesses[root]; }
 
@@ -55,8 +58,6 @@ private:
 };
 
 void FunctionElider::index() {
-  accesses.clear();
-  positions.clear();
   unsigned position = 0;
   for (Operation &op : body) {
     if (!isInstruction(&op))
@@ -75,10 +76,27 @@ void FunctionElider::index() {
   }
 }
 
+/// The accesses of `gone` become accesses of `place`; those of the copy are no more.
+void FunctionElider::move(Operation *copy, const void *gone, const MemoryRange &place) {
+  auto isCopy = [&](const Access &access) { return access.op == copy; };
+  std::vector<Access> moved = std::move(accesses[gone]);
+  accesses.erase(gone);
+  for (Access &access : moved)
+    access.range = {place.root, access.range.begin + place.begin, access.range.end + place.begin};
+  std::vector<Access> &there = accesses[place.root];
+  size_t before = there.size();
+  llvm::append_range(there, moved);
+  std::inplace_merge(there.begin(), there.begin() + before, there.end(),
+                     [](const Access &a, const Access &b) { return a.position < b.position; });
+  llvm::erase_if(there, isCopy);
+  positions.erase(copy);
+}
+
 /// All uses of `gone` and its views are uses of the same bytes from `place` on; the copy between
 /// them goes.
 void FunctionElider::replace(plan::CopyOp copy, plan::AllocOp gone, const MemoryRange &place,
                              Value placeBuffer) {
+  move(copy, rangeOf(gone).root, place);
   copy.erase();
   OpBuilder builder = OpBuilder::atBlockBegin(&body);
   Value part;
@@ -177,7 +195,6 @@ unsigned FunctionElider::run() {
     changed = false;
     for (auto copy : llvm::make_early_inc_range(body.getOps<plan::CopyOp>()))
       if (readThrough(copy) || writeThrough(copy)) {
-        index();
         ++elided;
         changed = true;
       }

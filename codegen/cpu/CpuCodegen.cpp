@@ -1,11 +1,11 @@
-// Kernels -> LLVM IR -> machine code -> shared object. Loops come as vectors already, so LLVM's own
-// vectorizers stay off: what a kernel computes, in which order, is fixed by NestEmitter alone.
+// Kernels -> LLVM IR -> machine code -> shared object, the machine code on all cores. Loops come as
+// vectors already, so LLVM's own vectorizers stay off: what a kernel computes, in which order, is
+// fixed by NestEmitter alone.
 #include "codegen/cpu/CpuCodegen.h"
 
 #include "codegen/cpu/KernelEmitter.h"
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
@@ -15,8 +15,12 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+
+#include <algorithm>
+#include <utility>
 
 LLD_HAS_DRIVER(elf)
 
@@ -69,12 +73,17 @@ void setVectorBits(CpuTarget &target) {
   target.vectorBits = wide ? 512 : has("avx2") ? 256 : 128;
 }
 
-mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target,
-                                llvm::TargetMachine &machine, llvm::Module &llvmModule) {
+/// Kernels go round this many modules, which are compiled side by side. Fixed, so that the bytes do
+/// not follow the number of cores.
+constexpr size_t mostParts = 16;
+
+mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, mlir::ModuleOp module,
+                                const CpuTarget &target, llvm::TargetMachine &machine,
+                                llvm::Module &llvmModule) {
   llvmModule.setTargetTriple(machine.getTargetTriple());
   llvmModule.setDataLayout(machine.createDataLayout());
   llvmModule.setModuleFlag(llvm::Module::Max, "PIC Level", 2u);
-  for (auto kernel : module.getOps<plan::KernelOp>()) {
+  for (plan::KernelOp kernel : kernels) {
     if (failed(emitKernel(kernel, llvmModule, target.vectorBits / 32)))
       return mlir::failure();
     llvm::Function *function = llvmModule.getFunction(kernel.getSymName());
@@ -86,7 +95,10 @@ mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target,
   llvm::raw_string_ostream stream(problems);
   if (llvm::verifyModule(llvmModule, &stream))
     return module.emitError("code generation made wrong LLVM IR: ") << problems;
+  return mlir::success();
+}
 
+void optimize(llvm::Module &llvmModule, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling =
       tuning.LoopInterleaving = false;
@@ -101,15 +113,11 @@ mlir::LogicalResult buildModule(mlir::ModuleOp module, const CpuTarget &target,
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, graph, modules);
   llvm::ModulePassManager manager;
-  if (auto error = passes.parsePassPipeline(
-          manager, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-"
-                   "rotate,licm),gvn,"
-                   "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)")) {
-    return module.emitError("LLVM does not know the pipeline: ")
-           << llvm::toString(std::move(error));
-  }
+  llvm::cantFail(passes.parsePassPipeline(
+      manager, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-"
+               "rotate,licm),gvn,"
+               "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)"));
   manager.run(llvmModule, modules);
-  return mlir::success();
 }
 
 std::string machineCode(llvm::Module &llvmModule, llvm::TargetMachine &machine) {
@@ -122,41 +130,60 @@ std::string machineCode(llvm::Module &llvmModule, llvm::TargetMachine &machine) 
   return std::string(bytes.begin(), bytes.end());
 }
 
-/// Links one object file into a shared object, through temporary files, which is how lld reads and
-/// writes.
-mlir::FailureOr<std::string> linkShared(StringRef object, mlir::ModuleOp module) {
-  llvm::SmallString<128> in, out;
-  if (llvm::sys::fs::createTemporaryFile("doppel-kernels", "o", in) ||
-      llvm::sys::fs::createTemporaryFile("doppel-kernels", "so", out))
-    return module.emitError("cannot make a temporary file to link the kernels");
-  llvm::scope_exit remove([&] {
-    llvm::sys::fs::remove(in);
-    llvm::sys::fs::remove(out);
-  });
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(in, error);
-    stream << object;
-    stream.close();
-    if (error || stream.has_error()) {
-      stream.clear_error();
-      return module.emitError("cannot write the temporary file '") << in << "'";
-    }
+/// A file in the folder for temporary ones; removed at the end of its life.
+class TemporaryFile {
+public:
+  explicit TemporaryFile(const char *suffix) {
+    if (llvm::sys::fs::createTemporaryFile("doppel-kernels", suffix, name))
+      name.clear();
   }
-  const char *arguments[] = {"ld.lld",
-                             "-shared",
-                             "--strip-all",
-                             "--build-id=none",
-                             "--hash-style=gnu",
-                             "--threads=1",
-                             "-soname=kernels",
-                             "-z",
-                             "relro",
-                             "-z",
-                             "now",
-                             "-o",
-                             out.c_str(),
-                             in.c_str()};
+  TemporaryFile(TemporaryFile &&other) : name(std::exchange(other.name, {})) {}
+  ~TemporaryFile() {
+    if (!name.empty())
+      llvm::sys::fs::remove(name);
+  }
+  bool write(StringRef bytes) {
+    std::error_code error;
+    llvm::raw_fd_ostream stream(name, error);
+    stream << bytes;
+    stream.close();
+    bool good = !error && !stream.has_error();
+    stream.clear_error();
+    return good;
+  }
+
+  llvm::SmallString<128> name; ///< empty where none could be made
+};
+
+/// Links object files into a shared object, through temporary files, which is how lld reads and
+/// writes.
+mlir::FailureOr<std::string> linkShared(llvm::ArrayRef<std::string> objects,
+                                        mlir::ModuleOp module) {
+  TemporaryFile out("so");
+  std::vector<TemporaryFile> files;
+  for (size_t i = 0; i < objects.size(); ++i)
+    files.emplace_back("o");
+  if (out.name.empty() ||
+      llvm::any_of(files, [](const TemporaryFile &file) { return file.name.empty(); }))
+    return module.emitError("cannot make a temporary file to link the kernels");
+  for (auto [file, object] : llvm::zip_equal(files, objects))
+    if (!file.write(object))
+      return module.emitError("cannot write the temporary file '") << file.name << "'";
+  std::vector<const char *> arguments{"ld.lld",
+                                      "-shared",
+                                      "--strip-all",
+                                      "--build-id=none",
+                                      "--hash-style=gnu",
+                                      "--threads=1",
+                                      "-soname=kernels",
+                                      "-z",
+                                      "relro",
+                                      "-z",
+                                      "now",
+                                      "-o",
+                                      out.name.c_str()};
+  for (TemporaryFile &file : files)
+    arguments.push_back(file.name.c_str());
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   bool linked =
@@ -164,7 +191,8 @@ mlir::FailureOr<std::string> linkShared(StringRef object, mlir::ModuleOp module)
   lld::CommonLinkerContext::destroy();
   if (!linked)
     return module.emitError("cannot link the kernels: ") << messages;
-  auto bytes = llvm::MemoryBuffer::getFile(out, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto bytes =
+      llvm::MemoryBuffer::getFile(out.name, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!bytes)
     return module.emitError("cannot read the linked kernels: ") << bytes.getError().message();
   return (*bytes)->getBuffer().str();
@@ -212,17 +240,34 @@ mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name,
 }
 
 mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const CpuTarget &target) {
-  std::unique_ptr<llvm::TargetMachine> machine = machineFor(target);
-  if (!machine)
-    return module.emitError("LLVM makes no code for '") << target.name << "'";
-  llvm::LLVMContext context;
-  llvm::Module llvmModule("kernels", context);
-  if (failed(buildModule(module, target, *machine, llvmModule)))
-    return mlir::failure();
-  std::string object = machineCode(llvmModule, *machine);
-  if (object.empty())
+  struct Part {
+    std::vector<plan::KernelOp> kernels;
+    std::unique_ptr<llvm::TargetMachine> machine;
+    llvm::LLVMContext context;
+    llvm::Module llvmModule{"kernels", context};
+  };
+  auto kernels = llvm::to_vector(module.getOps<plan::KernelOp>());
+  std::vector<Part> parts(std::clamp<size_t>(kernels.size(), 1, mostParts));
+  for (auto [i, kernel] : llvm::enumerate(kernels))
+    parts[i % parts.size()].kernels.push_back(kernel);
+  for (Part &part : parts) {
+    part.machine = machineFor(target);
+    if (!part.machine)
+      return module.emitError("LLVM makes no code for '") << target.name << "'";
+    if (failed(emitKernels(part.kernels, module, target, *part.machine, part.llvmModule)))
+      return mlir::failure();
+  }
+  std::vector<std::string> objects(parts.size());
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
+  for (auto [part, object] : llvm::zip_equal(parts, objects))
+    pool.async([&part, &object] {
+      optimize(part.llvmModule, *part.machine);
+      object = machineCode(part.llvmModule, *part.machine);
+    });
+  pool.wait();
+  if (llvm::is_contained(objects, ""))
     return module.emitError("LLVM makes no object files for '") << target.name << "'";
-  mlir::FailureOr<std::string> elf = linkShared(object, module);
+  mlir::FailureOr<std::string> elf = linkShared(objects, module);
   if (failed(elf))
     return mlir::failure();
   return ObjectCode{std::move(*elf)};
@@ -234,8 +279,10 @@ mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module, const Cpu
     return module.emitError("LLVM makes no code for '") << target.name << "'";
   llvm::LLVMContext context;
   llvm::Module llvmModule("kernels", context);
-  if (failed(buildModule(module, target, *machine, llvmModule)))
+  auto kernels = llvm::to_vector(module.getOps<plan::KernelOp>());
+  if (failed(emitKernels(kernels, module, target, *machine, llvmModule)))
     return mlir::failure();
+  optimize(llvmModule, *machine);
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvmModule.print(stream, nullptr);
