@@ -64,26 +64,12 @@ bool isUnitRows(Value value) {
 }
 
 /// What values lie between, as far as their formulas tell; unknown is everything.
-class Bounds {
-public:
-  Interval of(Value value) {
-    if (auto at = known.find(value); at != known.end())
-      return at->second;
-    Interval bounds = compute(value);
-    known[value] = bounds;
-    return bounds;
-  }
+using Bounds = DenseMap<Value, Interval>;
 
-private:
-  Interval compute(Value value);
-
-  DenseMap<Value, Interval> known; ///< each value once, however many paths lead to it
-};
-
-Interval Bounds::compute(Value value) {
+/// The bounds of `value` from those of what it is computed from.
+Interval boundsOf(Value value, const Bounds &known) {
   Operation *op = value.getDefiningOp();
-  if (!op)
-    return {};
+  auto of = [&](Value operand) { return known.lookup(operand); };
   SplatElementsAttr splat;
   if (matchPattern(value, m_Constant(&splat)) && isa<FloatType>(splat.getElementType())) {
     double number = splat.getSplatValue<APFloat>().convertToDouble();
@@ -171,7 +157,7 @@ public:
 
   void run() {
     for (auto loss : step.getOps<ssl::LossOp>())
-      follow(loss.getValue(), /*stopped=*/false);
+      follow(loss.getValue());
     warnOfCollapse();
     warnOfGradientThroughAverages();
     warnOfLeak();
@@ -193,36 +179,45 @@ private:
   }
 
   /// Collects what the loss is made of, down to the networks: with gradient, and `stopped` without.
-  void follow(Value value, bool stopped) {
-    Operation *op = value.getDefiningOp();
-    if (!op || !visited[stopped].insert(op).second)
-      return;
-    if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
-      bool average = isAverage(apply);
-      (stopped || average ? still : moved).insert(apply);
-      hasTarget |= stopped || average;
-      for (Value input : apply.getInputs())
-        followInputs(input, stopped || average);
-      return;
+  void follow(Value loss) {
+    SmallVector<std::pair<Value, bool>> work{{loss, /*stopped=*/false}};
+    while (!work.empty()) {
+      auto [value, stopped] = work.pop_back_val();
+      Operation *op = value.getDefiningOp();
+      if (!op || !visited[stopped].insert(op).second)
+        continue;
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
+        bool average = isAverage(apply);
+        (stopped || average ? still : moved).insert(apply);
+        hasTarget |= stopped || average;
+        followInputs(apply, stopped || average);
+        continue;
+      }
+      between.insert(op);
+      // That the greatest value, which is taken out before exp, has no gradient means nothing.
+      bool stops = isa<nn::StopGradientOp>(op) &&
+                   !isReductionOf(strip(op->getOperand(0)), nn::ReduceKind::Max);
+      hasTarget |= stops;
+      for (Value operand : llvm::reverse(op->getOperands()))
+        work.push_back({operand, stopped || stops});
     }
-    between.insert(op);
-    // That the greatest value, which is taken out before exp, has no gradient means nothing.
-    bool stops = isa<nn::StopGradientOp>(op) &&
-                 !isReductionOf(strip(op->getOperand(0)), nn::ReduceKind::Max);
-    hasTarget |= stops;
-    for (Value operand : op->getOperands())
-      follow(operand, stopped || stops);
   }
 
   /// The networks before a network: they are part of the same branch.
-  void followInputs(Value value, bool stopped) {
-    Operation *op = value.getDefiningOp();
-    if (!op || !visitedInputs[stopped].insert(op).second)
-      return;
-    if (auto apply = dyn_cast<ssl::ApplyOp>(op))
-      (stopped || isAverage(apply) ? still : moved).insert(apply);
-    for (Value operand : op->getOperands())
-      followInputs(operand, stopped || isa<nn::StopGradientOp>(op));
+  void followInputs(ssl::ApplyOp network, bool networkStopped) {
+    SmallVector<std::pair<Value, bool>> work;
+    for (Value input : llvm::reverse(network.getInputs()))
+      work.push_back({input, networkStopped});
+    while (!work.empty()) {
+      auto [value, stopped] = work.pop_back_val();
+      Operation *op = value.getDefiningOp();
+      if (!op || !visitedInputs[stopped].insert(op).second)
+        continue;
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op))
+        (stopped || isAverage(apply) ? still : moved).insert(apply);
+      for (Value operand : llvm::reverse(op->getOperands()))
+        work.push_back({operand, stopped || isa<nn::StopGradientOp>(op)});
+    }
   }
 
   bool comesFromNets(Value value) const {
@@ -336,12 +331,16 @@ private:
   }
 
   void warnOfOverflow() {
+    // In the order of the text: operands come first, however long the chain.
     Bounds bounds;
+    for (Operation &op : step.getBody().front())
+      for (Value result : op.getResults())
+        bounds[result] = boundsOf(result, bounds);
     for (Operation *op : between) {
       auto exp = dyn_cast<nn::ExpOp>(op);
       if (!exp)
         continue;
-      double high = bounds.of(exp.getInput()).high;
+      double high = bounds.lookup(exp.getInput()).high;
       if (std::isfinite(high) && high > greatestExponent)
         exp.emitWarning() << "W0507: exp overflows: its argument reaches " << int64_t(high)
                           << ", and f32 ends at " << int64_t(greatestExponent)

@@ -129,6 +129,16 @@ void Elaborator::runParameterUpdate(const UpdateStmt *stmt, const MemberExpr *ta
         .help("only states, EMA nets and parameters of nets are updated");
 }
 
+bool Elaborator::isFirstUpdate(SourceRange at, llvm::StringRef name, SourceRange &updated) {
+  if (updated.isValid()) {
+    report(Code::UpdatedTwice, at, "'" + name + "' is updated twice in a step")
+        .note(updated, "the first is here");
+    return false;
+  }
+  updated = at;
+  return true;
+}
+
 void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
   SourceRange at = stmt->target->range;
   llvm::StringRef name = llvm::cast<NameExpr>(stmt->target)->name;
@@ -145,12 +155,8 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
         .help("write: update " + name + " " + spelling(stmt->moment));
     return;
   }
-  if (net.updated.isValid()) {
-    report(Code::UpdatedTwice, at, "'" + name + "' is updated twice in a step")
-        .note(net.updated, "the first is here");
+  if (!isFirstUpdate(at, name, net.updated))
     return;
-  }
-  net.updated = at;
   if (stmt->moment == Moment::AfterLoss) {
     report(Code::BadUpdateTarget, stmt->momentRange,
            "an EMA net moves 'before forward' or 'after step'; after the loss its source has not "
@@ -198,12 +204,8 @@ void Elaborator::runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, St
         .help("write: update " + name + " = ... " + spelling(stmt->moment));
     return;
   }
-  if (state.updated.isValid()) {
-    report(Code::UpdatedTwice, target, "'" + name + "' is updated twice in a step")
-        .note(state.updated, "the first is here");
+  if (!isFirstUpdate(target, name, state.updated))
     return;
-  }
-  state.updated = target;
   StateInfo known = state; // a state that is added below moves the others
   std::string turn;
   int64_t turns = 0;

@@ -192,7 +192,8 @@ public:
   std::optional<llvm::SmallVector<int64_t>>
   broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t> right,
                   llvm::StringRef leftName, llvm::StringRef rightName, SourceRange range);
-  /// Whether `value` can become a tensor of `type`, shapes aside: a bool only fills bools.
+  /// Whether `value` can become a tensor of `type`, shapes aside: bools fill bools
+  /// and nothing else does.
   static bool fills(const Value &value, mlir::RankedTensorType type);
   /// The new value of the state `name` as a tensor of its type; null after an error.
   mlir::Value newValue(SourceRange at, llvm::StringRef name, const Value &value,
@@ -341,6 +342,8 @@ private:
   void runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net);
   void runParameterUpdate(const UpdateStmt *stmt, const MemberExpr *target);
   void runStateUpdate(const UpdateStmt *stmt, llvm::StringRef name, StateInfo &state);
+  /// Notes the update of `name` at `at`; false, with an error, where the step has one already.
+  bool isFirstUpdate(SourceRange at, llvm::StringRef name, SourceRange &updated);
   /// An update of the state `name` at the statement's moment by what `body` computes there; null
   /// after an error.
   void emitUpdate(const UpdateStmt *stmt, llvm::StringRef name,

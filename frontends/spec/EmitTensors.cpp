@@ -133,8 +133,10 @@ std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::Arra
 }
 
 bool Elaborator::fills(const Value &value, RankedTensorType type) {
-  return value.isTensor() || value.isNumber() ||
-         (value.isBool() && type.getElementType().isInteger(1));
+  bool isBool =
+      value.isTensor() ? value.tensorType().getElementType().isInteger(1) : value.isBool();
+  return (value.isTensor() || value.isNumber() || value.isBool()) &&
+         isBool == type.getElementType().isInteger(1);
 }
 
 mlir::Value Elaborator::materialize(SourceRange range, const Value &value,
