@@ -29,6 +29,8 @@ namespace {
 constexpr int64_t smallElements = 16384;
 /// More buffers than this in one kernel would leave too few registers for their addresses.
 constexpr size_t mostBuffers = 40;
+/// More operations than this in one kernel would leave the code generator too long a function.
+constexpr size_t mostOperations = 512;
 
 /// A set of kernels of a function, by number.
 struct KernelSet {
@@ -51,6 +53,7 @@ struct KernelSet {
     return *this;
   }
   bool empty() const { return words.empty() && !calls; }
+  bool operator==(const KernelSet &) const = default;
 };
 
 /// Values that will be one kernel.
@@ -77,6 +80,7 @@ private:
   bool isMade(Value value) const;
   Value source(Value value) const;
   void findForced();
+  void limitInline();
   void decide();
   SmallVector<unsigned> readersOf(Value value);
   int64_t work(Value value);
@@ -162,6 +166,23 @@ void Fuser::findForced() {
   }
 }
 
+/// Makes a value wherever more operations than half a kernel would be inline behind it. All that
+/// looks through inline values is bounded by that, in depth too.
+void Fuser::limitInline() {
+  for (Operation &op : block) {
+    if (!isFusible(&op) || isView(&op) || op.getNumResults() != 1)
+      continue;
+    llvm::SmallSetVector<Operation *, 32> inlined;
+    inlined.insert(&op);
+    for (size_t i = 0; i < inlined.size() && inlined.size() <= mostOperations / 2; ++i)
+      for (Value operand : inlined[i]->getOperands())
+        if (!isMade(operand))
+          inlined.insert(operand.getDefiningOp());
+    if (inlined.size() > mostOperations / 2)
+      made.insert(op.getResult(0));
+  }
+}
+
 /// Operations that computing the value takes at one point, down to what is made; data movement
 /// counts nothing.
 int64_t Fuser::work(Value value) {
@@ -208,6 +229,7 @@ SmallVector<unsigned> Fuser::readersOf(Value value) {
 void Fuser::decide() {
   made.clear();
   made.insert(forced.begin(), forced.end());
+  limitInline();
   workOf.clear();
   // The bytes of all made values that each inline value is computed from.
   llvm::DenseMap<Value, SetVector<Value>> sources;
@@ -305,10 +327,13 @@ bool Fuser::dependsOn(unsigned kernel, ArrayRef<Value> values) const {
 /// Notes that what waits for a kernel waits for all that the kernel reads, too.
 void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
   KernelSet &needs = kernels[number].needs;
+  KernelSet before = needs;
   for (Value leaf : leaves)
     if (Operation *op = source(leaf).getDefiningOp();
         op && !llvm::is_contained(kernels[number].roots, source(leaf)))
       needs |= dependencies[op];
+  if (kernels[number].roots.size() == 1 || needs == before)
+    return; // nothing waits for it yet, or all of that is known
   KernelSet all = needs;
   all.set(number);
   for (auto &[op, set] : dependencies)
@@ -387,8 +412,10 @@ std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yi
 bool Fuser::isLegal(ArrayRef<Value> roots) {
   SmallVector<Value> inputs;
   std::unique_ptr<Block> body = makeBody(roots, roots, inputs, {});
+  if (inputs.size() + roots.size() > mostBuffers || body->getOperations().size() > mostOperations)
+    return false;
   FailureOr<plan::KernelForm> form = plan::buildKernelForm(*body, /*diagnose=*/false);
-  return succeeded(form) && inputs.size() + roots.size() <= mostBuffers;
+  return succeeded(form);
 }
 
 bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
@@ -519,7 +546,9 @@ llvm::DenseSet<Value> Fuser::neededValues(ArrayRef<llvm::DenseSet<Value>> again)
         needed.insert(source(operand));
   for (bool changed = true; changed;) {
     changed = false;
-    for (auto [kernel, recomputed] : llvm::zip_equal(kernels, again)) {
+    // Readers mostly come later: backwards, one sweep finds nearly all.
+    for (auto [kernel, recomputed] :
+         llvm::zip_equal(llvm::reverse(kernels), llvm::reverse(again))) {
       SetVector<Value> reached;
       for (Value root : kernel.roots)
         if (needed.contains(root))

@@ -566,6 +566,7 @@ Value Elaborator::applyInstance(const NetValue &net,
   Value result;
   if (instance) {
     result = instanceResults.lookup(key);
+    countOperations(range, instance.getBody().front().getOperations().size());
   } else {
     std::string symbol = *net.place;
     for (unsigned number = 2; !symbols.insert(symbol).second; ++number)

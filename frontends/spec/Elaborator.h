@@ -171,7 +171,7 @@ public:
 
   /// Emits an operation at the end of the current block.
   template <typename Op, typename... Args> Op make(SourceRange range, Args &&...args) {
-    countOperation(range);
+    countOperations(range, 1);
     builder.setInsertionPointToEnd(current->block);
     return Op::create(builder, location(range), std::forward<Args>(args)...);
   }
@@ -239,7 +239,7 @@ private:
   class Restore;
 
   // Messages.
-  void countOperation(SourceRange range);
+  void countOperations(SourceRange range, size_t count);
   bool countEvaluation(SourceRange range);
   /// False, after an error, if a list or string would have more than a million elements.
   bool checkLength(size_t length, SourceRange range);

@@ -8,7 +8,7 @@ namespace doppel::spec {
 
 using namespace mlir;
 
-constexpr size_t maxOperations = 1'000'000;
+constexpr size_t maxOperations = 100'000;
 constexpr int64_t maxElements = int64_t(1) << 40;
 constexpr int64_t maxStream = int64_t(1) << 24;
 
@@ -31,14 +31,15 @@ Location Elaborator::location(SourceRange range) {
                           *frame->callLocation);
 }
 
-void Elaborator::countOperation(SourceRange range) {
+void Elaborator::countOperations(SourceRange range, size_t count) {
   if (!tooLarge.empty() && !gaveUp) {
     report(Code::TooLarge, range, "a tensor " + tooLarge + " has more than 2^40 elements");
     gaveUp = true;
   }
-  if (++operations <= maxOperations || gaveUp)
+  operations += count;
+  if (operations <= maxOperations || gaveUp)
     return;
-  report(Code::TooLarge, range, "the spec unrolls to more than a million operations");
+  report(Code::TooLarge, range, "the method unrolls to more than 100,000 operations");
   gaveUp = true;
 }
 
