@@ -58,7 +58,8 @@ def main():
     compile(artifact, settings)
     run("doppel-golden", artifact, golden)
     if "rule" not in settings and "sgd(" in text:  # a method: its gradients too, which the momentum of plain SGD holds after one step
-        settings["weight_decay"] = 0
+        settings["weight_decay"] = [0, 0] if isinstance(settings.get("weight_decay"), list) else 0
+        settings.update({key: 0 for key in ("clip", "freeze") if key in settings})
         if re.search(r"^  param optimizer\b", text, re.MULTILINE):
             settings["optimizer"] = "sgd"
         compile(artifact, settings)

@@ -275,11 +275,12 @@ class Directions(nn.Module):
 
 
 class DinoHead(nn.Module):
-    """Three products with GELU between, rows of length 1, the last layer."""
+    """Three products with GELU between (`norm`: and a batch norm before it), rows of length 1, the last layer."""
 
-    def __init__(self, inputs, hidden, bottleneck, outputs):
+    def __init__(self, inputs, hidden, bottleneck, outputs, norm=False):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
+        between = lambda: [nn.BatchNorm1d(hidden), nn.GELU()] if norm else [nn.GELU()]
+        self.mlp = nn.Sequential(nn.Linear(inputs, hidden), *between(), nn.Linear(hidden, hidden), *between(), nn.Linear(hidden, bottleneck))
         self.last_layer = Directions(bottleneck, outputs)
 
     def forward(self, x):

@@ -250,16 +250,18 @@ class Dino(Method):
                     weight_decay=[0.04, 0.4], clip=0.02, freeze=1, blur=[0.0, 0.0, 0.0])
     views = ("first", "second", "small.0", "small.1")
     sizes = {"small.0": 4, "small.1": 4}
+    rule = optimizers.AdamW()
     draws = ((2 * batch, 1, 1),) * 4  # attention and perceptron of the second block, for large and for small crops
 
     def __init__(self, generator):
         s = self.settings
         backbone = self.backbone()
-        student = networks.Chain(backbone=backbone, head=networks.DinoHead(backbone.features, s["hidden"], s["bottleneck"], s["outputs"]))
+        student = networks.Chain(backbone=backbone, head=networks.DinoHead(
+            backbone.features, s["hidden"], s["bottleneck"], s["outputs"], norm=s.get("head_norm", False)))
         networks.randomize(student, generator)
         self.networks = {"student": student, "teacher": apart(copy.deepcopy(student), generator)}
         self.buffers = {"center": 0.1 * torch.randn(s["outputs"], generator=generator)}
-        rule = dict(rule=optimizers.AdamW(), rate=linspace_cosine(0, s["lr"], 1e-6, s["warmup_epochs"]),
+        rule = dict(rule=self.rule, rate=linspace_cosine(0, s["lr"], 1e-6, s["warmup_epochs"]),
                     decay=linspace_cosine(0, *s["weight_decay"], warmup_epochs=0), decayed=matrices, clip=s["clip"])
         last = lambda name: "last_layer" in name
         self.groups = [Group("student", **rule, chosen=lambda name: not last(name)),
@@ -298,10 +300,13 @@ class Dino(Method):
 
 
 class DinoResNet(Dino):
-    """The same with a residual network: batch statistics over the crops of one size (P10), the teacher has its own statistics (P13)."""
+    """The same with a residual network: batch statistics over the crops of one size (P10), the teacher has its own statistics (P13). The
+    recipe that the official code has for these: SGD and a constant decay of matrices; and its batch norms in the head, over all crops."""
 
     settings = dict({k: v for k, v in Dino.settings.items() if k not in ("patch", "features", "depth", "heads", "drop_path")},
-                    backbone="resnet10", stem="cifar", width=2, clip=1.0)
+                    backbone="resnet10", stem="cifar", width=2, clip=1.0, head_norm=True, optimizer="sgd", lr=0.03,
+                    weight_decay=[1e-4, 1e-4])
+    rule = optimizers.Sgd(momentum=0.9)
     draws = ()
 
     def backbone(self):
