@@ -101,9 +101,10 @@ void ViewEmitter::withProbability(double p, Value *u, llvm::function_ref<void()>
 
 //===- Values ---------------------------------------------------------------------------------===//
 
-ViewEmitter::Draws ViewEmitter::draws(unsigned draw) {
+ViewEmitter::Draws ViewEmitter::draws(Value *draw) {
   auto stream = uint32_t(augment.getStream());
-  std::array<Value *, 4> counter{index[0], index[1], b.getInt32(stream << 8 | draw), step};
+  std::array<Value *, 4> counter{index[0], index[1], b.CreateOr(b.getInt32(stream << 8), draw),
+                                 step};
   std::array<Value *, 4> words = math.philox(counter, seedLow, seedHigh);
   return {math.uniform(words[0]), math.uniform(words[1]), math.uniform(words[2]),
           math.uniform(words[3])};

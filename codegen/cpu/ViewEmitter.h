@@ -57,6 +57,7 @@ private:
 
   // Crops (ViewResample.cpp).
   void emitRandomResizedCrop(nn::StageAttr stage, llvm::Value *mirror);
+  Box emitRandomBox(nn::StageAttr stage);
   void emitCenterCrop(nn::StageAttr stage, llvm::Value *mirror);
   void resample(const Box &box, Axis rows, Axis columns, bool cubic);
   Axis makeAxis(llvm::Value *length, llvm::Value *outputs, llvm::Value *begin, llvm::Value *mirror,
@@ -76,7 +77,8 @@ private:
   llvm::Value *meanGrey();
 
   // Values.
-  Draws draws(unsigned draw);
+  Draws draws(llvm::Value *draw);
+  Draws draws(unsigned draw) { return draws(b.getInt32(draw)); }
   llvm::Value *clampToUnit(llvm::Value *x);
   llvm::Value *grey(Pixel p);
   llvm::Value *least(llvm::Value *x, llvm::Value *y);

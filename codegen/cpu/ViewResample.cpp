@@ -78,39 +78,79 @@ ViewEmitter::Axis ViewEmitter::makeAxis(Value *length, Value *outputs, Value *be
   return axis;
 }
 
-void ViewEmitter::emitRandomResizedCrop(nn::StageAttr stage, Value *mirror) {
+/// The first of ten boxes that lies in the image, else the middle as large as the ratios allow. In
+/// f64 and in the order of the reference, so that every target cuts the same box.
+ViewEmitter::Box ViewEmitter::emitRandomBox(nn::StageAttr stage) {
+  llvm::IRBuilder<>::FastMathFlagGuard guard(b);
+  b.clearFastMathFlags();
+  llvm::Type *f64 = b.getDoubleTy();
+  auto scale = stage.getNumbers("scale"), ratios = stage.getNumbers("ratio");
+  double low = std::log(ratios[0]), high = std::log(ratios[1]);
+  auto rounded = [&](Value *extent) {
+    Value *whole = b.CreateIntrinsic(b.getInt64Ty(), llvm::Intrinsic::lrint, {extent});
+    return b.CreateSelect(b.CreateICmpSLT(whole, integer(1)), integer(1), whole);
+  };
+  auto fits = [&](Value *part, Value *whole) { return b.CreateICmpSLE(part, whole); };
+  auto real = [&](Value *whole) { return b.CreateSIToFP(whole, f64); };
+
+  llvm::Function *function = b.GetInsertBlock()->getParent();
+  auto block = [&](const char *name) {
+    return llvm::BasicBlock::Create(b.getContext(), name, function);
+  };
+  llvm::BasicBlock *before = b.GetInsertBlock(), *attempt = block("box"), *again = block("again"),
+                   *middle = block("middle"), *chosen = block("chosen");
+  b.CreateBr(attempt);
+  b.SetInsertPoint(attempt);
+  llvm::PHINode *number = b.CreatePHI(b.getInt32Ty(), 2);
+  number->addIncoming(b.getInt32(0), before);
+  Value *isFirst = b.CreateICmpEQ(number, b.getInt32(0));
+  Draws drawn = draws(
+      b.CreateSelect(isFirst, b.getInt32(0), b.CreateAdd(number, b.getInt32(128))));
+  std::array<Value *, 4> u;
+  for (unsigned i = 0; i < 4; ++i)
+    u[i] = b.CreateFPExt(drawn[i], f64);
+  Value *area = b.CreateFAdd(precise(scale[0]), b.CreateFMul(u[0], precise(scale[1] - scale[0])));
+  area = b.CreateFMul(b.CreateFMul(area, real(height)), real(width));
+  Value *ratio = math.exp(b.CreateFAdd(precise(low), b.CreateFMul(u[1], precise(high - low))));
+  auto root = [&](Value *x) { return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x); };
   Box box;
-  {
-    // In f64 and in the order of the reference, so that every target cuts the same box.
-    llvm::IRBuilder<>::FastMathFlagGuard guard(b);
-    b.clearFastMathFlags();
-    llvm::Type *f64 = b.getDoubleTy();
-    auto scale = stage.getNumbers("scale"), ratios = stage.getNumbers("ratio");
-    Draws drawn = draws(0);
-    std::array<Value *, 4> u;
-    for (unsigned i = 0; i < 4; ++i)
-      u[i] = b.CreateFPExt(drawn[i], f64);
-    Value *area = b.CreateFAdd(precise(scale[0]), b.CreateFMul(u[0], precise(scale[1] - scale[0])));
-    area =
-        b.CreateFMul(b.CreateFMul(area, b.CreateSIToFP(height, f64)), b.CreateSIToFP(width, f64));
-    double low = std::log(ratios[0]), high = std::log(ratios[1]);
-    Value *ratio = math.exp(b.CreateFAdd(precise(low), b.CreateFMul(u[1], precise(high - low))));
-    auto extent = [&](Value *squared, Value *limit) {
-      Value *root = b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, squared);
-      Value *rounded =
-          b.CreateFPToSI(b.CreateUnaryIntrinsic(llvm::Intrinsic::round, root), b.getInt64Ty());
-      rounded = b.CreateSelect(b.CreateICmpSLT(rounded, integer(1)), integer(1), rounded);
-      return b.CreateSelect(b.CreateICmpSGT(rounded, limit), limit, rounded);
-    };
-    box.width = extent(b.CreateFMul(area, ratio), width);
-    box.height = extent(b.CreateFDiv(area, ratio), height);
-    auto place = [&](Value *draw, Value *whole, Value *part) {
-      Value *places = b.CreateAdd(b.CreateSub(whole, part), integer(1));
-      return b.CreateFPToSI(b.CreateFMul(draw, b.CreateSIToFP(places, f64)), b.getInt64Ty());
-    };
-    box.top = place(u[2], height, box.height);
-    box.left = place(u[3], width, box.width);
-  }
+  box.width = rounded(root(b.CreateFMul(area, ratio)));
+  box.height = rounded(root(b.CreateFDiv(area, ratio)));
+  auto place = [&](Value *draw, Value *whole, Value *part) {
+    Value *places = b.CreateAdd(b.CreateSub(whole, part), integer(1));
+    return b.CreateFPToSI(b.CreateFMul(draw, real(places)), b.getInt64Ty());
+  };
+  box.top = place(u[2], height, box.height);
+  box.left = place(u[3], width, box.width);
+  b.CreateCondBr(b.CreateAnd(fits(box.width, width), fits(box.height, height)), chosen, again);
+
+  b.SetInsertPoint(again);
+  Value *next = b.CreateAdd(number, b.getInt32(1));
+  number->addIncoming(next, again);
+  b.CreateCondBr(b.CreateICmpULT(next, b.getInt32(10)), attempt, middle);
+
+  b.SetInsertPoint(middle);
+  auto smaller = [&](Value *x, Value *y) { return b.CreateSelect(fits(x, y), x, y); };
+  Box most;
+  most.width = smaller(width, rounded(b.CreateFMul(real(height), precise(ratios[1]))));
+  most.height = smaller(height, rounded(b.CreateFDiv(real(width), precise(ratios[0]))));
+  most.top = b.CreateSDiv(b.CreateSub(height, most.height), integer(2));
+  most.left = b.CreateSDiv(b.CreateSub(width, most.width), integer(2));
+  b.CreateBr(chosen);
+
+  b.SetInsertPoint(chosen);
+  auto either = [&](Value *drawnBox, Value *middleBox) {
+    llvm::PHINode *phi = b.CreatePHI(b.getInt64Ty(), 2);
+    phi->addIncoming(drawnBox, attempt);
+    phi->addIncoming(middleBox, middle);
+    return phi;
+  };
+  return {either(box.top, most.top), either(box.left, most.left), either(box.height, most.height),
+          either(box.width, most.width)};
+}
+
+void ViewEmitter::emitRandomResizedCrop(nn::StageAttr stage, Value *mirror) {
+  Box box = emitRandomBox(stage);
   bool cubic = stage.getString("interpolation") == "bicubic";
   Axis rows = makeAxis(box.height, integer(size), integer(0), b.getFalse(), 0, cubic);
   Axis columns = makeAxis(box.width, integer(size), integer(0), mirror, 1, cubic);

@@ -106,16 +106,29 @@ static Tensor resample(const abi::ImageRef &image, Box box, const Tensor &rows,
   return view;
 }
 
-static Tensor randomResizedCrop(nn::StageAttr stage, const abi::ImageRef &image, Draws u) {
+/// The first of ten boxes that lies in the image, else the middle as large as the ratios allow.
+static Box randomBox(nn::StageAttr stage, const abi::ImageRef &image, const Sample &sample) {
   auto scale = stage.getNumbers("scale"), ratios = stage.getNumbers("ratio");
-  double area = (scale[0] + u[0] * (scale[1] - scale[0])) * image.height * image.width;
   double low = std::log(ratios[0]), high = std::log(ratios[1]);
-  double ratio = std::exp(low + u[1] * (high - low));
-  Box box;
-  box.width = std::clamp<int64_t>(std::llround(std::sqrt(area * ratio)), 1, image.width);
-  box.height = std::clamp<int64_t>(std::llround(std::sqrt(area / ratio)), 1, image.height);
-  box.top = static_cast<int64_t>(u[2] * static_cast<double>(image.height - box.height + 1));
-  box.left = static_cast<int64_t>(u[3] * static_cast<double>(image.width - box.width + 1));
+  auto rounded = [](double extent) { return std::max<int64_t>(std::llrint(extent), 1); };
+  for (uint32_t attempt = 0; attempt < 10; ++attempt) {
+    Draws u = sample.draws(attempt == 0 ? 0 : 128 + attempt);
+    double area = (scale[0] + u[0] * (scale[1] - scale[0])) * image.height * image.width;
+    double ratio = std::exp(low + u[1] * (high - low));
+    int64_t width = rounded(std::sqrt(area * ratio)), height = rounded(std::sqrt(area / ratio));
+    if (width <= image.width && height <= image.height)
+      return {static_cast<int64_t>(u[2] * static_cast<double>(image.height - height + 1)),
+              static_cast<int64_t>(u[3] * static_cast<double>(image.width - width + 1)), height,
+              width};
+  }
+  int64_t width = std::min<int64_t>(image.width, rounded(image.height * ratios[1]));
+  int64_t height = std::min<int64_t>(image.height, rounded(image.width / ratios[0]));
+  return {(image.height - height) / 2, (image.width - width) / 2, height, width};
+}
+
+static Tensor randomResizedCrop(nn::StageAttr stage, const abi::ImageRef &image,
+                                const Sample &sample) {
+  Box box = randomBox(stage, image, sample);
   bool isCubic = stage.getString("interpolation") == "bicubic";
   auto filter = isCubic ? bicubic : bilinear;
   int64_t size = stage.getInteger("size");
@@ -268,7 +281,7 @@ static Tensor viewOf(const abi::ImageRef &image, llvm::ArrayRef<nn::StageAttr> p
     Draws u = sample.draws(static_cast<uint32_t>(number));
     switch (stage.getTransform()) {
     case nn::Transform::RandomResizedCrop:
-      view = randomResizedCrop(stage, image, u);
+      view = randomResizedCrop(stage, image, sample);
       break;
     case nn::Transform::CenterCrop:
       view = centerCrop(stage, image);
