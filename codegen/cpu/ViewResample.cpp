@@ -104,8 +104,7 @@ ViewEmitter::Box ViewEmitter::emitRandomBox(nn::StageAttr stage) {
   llvm::PHINode *number = b.CreatePHI(b.getInt32Ty(), 2);
   number->addIncoming(b.getInt32(0), before);
   Value *isFirst = b.CreateICmpEQ(number, b.getInt32(0));
-  Draws drawn = draws(
-      b.CreateSelect(isFirst, b.getInt32(0), b.CreateAdd(number, b.getInt32(128))));
+  Draws drawn = draws(b.CreateSelect(isFirst, b.getInt32(0), b.CreateAdd(number, b.getInt32(128))));
   std::array<Value *, 4> u;
   for (unsigned i = 0; i < 4; ++i)
     u[i] = b.CreateFPExt(drawn[i], f64);
