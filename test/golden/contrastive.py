@@ -157,12 +157,31 @@ class MoCoV2(Method):
         """One loss; leaves its keys in `self.keys`."""
         q = normalize(self.networks["online"](query))
         with torch.no_grad():
-            self.keys = normalize(self.networks["key"](key))
+            self.keys = normalize(self.keys_of(key))
         return contrast(q, self.keys, self.buffers["queue"], self.settings["temperature"])
+
+    def keys_of(self, views):
+        return self.networks["key"](views)
 
     def after_loss(self, step):
         at = step * len(self.keys) % self.settings["length"]
         self.buffers["queue"][at : at + len(self.keys)] = self.keys
+
+
+class MoCoV2Shuffled(MoCoV2):
+    """Batch norms over halves of the batch, and for the key network over halves of it in another order, which is undone after (P30)."""
+
+    settings = dict(MoCoV2.settings, backbone="resnet10", width=2, dim=8, groups=2)
+    draws = ("permutation",)
+
+    def __init__(self, generator):
+        super().__init__(generator)
+        for net in self.networks.values():
+            networks.split_batch_norm(net, self.settings["groups"])
+
+    def keys_of(self, views):
+        order = self.uniform[0].long()
+        return self.networks["key"](views[order])[order.argsort()]
 
 
 class MoCoV2Symmetric(MoCoV2):

@@ -45,7 +45,13 @@ def make_draws(method, seed):
     generator = torch.Generator().manual_seed(seed)
     samples = method.batch * STEPS_PER_EPOCH
     index = torch.cat([torch.randperm(samples, generator=generator) for _ in range(EPOCHS)]).reshape(STEPS, method.batch)
-    uniform = [[(torch.randint(2**12, shape, generator=generator) + 0.5) / 2**12 for shape in method.draws] for _ in range(STEPS)]
+
+    def draw(shape):
+        if shape == "permutation":
+            return torch.randperm(method.batch, generator=generator).float()
+        return (torch.randint(2**12, shape, generator=generator) + 0.5) / 2**12
+
+    uniform = [[draw(shape) for shape in method.draws] for _ in range(STEPS)]
     return index, uniform
 
 
@@ -90,6 +96,7 @@ RUNS = {
     "moco_v1_bank": contrastive.MoCoV1Bank,
     "moco_v2": contrastive.MoCoV2,
     "moco_v2_symmetric": contrastive.MoCoV2Symmetric,
+    "moco_v2_shuffled": contrastive.MoCoV2Shuffled,
     "instdisc": contrastive.InstDisc,
     "instdisc_softmax": contrastive.InstDiscSoftmax,
     "instdisc_proximal": contrastive.InstDiscProximal,
@@ -111,7 +118,7 @@ RUNS = {
 }
 
 SEEDS = {"simclr": 2, "simclr_nt_logistic": 1, "simclr_nt_logistic_semi_hard": 1, "simclr_margin": 1, "simclr_margin_semi_hard": 1,
-         "moco_v1": 1, "moco_v1_end_to_end": 43, "moco_v1_bank": 1, "moco_v2": 82, "moco_v2_symmetric": 5, "instdisc": 2,
+         "moco_v1": 1, "moco_v1_end_to_end": 43, "moco_v1_bank": 1, "moco_v2": 82, "moco_v2_symmetric": 5, "moco_v2_shuffled": 3, "instdisc": 2,
          "instdisc_softmax": 1, "instdisc_proximal": 3, "cmc": 6, "cmc_four_views": 1, "cpc_gru": 2, "byol": 70, "simsiam_refreshed": 2,
          "simsiam_averaged": 3, "dino_resnet": 5}
 

@@ -301,6 +301,27 @@ class Chain(nn.Module):
         return x
 
 
+class SplitBatchNorm(nn.BatchNorm2d):
+    """Statistics over each of `groups` equal runs of the batch, as on as many GPUs; the running ones are the mean of theirs."""
+
+    def forward(self, x):
+        running = [(self.running_mean.clone(), self.running_var.clone()) for _ in range(self.groups)]
+        parts = [F.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
+                 for part, (mean, variance) in zip(x.chunk(self.groups), running)]
+        for mine, each in zip((self.running_mean, self.running_var), zip(*running)):
+            mine.copy_(torch.stack(each).mean(0))
+        return torch.cat(parts)
+
+
+def split_batch_norm(net, groups):
+    """Gives the batch norms of `net` groups."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = SplitBatchNorm
+            module.groups = groups
+    return net
+
+
 class BatchNormScale(nn.BatchNorm1d):
     """Batch normalisation with a scale and no shift."""
 
