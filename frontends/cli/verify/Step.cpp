@@ -103,7 +103,8 @@ LogicalResult GoldenRun::load(StringRef path) {
 
 /// What a step takes from outside becomes arguments: each view (view/STEP/NAME), the samples'
 /// places (index/STEP/samples), uniform draws and permutations (draw/STEP/NUMBER, in the order of
-/// the text). A view of @preview and one of @step are the same if they draw from the same stream.
+/// the text; a permutation that the file does not have stays). A view of @preview and one of @step
+/// are the same if they draw from the same stream.
 LogicalResult GoldenRun::replaceInputs(func::FuncOp step, func::FuncOp preview) {
   DenseMap<uint64_t, std::string> nameOfStream;
   for (OpOperand &result : preview.getBody().front().getTerminator()->getOpOperands())
@@ -119,7 +120,8 @@ LogicalResult GoldenRun::replaceInputs(func::FuncOp step, func::FuncOp preview) 
     } else if (isa<nn::SampleIndexOp>(op)) {
       input = {"index", "samples"};
     } else if (auto draw = dyn_cast<nn::RandomOp>(op);
-               isa<nn::RandomPermutationOp>(op) ||
+               (isa<nn::RandomPermutationOp>(op) &&
+                golden.tensors.count("draw/0/" + std::to_string(draws))) ||
                (draw && draw.getDistribution() == nn::Distribution::Uniform)) {
       input = {"draw", std::to_string(draws++)};
     } else {
