@@ -144,7 +144,7 @@ Interval boundsOf(Value value, const Bounds &known) {
 
 class Check {
 public:
-  Check(ssl::MethodOp method, ssl::StepOp step) : step(step) {
+  Check(ssl::MethodOp method, ssl::StepOp step) : step(step), batch(method.getBatch()) {
     for (auto ema : step.getOps<ssl::EmaOp>())
       sources[ema.getTarget()] = ema.getSource().str();
     for (auto update : step.getOps<ssl::UpdateOp>())
@@ -234,6 +234,15 @@ private:
     return false;
   }
 
+  /// Constants that differ from sample to sample, as the labels of a pretext task.
+  bool isLabels(Operation *op) const {
+    SplatElementsAttr splat;
+    if (!isa<nn::IotaOp, nn::ConstantOp>(op) || matchPattern(op, m_Constant(&splat)))
+      return false;
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    return type.getRank() >= 1 && type.getDimSize(0) == batch;
+  }
+
   /// Whether an operation between the networks and the loss compares samples with each other or
   /// with what is remembered of others, or brings in what no network makes.
   bool keepsApart(Operation *op) const {
@@ -248,8 +257,8 @@ private:
     }
     if (auto gather = dyn_cast<nn::GatherRowsOp>(op))
       return comesFromNets(gather.getTable());
-    return isa<nn::AugmentOp, nn::RandomOp, nn::RandomPermutationOp, nn::BatchNormOp,
-               nn::SampleIndexOp>(op);
+    return isLabels(op) || isa<nn::AugmentOp, nn::RandomOp, nn::RandomPermutationOp,
+                               nn::BatchNormOp, nn::SampleIndexOp>(op);
   }
 
   void warnOfCollapse() {
@@ -366,6 +375,7 @@ private:
   }
 
   ssl::StepOp step;
+  int64_t batch;
   llvm::StringMap<std::string> sources; ///< of averages
   llvm::StringSet<> updated;            ///< states that an update writes
   llvm::StringMap<ssl::NetOp> nets;

@@ -184,6 +184,17 @@ void Elaborator::runItem(const Stmt *stmt) {
   }
 }
 
+/// The first few of some parameters' names, and how many there are more.
+static std::string shownNames(llvm::ArrayRef<std::string> names) {
+  constexpr size_t shown = 3;
+  std::string text;
+  for (const std::string &name : names.take_front(shown))
+    text += (text.empty() ? "'" : ", '") + name + "'";
+  if (names.size() > shown)
+    text += " and " + std::to_string(names.size() - shown) + " more";
+  return text;
+}
+
 /// What a method must have, and what it probably should.
 void Elaborator::checkMethod(const MethodDecl &decl) {
   SourceRange at = decl.name.range;
@@ -212,12 +223,25 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
     auto isOwn = [&](auto &state) {
       return state.second.kind == nn::StateKind::Parameter && state.first.starts_with(prefix);
     };
-    bool any = llvm::any_of(states, isOwn);
-    bool optimized = llvm::any_of(
-        states, [&](auto &state) { return isOwn(state) && state.second.optimized.isValid(); });
-    if (any && !optimized)
+    std::vector<std::string> forgotten;
+    bool any = false, optimized = false;
+    for (auto &state : states) {
+      if (!isOwn(state))
+        continue;
+      any = true;
+      optimized |= state.second.optimized.isValid();
+      if (!state.second.optimized.isValid() && !state.second.excepted)
+        forgotten.push_back(state.first.str());
+    }
+    if (any && !optimized) {
       report(Code::NeverOptimized, net.range,
              "no 'optimize' names '" + name + "', so its parameters stay as they are");
+    } else if (!forgotten.empty()) {
+      report(Code::NeverOptimized, net.range,
+             "no 'optimize' names " + shownNames(forgotten) + ", so " +
+                 (forgotten.size() == 1 ? "it stays as it is" : "they stay as they are"))
+          .help("where that is meant, say so: optimize " + name + " except \"PATTERN\" with ...");
+    }
   }
 }
 

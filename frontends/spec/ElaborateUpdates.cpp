@@ -56,6 +56,19 @@ void Elaborator::runLoss(const LossStmt *stmt) {
 
 void Elaborator::runMetric(const MetricStmt *stmt) {
   Value value = eval(stmt->value);
+  SourceRange at = stmt->name.range;
+  if (llvm::is_contained({"loss", "learning_rate", "step", "epoch", "images_per_second"},
+                         stmt->name.text)) {
+    report(Code::DuplicateName, at,
+           "each step has a '" + stmt->name.text + "' already, a metric needs a name of its own");
+    return;
+  }
+  auto [first, isNew] = metrics.try_emplace(stmt->name.text.str(), at);
+  if (!isNew) {
+    report(Code::DuplicateName, at, "there is a metric '" + stmt->name.text + "' already")
+        .note(first->second, "declared here");
+    return;
+  }
   if (mlir::Value metric = scalar(value, stmt->value->range, "the metric"))
     make<ssl::MetricOp>(stmt->value->range, stmt->name.text, metric);
 }
@@ -181,7 +194,10 @@ void Elaborator::runEmaUpdate(const UpdateStmt *stmt, PlacedNet &net) {
 
 mlir::Value Elaborator::newValue(SourceRange at, llvm::StringRef name, const Value &value,
                                  RankedTensorType type, SourceRange declared) {
-  if (!fills(value, type)) {
+  // An initial value may be written as f32, zeros() is; a new value would lose its fractions.
+  bool loses = value.isTensor() && type.getElementType().isInteger() &&
+               !value.tensorType().getElementType().isInteger();
+  if (loses || !fills(value, type)) {
     report(Code::WrongType, at,
            "the new value of '" + name + "' is " + typeName(value) + ", not " + typeName(type))
         .note(declared, "declared here");
@@ -312,12 +328,18 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
   bool good = evalPatterns(stmt->matching, matching) && evalPatterns(stmt->except, except);
   if (!good)
     return false;
-  auto isWanted = [&](llvm::StringRef name) {
-    auto matches = [&](const std::string &pattern) {
-      return llvm::cantFail(llvm::GlobPattern::create(pattern)).match(name);
-    };
-    return (matching.empty() || llvm::any_of(matching, matches)) && llvm::none_of(except, matches);
+  std::set<std::string> idle(matching.begin(), matching.end());
+  idle.insert(except.begin(), except.end());
+  auto matches = [&](const std::vector<std::string> &patterns, llvm::StringRef name) {
+    bool any = false;
+    for (const std::string &pattern : patterns)
+      if (llvm::cantFail(llvm::GlobPattern::create(pattern)).match(name)) {
+        any = true;
+        idle.erase(pattern);
+      }
+    return any;
   };
+  std::vector<llvm::StringRef> seen;
   for (const Expr *target : stmt->targets) {
     Value value = eval(target);
     if (value.isError()) {
@@ -354,7 +376,11 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
       if (state.kind != nn::StateKind::Parameter || !name.starts_with(prefix))
         continue;
       any = true;
-      if (!isWanted(name.drop_front(prefix.size())))
+      llvm::StringRef inside = name.drop_front(prefix.size());
+      seen.push_back(inside);
+      bool isExcepted = matches(except, inside);
+      state.excepted |= isExcepted;
+      if (!(matches(matching, inside) || matching.empty()) || isExcepted)
         continue;
       wanted = true;
       if (state.optimized.isValid()) {
@@ -372,6 +398,15 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
     good = false;
     report(Code::NotOptimizable, target->range,
            "'" + path + "' has no parameters" + (any ? " of such names" : ""));
+  }
+  for (const std::string &pattern : good ? idle : std::set<std::string>()) {
+    good = false;
+    bool isExcept = llvm::is_contained(except, pattern);
+    Diagnostic &error =
+        report(Code::NotOptimizable, (isExcept ? stmt->except : stmt->matching)->range,
+               "no parameter has a name like \"" + pattern + "\"");
+    if (auto nearest = nearestName(pattern, seen))
+      error.help("did you mean '" + *nearest + "'?");
   }
   return good;
 }

@@ -120,6 +120,7 @@ struct StateInfo {
   SourceRange range;
   SourceRange updated = {};   ///< by an `update`
   SourceRange optimized = {}; ///< by an `optimize`
+  bool excepted = false;      ///< by the `except` of one
 };
 
 /// `net NAME = ...` of the method.
@@ -408,6 +409,7 @@ private:
   bool imageAllowed = false;
   bool hasLoss = false;
   bool hasOptimizer = false;
+  std::map<std::string, SourceRange, std::less<>> metrics; ///< where each is declared
   bool failedLoss = false;
   SourceRange represented;
   int64_t epochs = 0;

@@ -136,8 +136,10 @@ std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::Arra
 bool Elaborator::fills(const Value &value, RankedTensorType type) {
   bool isBool =
       value.isTensor() ? value.tensorType().getElementType().isInteger(1) : value.isBool();
+  bool isFraction = value.isNumber() && !value.isInt();
   return (value.isTensor() || value.isNumber() || value.isBool()) &&
-         isBool == type.getElementType().isInteger(1);
+         isBool == type.getElementType().isInteger(1) &&
+         !(isFraction && type.getElementType().isInteger());
 }
 
 mlir::Value Elaborator::materialize(SourceRange range, const Value &value,

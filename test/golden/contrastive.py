@@ -391,16 +391,33 @@ class Cmc(Method):
             for j, memory in enumerate(memories):
                 if i == j:
                     continue
-                scores = (torch.bmm(memory[rows], z[:, :, None])[:, :, 0] / s["temperature"]).exp()
-                if step == 0:
-                    self.buffers["partition"][pair] = scores.detach().mean() * s["samples"]
-                total = total + nce(scores / self.buffers["partition"][pair].item(), s["samples"])
+                total = total + self.compare(torch.bmm(memory[rows], z[:, :, None])[:, :, 0] / s["temperature"], pair, step)
                 pair += 1
         return total
+
+    def compare(self, logits, pair, step):
+        """logits: [N, 1 + K], the sample's own memory first."""
+        scores = logits.exp()
+        if step == 0:
+            self.buffers["partition"][pair] = scores.detach().mean() * self.settings["samples"]
+        return nce(scores / self.buffers["partition"][pair].item(), self.settings["samples"])
 
     def after_loss(self, step):
         for memory, z in zip(self.buffers["bank"].split(self.settings["dim"], 1), self.z):
             remember(memory, self.index, z, self.settings["momentum"])
+
+
+class CmcSoftmax(Cmc):
+    """The code's --softmax: no Z, the sample's own memory among its noise by cross-entropy."""
+
+    settings = dict(Cmc.settings, objective="softmax", lr=0.01)
+
+    def __init__(self, generator):
+        super().__init__(generator)
+        del self.buffers["partition"]
+
+    def compare(self, logits, pair, step):
+        return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
 
 
 class CmcFourViews(Cmc):

@@ -101,6 +101,7 @@ RUNS = {
     "instdisc_softmax": contrastive.InstDiscSoftmax,
     "instdisc_proximal": contrastive.InstDiscProximal,
     "cmc": contrastive.Cmc,
+    "cmc_softmax": contrastive.CmcSoftmax,
     "cmc_four_views": contrastive.CmcFourViews,
     "cpc": contrastive.Cpc,
     "cpc_gru": contrastive.CpcGru,
@@ -119,7 +120,7 @@ RUNS = {
 
 SEEDS = {"simclr": 2, "simclr_nt_logistic": 1, "simclr_nt_logistic_semi_hard": 1, "simclr_margin": 1, "simclr_margin_semi_hard": 1,
          "moco_v1": 1, "moco_v1_end_to_end": 43, "moco_v1_bank": 1, "moco_v2": 82, "moco_v2_symmetric": 5, "moco_v2_shuffled": 3, "instdisc": 2,
-         "instdisc_softmax": 1, "instdisc_proximal": 3, "cmc": 6, "cmc_four_views": 1, "cpc_gru": 2, "byol": 70, "simsiam_refreshed": 2,
+         "instdisc_softmax": 1, "instdisc_proximal": 3, "cmc": 6, "cmc_softmax": 72, "cmc_four_views": 1, "cpc_gru": 2, "byol": 70, "simsiam_refreshed": 2,
          "simsiam_averaged": 3, "dino_resnet": 5}
 
 
