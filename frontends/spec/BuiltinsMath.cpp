@@ -70,7 +70,12 @@ Value toInt(BuiltinCall &call, double (*rounded)(double)) {
     return call.fail(Code::BadValue, call.range, numberText(*x) + " does not fit into an int");
   return Value::integer(static_cast<int64_t>(result));
 }
-Value runInt(BuiltinCall &c) { return toInt(c, std::trunc); }
+Value runInt(BuiltinCall &c) {
+  const Value &x = c.value("x");
+  if (!x.isTensor())
+    return toInt(c, std::trunc);
+  return Value::tensor(c.e.convert(c.range, x.asTensor(), c.e.builder.getI32Type()));
+}
 Value runCeil(BuiltinCall &c) { return toInt(c, std::ceil); }
 Value runRound(BuiltinCall &c) { return toInt(c, std::round); }
 
