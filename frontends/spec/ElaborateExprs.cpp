@@ -90,7 +90,8 @@ Value Elaborator::evalExpr(const Expr *expr) {
   return Value::error();
 }
 
-std::optional<bool> Elaborator::evalCondition(const Expr *expr, llvm::StringRef what) {
+std::optional<bool> Elaborator::evalCondition(const Expr *expr, llvm::StringRef what,
+                                              llvm::StringRef help) {
   Value value = eval(expr);
   if (value.isError())
     return std::nullopt;
@@ -99,7 +100,7 @@ std::optional<bool> Elaborator::evalCondition(const Expr *expr, llvm::StringRef 
   if (value.isTensor())
     report(Code::NotKnownAtCompileTime, expr->range,
            what + " is " + typeName(value) + ", which is known only when the program runs")
-        .help("choose by a tensor with where(condition, a, b)");
+        .help(help);
   else
     report(Code::WrongType, expr->range, what + " is " + typeName(value) + ", not bool");
   return std::nullopt;

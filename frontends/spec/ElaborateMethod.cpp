@@ -159,9 +159,13 @@ void Elaborator::runItem(const Stmt *stmt) {
   }
   case StmtKind::If: {
     auto *branch = llvm::cast<IfStmt>(stmt);
-    std::optional<bool> condition = evalCondition(branch->condition, "the condition of 'if'");
+    std::optional<bool> condition =
+        evalCondition(branch->condition, "the condition of 'if'",
+                      "choose by a tensor with where(condition, a, b); losses, updates and "
+                      "optimizers take 'when condition'");
     if (condition)
       return runItems(*condition ? branch->thenBody : branch->elseBody);
+    hasLoss = hasOptimizer = true; // perhaps: what a branch holds has not been seen
     poisonNames(branch->thenBody);
     poisonNames(branch->elseBody);
     return;

@@ -158,7 +158,10 @@ public:
   //===- Expressions --------------------------------------------------------------------------===//
 
   Value eval(const Expr *expr);
-  std::optional<bool> evalCondition(const Expr *expr, llvm::StringRef what);
+  /// `help`: what to do where it is known only at run time.
+  std::optional<bool>
+  evalCondition(const Expr *expr, llvm::StringRef what,
+                llvm::StringRef help = "choose by a tensor with where(condition, a, b)");
   std::optional<int64_t> evalSize(const Expr *expr, llvm::StringRef what);
   Value call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
              SourceRange range, SourceRange calleeRange);

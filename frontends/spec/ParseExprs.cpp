@@ -253,10 +253,16 @@ const Expr *ParserImpl::parseCall(const Expr *callee) {
   llvm::StringMap<SourceRange> names;
   while (!at(TokenKind::RightParen) && !panicking) {
     Name name;
-    if (at(TokenKind::Identifier) && peek().kind == TokenKind::Colon) {
+    bool misspelled = at(TokenKind::Identifier) && peek().kind == TokenKind::Equal;
+    if (at(TokenKind::Identifier) && (misspelled || peek().kind == TokenKind::Colon)) {
       name = {current().text, current().range};
       advance();
-      advance();
+      const Token separator = advance();
+      if (misspelled)
+        diagnostics
+            .report(Code::ExpectedToken, separator.range,
+                    "expected ':' after the name of an argument, found '='")
+            .help("write: " + name.text.str() + ": ...");
       if (auto [first, isNew] = names.try_emplace(name.text, name.range); !isNew)
         diagnostics
             .report(Code::DuplicateArgument, name.range,
