@@ -63,6 +63,18 @@ bool isUnitRows(Value value) {
   return false;
 }
 
+/// x of max(where(mask, x, -1e30)): rows that do not count stand lower than any other.
+Value behindMask(nn::ReduceOp greatest) {
+  auto select = strip(greatest.getInput()).getDefiningOp<nn::SelectOp>();
+  SplatElementsAttr low;
+  if (greatest.getKind() != nn::ReduceKind::Max || !select ||
+      !matchPattern(strip(select.getOnFalse()), m_Constant(&low)) ||
+      !isa<FloatType>(low.getElementType()) ||
+      low.getSplatValue<APFloat>().convertToDouble() > -1e9)
+    return nullptr;
+  return select.getOnTrue();
+}
+
 /// What values lie between, as far as their formulas tell; unknown is everything.
 using Bounds = DenseMap<Value, Interval>;
 
@@ -93,6 +105,8 @@ Interval boundsOf(Value value, const Bounds &known) {
   if (isa<nn::TanhOp>(op) || isUnitRows(value))
     return {-1, 1};
   if (auto reduce = dyn_cast<nn::ReduceOp>(op)) {
+    if (Value kept = behindMask(reduce))
+      return of(kept);
     if (reduce.getKind() != nn::ReduceKind::Sum)
       return of(reduce.getInput());
     auto product = reduce.getInput().getDefiningOp<nn::MulOp>();
@@ -123,8 +137,10 @@ Interval boundsOf(Value value, const Bounds &known) {
   if (isa<nn::SubOp>(op)) {
     // x - max(x) is what makes exp safe.
     Value top = strip(right);
-    bool shifted = isReductionOf(top, nn::ReduceKind::Max) &&
-                   strip(top.getDefiningOp()->getOperand(0)) == strip(left);
+    auto greatest = top.getDefiningOp<nn::ReduceOp>();
+    bool shifted = greatest && greatest.getKind() == nn::ReduceKind::Max &&
+                   (strip(greatest.getInput()) == strip(left) ||
+                    (behindMask(greatest) && strip(behindMask(greatest)) == strip(left)));
     return shifted ? Interval{a.low - b.high, 0} : Interval{a.low - b.high, a.high - b.low};
   }
   if (isa<nn::MulOp>(op))
@@ -351,8 +367,9 @@ private:
         continue;
       double high = bounds.lookup(exp.getInput()).high;
       if (std::isfinite(high) && high > greatestExponent)
-        exp.emitWarning() << "W0507: exp overflows: its argument reaches " << int64_t(high)
-                          << ", and f32 ends at " << int64_t(greatestExponent)
+        exp.emitWarning() << "W0507: exp overflows: its argument reaches "
+                          << int64_t(std::min(high, 1e18)) << ", and f32 ends at "
+                          << int64_t(greatestExponent)
                           << "; take the greatest out first, as logsumexp and softmax do, or raise "
                              "the temperature";
     }

@@ -69,8 +69,7 @@ BatchNormGradient batchNormBackward(const Tensor &x, const Tensor &scale, const 
 
 //===- Rows and segments (Rows.cpp) -----------------------------------------------------------===//
 
-/// True if every index names one of the `rows` rows of a table.
-bool areRowsOf(const Tensor &indices, int64_t rows);
+/// An index outside of the table gives a row of zeros, and takes none.
 Tensor gatherRows(const Tensor &table, const Tensor &indices);
 Tensor scatterRows(const Tensor &table, const Tensor &indices, const Tensor &rows, bool accumulate);
 /// Rows [N, ...] go into the ring [K, ...] from row (step * N) mod K on.

@@ -262,11 +262,6 @@ LogicalResult Evaluation::executeRun(Operation *op) {
 //===- Tensors --------------------------------------------------------------------------------===//
 
 LogicalResult Evaluation::executeTensor(Operation *op) {
-  auto checkIndices = [&](mlir::Value indices, const Tensor &table) -> LogicalResult {
-    if (areRowsOf(tensor(indices), table.shape[0]))
-      return success();
-    return op->emitError() << "an index is outside of the table's " << table.shape[0] << " rows";
-  };
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](nn::BroadcastOp o) {
         return give(op, broadcast(tensor(o.getInput()), o.getDims(), shape(op)));
@@ -293,18 +288,12 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         return give(op, matmul(tensor(o.getLhs()), tensor(o.getRhs()), o.getTransposeLhs(),
                                o.getTransposeRhs(), shape(op)));
       })
-      .Case([&](nn::GatherRowsOp o) -> LogicalResult {
-        const Tensor &table = tensor(o.getTable());
-        if (failed(checkIndices(o.getIndices(), table)))
-          return failure();
-        return give(op, gatherRows(table, tensor(o.getIndices())));
+      .Case([&](nn::GatherRowsOp o) {
+        return give(op, gatherRows(tensor(o.getTable()), tensor(o.getIndices())));
       })
-      .Case([&](nn::ScatterRowsOp o) -> LogicalResult {
-        const Tensor &table = tensor(o.getTable());
-        if (failed(checkIndices(o.getIndices(), table)))
-          return failure();
-        return give(
-            op, scatterRows(table, tensor(o.getIndices()), tensor(o.getRows()), o.getAccumulate()));
+      .Case([&](nn::ScatterRowsOp o) {
+        return give(op, scatterRows(tensor(o.getTable()), tensor(o.getIndices()),
+                                    tensor(o.getRows()), o.getAccumulate()));
       })
       .Case([&](nn::EnqueueOp o) {
         return give(op, enqueue(tensor(o.getQueue()), tensor(o.getRows()), interpreter.run.step));

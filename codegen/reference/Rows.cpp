@@ -7,10 +7,10 @@ static int64_t rowSize(const Tensor &table) {
   return elementCount(Shape(table.shape.begin() + 1, table.shape.end()));
 }
 
-bool areRowsOf(const Tensor &indices, int64_t rows) {
-  return llvm::all_of(indices.values, [&](double index) {
-    return index >= 0 && index < static_cast<double>(rows);
-  });
+/// The row that `index` names, or -1: there is none.
+static int64_t rowOf(const Tensor &table, double index) {
+  return index >= 0 && index < static_cast<double>(table.shape[0]) ? static_cast<int64_t>(index)
+                                                                   : -1;
 }
 
 Tensor gatherRows(const Tensor &table, const Tensor &indices) {
@@ -19,8 +19,9 @@ Tensor gatherRows(const Tensor &table, const Tensor &indices) {
   Tensor result(shape);
   int64_t width = rowSize(table);
   for (int64_t i = 0; i < indices.size(); ++i)
-    for (int64_t j = 0; j < width; ++j)
-      result[i * width + j] = table[static_cast<int64_t>(indices[i]) * width + j];
+    if (int64_t row = rowOf(table, indices[i]); row >= 0)
+      for (int64_t j = 0; j < width; ++j)
+        result[i * width + j] = table[row * width + j];
   return result;
 }
 
@@ -29,10 +30,11 @@ Tensor scatterRows(const Tensor &table, const Tensor &indices, const Tensor &row
   Tensor result = table;
   int64_t width = rowSize(table);
   for (int64_t i = 0; i < indices.size(); ++i)
-    for (int64_t j = 0; j < width; ++j) {
-      double &place = result[static_cast<int64_t>(indices[i]) * width + j];
-      place = accumulate ? place + rows[i * width + j] : rows[i * width + j];
-    }
+    if (int64_t row = rowOf(table, indices[i]); row >= 0)
+      for (int64_t j = 0; j < width; ++j) {
+        double &place = result[row * width + j];
+        place = accumulate ? place + rows[i * width + j] : rows[i * width + j];
+      }
   return result;
 }
 

@@ -289,14 +289,14 @@ def Nn_BatchNormBackwardOp : Nn_Op<"batch_norm_backward", [Pure]> {
 //===-- Rows of tables --------------------------------------------------------------------------------===//
 
 def Nn_GatherRowsOp : Nn_Op<"gather_rows", [Pure]> {
-  let summary = "result[i] = table[indices[i]]. table: [K, ...], indices: [N] -> [N, ...]";
+  let summary = "result[i] = table[indices[i]], zeros where that is outside. table: [K, ...], indices: [N] -> [N, ...]";
   let arguments = (ins Nn_Tensor:$table, Nn_IndexTensor:$indices);
   let results = (outs Nn_Tensor:$result);
   let assemblyFormat = "$table `,` $indices attr-dict `:` functional-type(operands, $result)";
   let hasVerifier = 1;
 }
 def Nn_ScatterRowsOp : Nn_Op<"scatter_rows", [Pure]> {
-  let summary = "table with table[indices[i]] replaced by rows[i], or increased by it (`accumulate`); i in order";
+  let summary = "table with table[indices[i]] replaced by rows[i], or increased by it (`accumulate`); i in order; an index outside takes none";
   let arguments = (ins Nn_Tensor:$table, Nn_IndexTensor:$indices, Nn_Tensor:$rows, UnitAttr:$accumulate);
   let results = (outs Nn_Tensor:$result);
   let assemblyFormat = "$table `,` $indices `,` $rows attr-dict `:` functional-type(operands, $result)";

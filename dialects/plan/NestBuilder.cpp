@@ -422,9 +422,18 @@ unsigned NestBuilder::evaluateOp(Operation *op, OpResult result, const Coordinat
         return unsigned(last);
       })
       .Case([&](nn::GatherRowsOp gather) {
+        // Row 0 is read, and not used, where the index is outside of the table: loads stay without
+        // a mask.
+        Coordinate row{affine(), int(indexValue(gather.getIndices(), at[0], guard))};
+        unsigned condition = inRange(row, shapeOf(gather.getTable())[0]);
+        Type i64 = IntegerType::get(op->getContext(), 64);
+        Node place{NodeKind::Choose, i64};
+        place.operands = {condition, unsigned(row.node), zero(i64)};
         Coordinates inside = at;
-        inside[0] = {affine(), int(indexValue(gather.getIndices(), at[0], guard))};
-        return evaluate(gather.getTable(), inside, guard);
+        inside[0] = {affine(), int(node(place))};
+        Node choose{NodeKind::Choose, type};
+        choose.operands = {condition, evaluate(gather.getTable(), inside, guard), zero(type)};
+        return node(choose);
       })
       .Case([&](nn::SegmentBroadcastOp broadcast) {
         Type i64 = IntegerType::get(op->getContext(), 64);

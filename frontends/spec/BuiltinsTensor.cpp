@@ -85,6 +85,9 @@ Value reduceList(BuiltinCall &call, Reduction reduction, llvm::ArrayRef<Value> l
       mlir::Value a, b;
       if (!e.unify(result, element, {}, {}, call.range, a, b))
         return Value::error();
+      if (cast<RankedTensorType>(a.getType()).getElementType().isInteger(1))
+        return call.fail(Code::WrongType, call.rangeOf("x"),
+                         "the list holds bools; join them with 'and' or 'or'");
       result = Value::tensor(reduction == Reduction::Max
                                  ? e.make<nn::MaxOp>(call.range, a.getType(), a, b).getResult()
                                  : e.make<nn::MinOp>(call.range, a.getType(), a, b).getResult());
@@ -104,6 +107,10 @@ Value reduce(BuiltinCall &call, Reduction reduction) {
       return call.fail(Code::BadAxis, call.range,
                        "a list has no axes; 'axis' and 'keep' are for tensors");
     return reduceList(call, reduction, x.elements());
+  }
+  if (x.isNumber() && (call.has("axis") || call.has("keep"))) {
+    Value error = call.fail(Code::BadAxis, call.range, "a number has no axes");
+    return error;
   }
   if (x.isNumber())
     return x;
@@ -290,10 +297,13 @@ std::optional<std::array<int64_t, 2>> pair(BuiltinCall &call, llvm::StringRef na
     return std::nullopt;
   if (given->size() == 1)
     given->push_back(given->front());
-  if (given->size() != 2 || llvm::any_of(*given, [&](int64_t v) { return v < least; })) {
+  constexpr int64_t most = 1 << 20;
+  if (given->size() != 2 ||
+      llvm::any_of(*given, [&](int64_t v) { return v < least || v > most; })) {
     call.fail(Code::BadSize, call.rangeOf(name),
               "'" + name + "' of '" + call.builtin.name + "' is " + shapeText(*given) +
-                  ", but must be an int from " + llvm::Twine(least) + " or two, [y, x]");
+                  ", but must be an int from " + llvm::Twine(least) + " to " + llvm::Twine(most) +
+                  " or two, [y, x]");
     return std::nullopt;
   }
   return std::array<int64_t, 2>{(*given)[0], (*given)[1]};
@@ -398,9 +408,15 @@ std::optional<Window> poolWindow(BuiltinCall &call) {
 }
 
 Value runMaxPool(BuiltinCall &call) {
+  constexpr int64_t mostPlaces = 255; // the place of the greatest is a byte
   auto window = poolWindow(call);
   if (!window)
     return Value::error();
+  if (window->kernel[0] * window->kernel[1] > mostPlaces)
+    return call.fail(Code::BadValue, call.rangeOf("kernel"),
+                     "a window of 'max_pool' has at most " + llvm::Twine(mostPlaces) +
+                         " places, this one has " +
+                         llvm::Twine(window->kernel[0] * window->kernel[1]));
   Elaborator &e = call.e;
   llvm::ArrayRef<int64_t> x = call.value("x").shape();
   auto type = e.f32({x[0], window->height, window->width, x[3]});
@@ -456,6 +472,10 @@ Value runScatter(BuiltinCall &call) {
   if (indexType.getRank() != 1 || !(element.isInteger(32) || element.isInteger(64)))
     return call.fail(Code::WrongType, call.rangeOf("index"),
                      "'index' of 'scatter' is " + typeName(indexType) + ", not i32[M]");
+  if (*add && tableType.getElementType().isInteger(1))
+    return call.fail(Code::WrongType, call.rangeOf("table"),
+                     call.label("table") + " is " + typeName(tableType) +
+                         ", to which nothing is added");
   llvm::SmallVector<int64_t> wanted(tableType.getShape());
   if (wanted.empty())
     return call.fail(Code::WrongRank, call.rangeOf("table"), "a scalar has no rows");

@@ -379,6 +379,10 @@ Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {
     return Flow::Return;
   }
   for (const Value &element : iterable.elements()) {
+    if (!countEvaluation(stmt->range)) {
+      result = Value::error();
+      return Flow::Return;
+    }
     Scope turn{.parent = scope};
     Scoped<Scope *> inside(scope, &turn);
     bindPattern(stmt->pattern, element, stmt->iterable->range, /*isVariable=*/true);
@@ -418,6 +422,11 @@ void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
       error.note(target->range, "declared here");
     if (llvm::isa<NameExpr>(stmt->target))
       error.help("declare it in the net: buffer " + name + ": f32[...] = zeros()");
+    return;
+  }
+  if (auto [first, isNew] = frame->updated.try_emplace(name.str(), at); !isNew) {
+    report(Code::UpdatedTwice, at, "'" + name + "' is updated twice in a forward")
+        .note(first->second, "the first is here");
     return;
   }
   Value value = eval(stmt->value);

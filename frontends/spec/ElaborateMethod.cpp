@@ -434,6 +434,11 @@ void Elaborator::runState(const TensorDeclStmt *stmt) {
   std::optional<RankedTensorType> type = evalTensorType(*stmt->type);
   if (!declareInMethod(stmt->name))
     return;
+  if (llvm::is_contained({"init", "step", "represent", "preview"}, stmt->name.text)) {
+    report(Code::DuplicateName, stmt->name.range,
+           "the program has a '" + stmt->name.text + "' of its own, a state needs another name");
+    type.reset();
+  }
   if (!type)
     return bind(stmt->name.text, Value::error(), stmt->name.range);
   addState(stmt->name.text.str(), nn::StateKind::Other, *type, stmt->name.range,

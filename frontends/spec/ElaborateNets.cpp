@@ -92,6 +92,12 @@ void Elaborator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
     case StmtKind::Buffer: {
       auto *tensor = llvm::cast<TensorDeclStmt>(stmt);
       std::optional<RankedTensorType> type = evalTensorType(*tensor->type);
+      if (type && tensor->kind == StmtKind::Parameter && !type->getElementType().isF32()) {
+        report(Code::WrongType, tensor->name.range,
+               "a parameter is f32, '" + tensor->name.text + "' is " + typeName(*type))
+            .help("what no gradient changes is a buffer");
+        type.reset();
+      }
       if (isNew(tensor->name) && type)
         node.tensors.push_back({tensor, *type});
       break;

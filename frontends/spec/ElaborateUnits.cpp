@@ -144,6 +144,8 @@ const Unit *Units::loadFile(llvm::StringRef path, SourceRange range) {
     return refuse(failed.message());
   if (llvm::sys::fs::is_directory(status))
     return refuse("it is a folder");
+  if (status.type() == llvm::sys::fs::file_type::character_file)
+    return refuse("it is a device");
   if (status.type() == llvm::sys::fs::file_type::regular_file && status.getSize() > maxFileBytes) {
     diagnostics.report(Code::FileTooLarge, range,
                        "'" + path + "' has " + llvm::Twine(status.getSize()) +

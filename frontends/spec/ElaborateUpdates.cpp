@@ -326,6 +326,10 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
                                    llvm::SmallVectorImpl<RankedTensorType> &types) {
   std::vector<std::string> matching, except;
   bool good = evalPatterns(stmt->matching, matching) && evalPatterns(stmt->except, except);
+  if (good && stmt->matching && matching.empty()) {
+    report(Code::NotOptimizable, stmt->matching->range, "an empty list matches no parameter");
+    return false;
+  }
   if (!good)
     return false;
   std::set<std::string> idle(matching.begin(), matching.end());

@@ -104,6 +104,7 @@ struct Frame {
   bool startsLocations = false; ///< a net's body is shared by its applications, so locations do not
                                 ///< go on to the caller
   std::optional<mlir::Location> callLocation = {};
+  std::map<std::string, SourceRange, std::less<>> updated = {}; ///< buffers, in a forward
 };
 
 /// An argument after evaluation.

@@ -56,16 +56,17 @@ int64_t Elaborator::nextStream(SourceRange range) {
 
 RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
   int64_t count = 1;
-  for (int64_t size : shape)
-    if (size > 0 && count > maxElements / size && tooLarge.empty())
+  for (int64_t size : shape) {
+    bool fits = size <= 0 || count <= maxElements / size;
+    if (!fits && tooLarge.empty())
       tooLarge = shapeText(shape);
-    else
-      count *= size;
+    count = fits ? count * size : maxElements;
+  }
   return RankedTensorType::get(shape, element);
 }
 
 RankedTensorType Elaborator::f32(llvm::ArrayRef<int64_t> shape) {
-  return RankedTensorType::get(shape, builder.getF32Type());
+  return tensorType(shape, builder.getF32Type());
 }
 
 mlir::Value Elaborator::constant(SourceRange range, RankedTensorType type, double value) {
@@ -302,7 +303,7 @@ mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange ra
   if (image.size == 0) {
     Diagnostic &error =
         report(Code::NoFixedSize, range, "the picture has no fixed size, so it cannot be a tensor");
-    error.help("crop it: augment.random_resized_crop(image, size: 32), or center_crop(image, 32)");
+    error.help("crop it: random_resized_crop(image, 32) or center_crop(image, 32)");
     return nullptr;
   }
   if (image.stages.size() > 64) {

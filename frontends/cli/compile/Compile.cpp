@@ -126,6 +126,10 @@ private:
 };
 
 int Compilation::load() {
+  llvm::sys::fs::file_status status;
+  if (!llvm::sys::fs::status(options.input, status) &&
+      status.type() == llvm::sys::fs::file_type::character_file)
+    return fail("cannot read " + options.input + ": it is a device");
   auto file = llvm::MemoryBuffer::getFile(options.input);
   if (!file)
     return fail("cannot read " + options.input + ": " + file.getError().message());

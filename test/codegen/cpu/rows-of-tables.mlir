@@ -54,6 +54,20 @@ func.func @accumulate(%t: !table, %i: !indices {nn.range = [0.0, TABLE.0]}, %r: 
   return %s, %d : !table, !table
 }
 
+// An index outside of the table gives zeros, and takes no row.
+// CHECK-LABEL: @outside
+// CHECK-COUNT-4: ok
+func.func @outside(%t: !table, %i: !indices {nn.range = [-2000000000.0, 2000000000.0]},
+                   %j: tensor<COUNTxi64> {nn.range = [-TABLE.0, 1.0]}, %r: !rows)
+    -> (!rows, !rows, !table, !table) {
+  %0 = nn.gather_rows %t, %i : (!table, !indices) -> !rows
+  %1 = nn.gather_rows %t, %j : (!table, tensor<COUNTxi64>) -> !rows
+  %2 = nn.scatter_rows %t, %i, %r : (!table, !indices, !rows) -> !table
+  %3 = nn.scatter_rows %t, %j, %r {accumulate}
+      : (!table, tensor<COUNTxi64>, !rows) -> !table
+  return %0, %1, %2, %3 : !rows, !rows, !table, !table
+}
+
 // The queue is a state and changes in place; a table of which the old value is needed cannot.
 // CHECK-LABEL: @in_place
 // CHECK: result 0: ok

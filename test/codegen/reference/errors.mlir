@@ -1,16 +1,8 @@
 // What cannot be executed is an error at the operation, never a wrong value or a crash.
-// RUN: not doppel-verify run %s --function index 2>&1 | FileCheck %s --check-prefix=INDEX
 // RUN: not doppel-verify run %s --function finite 2>&1 | FileCheck %s --check-prefix=FINITE
 // RUN: not doppel-verify run %s --function missing 2>&1 | FileCheck %s --check-prefix=MISSING
 
 nn.state @w parameter : tensor<2xf32>
-
-// INDEX: errors.mlir:[[#@LINE+3]]:8: error: an index is outside of the table's 4 rows
-func.func @index(%table: tensor<4x2xf32>) -> tensor<1x2xf32> {
-  %i = nn.constant dense<4> : tensor<1xi32>
-  %0 = nn.gather_rows %table, %i : (tensor<4x2xf32>, tensor<1xi32>) -> tensor<1x2xf32>
-  return %0 : tensor<1x2xf32>
-}
 
 // A check stops the run before any later write.
 // FINITE: error: the loss is not finite at step 0
