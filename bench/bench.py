@@ -4,7 +4,7 @@
 #   views    views of 32x32 images a second against torchvision's transforms on PIL images, both on all cores
 #   compile  `doppel compile` of SimCLR with ResNet-18
 #   recipe   SimCLR on CIFAR-10 for some epochs: seconds an epoch and kNN (needs --data)
-#   methods  every method of examples/ on shapes, with --data on a part of CIFAR-10 too (methods.py; about 40 minutes)
+#   methods  every method of examples/ on shapes, with --data on a part of CIFAR-10 too (methods.py; more than an hour)
 #
 # The two sides take turns, so that what else the machine does meets both; each figure is the median over the turns. Without PyTorch ours
 # are measured alone.
