@@ -384,7 +384,13 @@ const TypeExpr *ParserImpl::parseType() {
     return context.create<TypeExpr>(from(begin), Name(), element, false,
                                     llvm::ArrayRef<const Expr *>());
   }
-  Name name = expectName("a type");
+  Name name;
+  if (at(TokenKind::Fn) || at(TokenKind::Net)) {
+    const Token keyword = advance();
+    name = {keyword.text, keyword.range};
+  } else {
+    name = expectName("a type");
+  }
   if (panicking)
     return nullptr;
   llvm::SmallVector<const Expr *, 4> dims;
