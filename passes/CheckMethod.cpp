@@ -63,18 +63,6 @@ bool isUnitRows(Value value) {
   return false;
 }
 
-/// x of max(where(mask, x, -1e30)): rows that do not count stand lower than any other.
-Value behindMask(nn::ReduceOp greatest) {
-  auto select = strip(greatest.getInput()).getDefiningOp<nn::SelectOp>();
-  SplatElementsAttr low;
-  if (greatest.getKind() != nn::ReduceKind::Max || !select ||
-      !matchPattern(strip(select.getOnFalse()), m_Constant(&low)) ||
-      !isa<FloatType>(low.getElementType()) ||
-      low.getSplatValue<APFloat>().convertToDouble() > -1e9)
-    return nullptr;
-  return select.getOnTrue();
-}
-
 /// What values lie between, as far as their formulas tell; unknown is everything.
 using Bounds = DenseMap<Value, Interval>;
 
@@ -105,8 +93,6 @@ Interval boundsOf(Value value, const Bounds &known) {
   if (isa<nn::TanhOp>(op) || isUnitRows(value))
     return {-1, 1};
   if (auto reduce = dyn_cast<nn::ReduceOp>(op)) {
-    if (Value kept = behindMask(reduce))
-      return of(kept);
     if (reduce.getKind() != nn::ReduceKind::Sum)
       return of(reduce.getInput());
     auto product = reduce.getInput().getDefiningOp<nn::MulOp>();
@@ -137,10 +123,8 @@ Interval boundsOf(Value value, const Bounds &known) {
   if (isa<nn::SubOp>(op)) {
     // x - max(x) is what makes exp safe.
     Value top = strip(right);
-    auto greatest = top.getDefiningOp<nn::ReduceOp>();
-    bool shifted = greatest && greatest.getKind() == nn::ReduceKind::Max &&
-                   (strip(greatest.getInput()) == strip(left) ||
-                    (behindMask(greatest) && strip(behindMask(greatest)) == strip(left)));
+    bool shifted = isReductionOf(top, nn::ReduceKind::Max) &&
+                   strip(top.getDefiningOp()->getOperand(0)) == strip(left);
     return shifted ? Interval{a.low - b.high, 0} : Interval{a.low - b.high, a.high - b.low};
   }
   if (isa<nn::MulOp>(op))

@@ -108,12 +108,12 @@ Value reduce(BuiltinCall &call, Reduction reduction) {
                        "a list has no axes; 'axis' and 'keep' are for tensors");
     return reduceList(call, reduction, x.elements());
   }
-  if (x.isNumber() && (call.has("axis") || call.has("keep"))) {
-    Value error = call.fail(Code::BadAxis, call.range, "a number has no axes");
-    return error;
-  }
-  if (x.isNumber())
+  if (x.isNumber()) {
+    if (call.has("axis") || call.has("keep"))
+      return call.fail(Code::BadAxis, call.range,
+                       "a number has no axes; for two there are maximum(a, b) and minimum(a, b)");
     return x;
+  }
   std::optional<bool> keep = call.flag("keep", false);
   if (!x.isTensor())
     return call.wrongType("x", "a tensor or a list");
