@@ -461,21 +461,40 @@ class Cpc(Method):
     def context(self, dim):
         return networks.PixelCnn(dim)
 
+    def cut(self, patches):
+        return patches
+
     def loss(self, views, step):
         net, s = self.networks, self.settings
         patches = views[0].unfold(2, s["patch"], s["patch"] // 2).unfold(3, s["patch"], s["patch"] // 2)  # [N, C, Y, X, size, size]
         n, _, rows, columns = patches.shape[:4]
-        z = net["encoder"](patches.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)).reshape(n, rows, columns, -1)
+        z = net["encoder"](self.cut(patches.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))).reshape(n, rows, columns, -1)
         c = net["context_net"](z)
         total = 0.0
         for k in range(1, self.ahead + 1):
             targets = net["predict"].part[k - 1](z[:, k + 1 :])
             pool = targets.flatten(0, 2)
-            drawn = pool[integers(self.uniform[k - 1], len(pool))].reshape(len(pool), s["negatives"], -1)
+            drawn = pool[integers(self.uniform[k - 1 - self.ahead], len(pool))].reshape(len(pool), s["negatives"], -1)
             candidates = torch.cat([pool[:, None], drawn], 1)
             scores = torch.einsum("pd,pkd->pk", c[:, : rows - k - 1].flatten(0, 2), candidates)
             total = total - (scores.softmax(1)[:, 0] + 1e-11).log().mean()
         return total / self.ahead
+
+
+class CpcCut(Cpc):
+    """Of each patch [P, C, size, size] a random square is seen, mirrored or not. Drawn for each patch: that, and the place down and right."""
+
+    settings = dict(Cpc.settings, cut=3, flip=0.5)
+    draws = ((Method.batch * 16, 1, 1),) * 3 + Cpc.draws
+
+    def cut(self, patches):
+        side, most = self.settings["cut"], self.settings["patch"] - self.settings["cut"]
+        mirrored, down, right = [draws.flatten() for draws in self.uniform[:3]]
+        squares = []
+        for patch, turn, y, x in zip(patches, mirrored, integers(down, most + 1), integers(right, most + 1)):
+            square = patch[:, y : y + side, x : x + side]
+            squares.append(square.flip(2) if turn < self.settings["flip"] else square)
+        return torch.stack(squares)
 
 
 class CpcGru(Cpc):

@@ -104,6 +104,7 @@ RUNS = {
     "cmc_softmax": contrastive.CmcSoftmax,
     "cmc_four_views": contrastive.CmcFourViews,
     "cpc": contrastive.Cpc,
+    "cpc_cut": contrastive.CpcCut,
     "cpc_gru": contrastive.CpcGru,
     "byol": siamese.Byol,
     "simsiam": siamese.SimSiam,
