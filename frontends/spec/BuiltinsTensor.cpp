@@ -493,7 +493,7 @@ Value runScatter(BuiltinCall &call) {
 /// The sizes of nested lists, and their numbers in order. False where they are ragged or hold
 /// something else.
 bool flattenNumbers(const Value &value, size_t depth, llvm::SmallVectorImpl<int64_t> &shape,
-                    std::vector<float> &numbers) {
+                    std::vector<double> &numbers) {
   if (value.isNumber() || value.isBool()) {
     numbers.push_back(value.isBool() ? value.asBool() : value.asDouble());
     return depth == shape.size();
@@ -512,13 +512,17 @@ bool flattenNumbers(const Value &value, size_t depth, llvm::SmallVectorImpl<int6
 
 Value runTensor(BuiltinCall &call) {
   llvm::SmallVector<int64_t> shape;
-  std::vector<float> numbers;
+  std::vector<double> numbers;
   if (!flattenNumbers(call.value("values"), 0, shape, numbers))
     return call.wrongType("values", "a number, or lists of numbers of equal lengths");
   Elaborator &e = call.e;
   RankedTensorType type = e.f32(shape);
+  for (double number : numbers)
+    if (!e.fitsElement(call.range, number, type.getElementType()))
+      return Value::error();
+  std::vector<float> elements(numbers.begin(), numbers.end());
   return Value::tensor(e.make<nn::ConstantOp>(
-      call.range, type, DenseElementsAttr::get(type, llvm::ArrayRef<float>(numbers))));
+      call.range, type, DenseElementsAttr::get(type, llvm::ArrayRef<float>(elements))));
 }
 
 Value runIota(BuiltinCall &call) {

@@ -359,8 +359,10 @@ Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
   case StmtKind::For:
     return runFor(llvm::cast<ForStmt>(stmt), result);
   case StmtKind::Call:
-    eval(llvm::cast<CallStmt>(stmt)->call);
-    return Flow::Next;
+    if (!eval(llvm::cast<CallStmt>(stmt)->call).isError())
+      return Flow::Next;
+    result = Value::error(); // a requirement that does not hold: what follows relies on it
+    return Flow::Return;
   case StmtKind::Update:
     runBufferUpdate(llvm::cast<UpdateStmt>(stmt));
     return Flow::Next;

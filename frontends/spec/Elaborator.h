@@ -182,6 +182,8 @@ public:
   }
   mlir::RankedTensorType tensorType(llvm::ArrayRef<int64_t> shape, mlir::Type element);
   mlir::RankedTensorType f32(llvm::ArrayRef<int64_t> shape);
+  /// Whether tensors of `element` can hold the number; reports it where not.
+  bool fitsElement(SourceRange range, double value, mlir::Type element);
   mlir::Value constant(SourceRange range, mlir::RankedTensorType type, double value);
   mlir::Value convert(SourceRange range, mlir::Value value, mlir::Type element);
   mlir::Value reshape(SourceRange range, mlir::Value value, llvm::ArrayRef<int64_t> shape);

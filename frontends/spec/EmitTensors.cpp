@@ -3,6 +3,7 @@
 #include "frontends/spec/Elaborator.h"
 
 #include <cmath>
+#include <limits>
 
 namespace doppel::spec {
 
@@ -69,8 +70,18 @@ RankedTensorType Elaborator::f32(llvm::ArrayRef<int64_t> shape) {
   return tensorType(shape, builder.getF32Type());
 }
 
+bool Elaborator::fitsElement(SourceRange range, double value, Type element) {
+  bool fits = element.isInteger()
+                  ? element.isInteger(1) || std::abs(value) < std::exp2(element.getIntOrFloatBitWidth() - 1)
+                  : !(std::abs(value) > std::numeric_limits<float>::max());
+  if (!fits)
+    report(Code::BadValue, range, numberText(value) + " does not fit in " + (element.isInteger() ? "i32" : "f32"));
+  return fits;
+}
+
 mlir::Value Elaborator::constant(SourceRange range, RankedTensorType type, double value) {
-  return make<nn::ConstantOp>(range, type, value);
+  bool fits = fitsElement(range, value, type.getElementType());
+  return make<nn::ConstantOp>(range, type, fits ? value : 0.0);
 }
 
 mlir::Value Elaborator::convert(SourceRange range, mlir::Value value, Type element) {
