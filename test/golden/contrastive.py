@@ -449,8 +449,10 @@ class Cpc(Method):
 
     def __init__(self, generator):
         s = self.settings
-        encoder = networks.PlainResNet(s["blocks"], s["width"])
-        dim = encoder.features
+        backbone = networks.PlainResNet(s["blocks"], s["width"])
+        dim = s.get("dim", backbone.features)
+        head = {"head": torch.nn.Linear(backbone.features, dim)} if "dim" in s else {}
+        encoder = networks.Chain(backbone=backbone, **head)
         predict = networks.Each([torch.nn.Linear(dim, dim, bias=False) for _ in range(self.ahead)])
         self.networks = {"encoder": encoder, "context_net": self.context(dim), "predict": predict}
         for net in self.networks.values():
@@ -482,9 +484,10 @@ class Cpc(Method):
 
 
 class CpcCut(Cpc):
-    """Of each patch [P, C, size, size] a random square is seen, mirrored or not. Drawn for each patch: that, and the place down and right."""
+    """Of each patch [P, C, size, size] a random square is seen, mirrored or not. Drawn for each patch: that, and the place down and right.
+    Fewer features than the encoder's are predicted."""
 
-    settings = dict(Cpc.settings, cut=3, flip=0.5)
+    settings = dict(Cpc.settings, cut=3, flip=0.5, width=2, dim=6)
     draws = ((Method.batch * 16, 1, 1),) * 3 + Cpc.draws
 
     def cut(self, patches):
