@@ -68,7 +68,7 @@ private:
 
   // Stages on the planes (ViewStages.cpp).
   void emitColorJitter(nn::StageAttr stage, unsigned number);
-  void emitAdjustment(unsigned adjustment, llvm::Value *amount);
+  void emitAdjustment(unsigned adjustment, llvm::Value *amount, bool addsBrightness);
   void emitGaussianBlur(nn::StageAttr stage, const Draws &u);
   void emitRotation(nn::StageAttr stage, const Draws &u);
   void store(llvm::Value *out, nn::StageAttr normalize);

@@ -55,7 +55,7 @@ ViewEmitter::Pixel ViewEmitter::turnHue(Pixel p, Value *turn) {
   return {channel(5, p.r), channel(3, p.g), channel(1, p.b)};
 }
 
-void ViewEmitter::emitAdjustment(unsigned adjustment, Value *amount) {
+void ViewEmitter::emitAdjustment(unsigned adjustment, Value *amount, bool addsBrightness) {
   // factor x + (1 - factor) towards, clamped.
   auto blend = [&](Value *x, Value *towards) {
     Value *rest = b.CreateFMul(splat(b.CreateFSub(real(1), amount)), towards);
@@ -64,7 +64,10 @@ void ViewEmitter::emitAdjustment(unsigned adjustment, Value *amount) {
   switch (adjustment) {
   case 0:
     mapPixels([&](Pixel p) {
-      return Pixel{blend(p.r, reals(0)), blend(p.g, reals(0)), blend(p.b, reals(0))};
+      auto changed = [&](Value *x) {
+        return addsBrightness ? clampToUnit(b.CreateFAdd(x, splat(amount))) : blend(x, reals(0));
+      };
+      return Pixel{changed(p.r), changed(p.g), changed(p.b)};
     });
     return;
   case 1: {
@@ -90,16 +93,16 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
     std::array<Value *, 4> amounts;
     std::array<double, 4> strengths = {stage.getNumber("brightness"), stage.getNumber("contrast"),
                                        stage.getNumber("saturation"), stage.getNumber("hue")};
-    for (unsigned i = 0; i < 3; ++i) {
-      double low = std::max(0.0, 1 - strengths[i]);
-      amounts[i] = b.CreateFAdd(real(low), b.CreateFMul(factors[i], real(1 + strengths[i] - low)));
+    bool adds = stage.getString("brightness_by") == "offset";
+    for (unsigned i = 0; i < 4; ++i) {
+      double low = i == 3 || (i == 0 && adds) ? -strengths[i] : std::max(0.0, 1 - strengths[i]);
+      double high = i == 3 || (i == 0 && adds) ? strengths[i] : 1 + strengths[i];
+      amounts[i] = b.CreateFAdd(real(low), b.CreateFMul(factors[i], real(high - low)));
     }
-    amounts[3] =
-        b.CreateFMul(b.CreateFSub(b.CreateFMul(real(2), factors[3]), real(1)), real(strengths[3]));
     if (stage.getString("order") == "fixed") {
       for (unsigned i = 0; i < 4; ++i)
         if (strengths[i] > 0)
-          emitAdjustment(i, amounts[i]);
+          emitAdjustment(i, amounts[i], adds);
       return;
     }
     // All orders in a table, in lexicographic order; a view walks through the row that it drew.
@@ -126,7 +129,7 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
         BasicBlock *block = BasicBlock::Create(b.getContext(), "adjust", function);
         choice->addCase(b.getInt8(uint8_t(k)), block);
         b.SetInsertPoint(block);
-        emitAdjustment(k, amounts[k]);
+        emitAdjustment(k, amounts[k], adds);
         b.CreateBr(after);
       }
       b.SetInsertPoint(after);

@@ -183,8 +183,10 @@ static void colorJitter(nn::StageAttr stage, Tensor &view, Draws u, Draws factor
     double strength = stage.getNumber(name), low = std::max(0.0, 1 - strength);
     return low + draw * (1 + strength - low);
   };
-  double brightness = factor("brightness", factors[0]), contrast = factor("contrast", factors[1]),
-         saturation = factor("saturation", factors[2]);
+  bool adds = stage.getString("brightness_by") == "offset";
+  double brightness = adds ? (2 * factors[0] - 1) * stage.getNumber("brightness")
+                           : factor("brightness", factors[0]),
+         contrast = factor("contrast", factors[1]), saturation = factor("saturation", factors[2]);
   double turn = (2 * factors[3] - 1) * stage.getNumber("hue");
 
   int order[] = {0, 1, 2, 3};
@@ -193,7 +195,10 @@ static void colorJitter(nn::StageAttr stage, Tensor &view, Draws u, Draws factor
       std::next_permutation(order, order + 4); // the next in lexicographic order
   for (int adjustment : order) {
     if (adjustment == 0)
-      mapPixels(view, [&](Pixel p) { return blend(p, brightness, 0); });
+      mapPixels(view, [&](Pixel p) {
+        auto moved = [&](double x) { return clampToUnit(x + brightness); };
+        return adds ? Pixel{moved(p.r), moved(p.g), moved(p.b)} : blend(p, brightness, 0);
+      });
     if (adjustment == 1) {
       double mean = 0;
       for (int64_t i = 0; i < view.size(); i += 3)

@@ -61,8 +61,8 @@ SmallVector<Argument> argumentsOf(Transform transform) {
   case Transform::Grayscale:
     return {{"p", Number}};
   case Transform::ColorJitter:
-    return {{"brightness", Number}, {"contrast", Number}, {"saturation", Number},
-            {"hue", Number},        {"p", Number},        {"order", Text}};
+    return {{"brightness", Number}, {"contrast", Number}, {"saturation", Number}, {"hue", Number},
+            {"p", Number},          {"order", Text},      {"brightness_by", Text}};
   case Transform::GaussianBlur:
     return {{"sigma", Interval}, {"kernel", Integer}, {"p", Number}};
   case Transform::Solarize:
@@ -104,6 +104,10 @@ LogicalResult StageAttr::verify(function_ref<InFlightDiagnostic()> emitError, Tr
   if (transform == Transform::ColorJitter && text("order") != "random" && text("order") != "fixed")
     return emitError() << name << ": 'order' is " << text("order")
                        << ", not \"random\" or \"fixed\"";
+  if (transform == Transform::ColorJitter && text("brightness_by") != "factor" &&
+      text("brightness_by") != "offset")
+    return emitError() << name << ": 'brightness_by' is " << text("brightness_by")
+                       << ", not \"factor\" or \"offset\"";
   for (StringRef length : {"size", "resize", "kernel"})
     if (arguments.contains(length) && integer(length) < 1)
       return emitError() << name << ": '" << length << "' is " << integer(length)

@@ -145,7 +145,8 @@ Value runColorJitter(BuiltinCall &call) {
   auto hue = call.numberIn("hue", 0.0, 0.0, 0.5);
   auto p = probability(call, 1.0);
   auto order = call.text("order", "random", {"random", "fixed"});
-  if (!image || !brightness || !contrast || !saturation || !hue || !p || !order)
+  auto by = call.text("brightness_by", "factor", {"factor", "offset"});
+  if (!image || !brightness || !contrast || !saturation || !hue || !p || !order || !by)
     return Value::error();
   if (*p == 0 || (*brightness == 0 && *contrast == 0 && *saturation == 0 && *hue == 0))
     return Value::image(std::move(*image));
@@ -156,6 +157,7 @@ Value runColorJitter(BuiltinCall &call) {
       .number("hue", *hue)
       .number("p", *p)
       .text("order", *order)
+      .text("brightness_by", *by)
       .appendTo(std::move(*image), nn::Transform::ColorJitter);
 }
 
@@ -250,7 +252,8 @@ llvm::ArrayRef<Builtin> augmentBuiltins() {
       {"random_resized_crop", "image, size, scale?, ratio?, interpolation?", runRandomResizedCrop},
       {"center_crop", "image, size, resize?", runCenterCrop},
       {"horizontal_flip", "image, p?", runHorizontalFlip},
-      {"color_jitter", "image, brightness?, contrast?, saturation?, hue?, p?, order?",
+      {"color_jitter",
+       "image, brightness?, contrast?, saturation?, hue?, p?, order?, brightness_by?",
        runColorJitter},
       {"grayscale", "image, p?", runGrayscale},
       {"gaussian_blur", "image, sigma?, p?, kernel?", runGaussianBlur},

@@ -79,6 +79,9 @@ def nearest(name, sample, view, golden):
         return apart(view, golden[f"{name}/{sample}"].astype(float))
     if name == "hue":
         return min((apart(view, golden[f"hue/{level}/{sample}"].astype(float)) for level in HUES), key=lambda pair: pair[1])
+    if name == "offset":
+        cut = golden[f"brightness/1/{sample}"].astype(float)
+        return min((apart(view, np.clip(cut + 255 * offset, 0, 255)) for offset in np.linspace(-0.4, 0.4, 801)), key=lambda pair: pair[1])
     none, one = (golden[f"{name}/{end}/{sample}"].astype(float) for end in (0, 1))
     blends = (np.clip(none + factor * (one - none), 0, 255) for factor in np.linspace(0.6, 1.4, 801))
     return min((apart(view, blend) for blend in blends), key=lambda pair: pair[1])
@@ -89,7 +92,7 @@ def check(run):
     [folder] = [name for name in os.listdir(os.path.join(run, "checkpoints")) if name.startswith("step-")]
     states, _ = safetensors.load(os.path.join(run, "checkpoints", folder, "states.safetensors"))
     good = True
-    for name in FIXED + FACTORS + ["hue"]:
+    for name in FIXED + FACTORS + ["hue", "offset"]:
         pairs = [nearest(name, int(sample), view, golden) for sample, view in zip(states["sample"], states["seen_" + name])
                  if name not in FIXED or f"{name}/{int(sample)}" in golden]
         greatest, mean = (max(numbers) for numbers in zip(*pairs))
@@ -98,7 +101,7 @@ def check(run):
         print(f"{name:16} greatest {greatest:5.2f}  mean {mean:5.2f} levels{'' if fits else '  TOO FAR'}")
     if not good:
         sys.exit(1)
-    print(f"{len(FIXED + FACTORS) + 1} stages agree with Pillow and torchvision")
+    print(f"{len(FIXED + FACTORS) + 2} stages agree with Pillow and torchvision")
 
 
 if __name__ == "__main__":

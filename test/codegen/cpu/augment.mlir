@@ -77,29 +77,32 @@ func.func @flip_grey_solarize_normalize(%images: !nn.images<6>) -> (!view, !view
   return %0, %1, %2, %3 : !view, !view, !view, !view
 }
 
-// Each of the four alone, then all in a drawn and in the fixed order.
+// Each of the four alone, then all in a drawn and in the fixed order, then with a brightness that is added.
 // CHECK-LABEL: @color_jitter
-// CHECK-COUNT-6: ok
+// CHECK-COUNT-7: ok
 #brightness = #nn.stage<color_jitter, {
-    brightness = 0.8, contrast = 0.0, saturation = 0.0, hue = 0.0, p = 1.0, order = "fixed"}>
+    brightness = 0.8, contrast = 0.0, saturation = 0.0, hue = 0.0, p = 1.0, order = "fixed", brightness_by = "factor"}>
 #contrast = #nn.stage<color_jitter, {
-    brightness = 0.0, contrast = 0.8, saturation = 0.0, hue = 0.0, p = 1.0, order = "fixed"}>
+    brightness = 0.0, contrast = 0.8, saturation = 0.0, hue = 0.0, p = 1.0, order = "fixed", brightness_by = "factor"}>
 #saturation = #nn.stage<color_jitter, {
-    brightness = 0.0, contrast = 0.0, saturation = 0.8, hue = 0.0, p = 1.0, order = "fixed"}>
+    brightness = 0.0, contrast = 0.0, saturation = 0.8, hue = 0.0, p = 1.0, order = "fixed", brightness_by = "factor"}>
 #hue = #nn.stage<color_jitter, {
-    brightness = 0.0, contrast = 0.0, saturation = 0.0, hue = 0.5, p = 1.0, order = "fixed"}>
+    brightness = 0.0, contrast = 0.0, saturation = 0.0, hue = 0.5, p = 1.0, order = "fixed", brightness_by = "factor"}>
 #jitter = #nn.stage<color_jitter, {
-    brightness = 0.8, contrast = 0.8, saturation = 0.8, hue = 0.2, p = 0.8, order = "random"}>
+    brightness = 0.8, contrast = 0.8, saturation = 0.8, hue = 0.2, p = 0.8, order = "random", brightness_by = "factor"}>
 #fixed = #nn.stage<color_jitter, {
-    brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "fixed"}>
-func.func @color_jitter(%images: !nn.images<6>) -> (!view, !view, !view, !view, !view, !view) {
+    brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "fixed", brightness_by = "factor"}>
+#offset = #nn.stage<color_jitter, {
+    brightness = 0.8, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "random", brightness_by = "offset"}>
+func.func @color_jitter(%images: !nn.images<6>) -> (!view, !view, !view, !view, !view, !view, !view) {
   %0 = nn.augment %images stream 12 [#crop, #brightness] : !nn.images<6> -> !view
   %1 = nn.augment %images stream 13 [#crop, #contrast] : !nn.images<6> -> !view
   %2 = nn.augment %images stream 14 [#crop, #saturation] : !nn.images<6> -> !view
   %3 = nn.augment %images stream 15 [#crop, #hue] : !nn.images<6> -> !view
   %4 = nn.augment %images stream 16 [#crop, #jitter] : !nn.images<6> -> !view
   %5 = nn.augment %images stream 17 [#crop, #fixed] : !nn.images<6> -> !view
-  return %0, %1, %2, %3, %4, %5 : !view, !view, !view, !view, !view, !view
+  %6 = nn.augment %images stream 23 [#crop, #offset] : !nn.images<6> -> !view
+  return %0, %1, %2, %3, %4, %5, %6 : !view, !view, !view, !view, !view, !view, !view
 }
 
 // A blur as wide as reflection allows, one tap, weights that are zero in f32; turns by any angle.

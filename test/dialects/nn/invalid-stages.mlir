@@ -27,7 +27,7 @@ func.func private @channels() attributes {s = #nn.stage<normalize, {mean = array
 // -----
 
 // expected-error@+1 {{color_jitter: 'order' is true, not a string}}
-func.func private @text() attributes {s = #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = true}>}
+func.func private @text() attributes {s = #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = true, brightness_by = "factor"}>}
 
 // -----
 
@@ -42,7 +42,12 @@ func.func private @interpolation() attributes {s = #nn.stage<random_resized_crop
 // -----
 
 // expected-error@+1 {{color_jitter: 'order' is "sorted", not "random" or "fixed"}}
-func.func private @order() attributes {s = #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "sorted"}>}
+func.func private @order() attributes {s = #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "sorted", brightness_by = "factor"}>}
+
+// -----
+
+// expected-error@+1 {{color_jitter: 'brightness_by' is "gain", not "factor" or "offset"}}
+func.func private @brightness_by() attributes {s = #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "fixed", brightness_by = "gain"}>}
 
 // -----
 

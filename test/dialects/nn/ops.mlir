@@ -71,7 +71,7 @@ func.func @run(%images: !nn.images<2>) {
   %6 = nn.augment %images stream 5 [
       #nn.stage<random_resized_crop, {size = 32 : i64, scale = array<f64: 0.2, 1.0>, ratio = array<f64: 0.75, 1.33>, interpolation = "bicubic"}>,
       #nn.stage<horizontal_flip, {p = 0.5}>,
-      #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "random"}>,
+      #nn.stage<color_jitter, {brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 0.8, order = "random", brightness_by = "factor"}>,
       #nn.stage<grayscale, {p = 0.2}>,
       #nn.stage<gaussian_blur, {sigma = array<f64: 0.1, 2.0>, kernel = 3 : i64, p = 0.5}>,
       #nn.stage<solarize, {threshold = 0.5, p = 0.2}>,
