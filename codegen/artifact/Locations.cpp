@@ -14,11 +14,14 @@ bool SpecLocation::operator<(const SpecLocation &other) const {
          std::tie(other.file, other.line, other.column, other.expression);
 }
 
-/// Fills in what is still missing; the outermost name and the first place win.
+static bool isLibrary(StringRef file) { return file.starts_with("std/"); }
+
+/// Fills in what is still missing: the outermost name, and the innermost place in the spec, or in
+/// the library where the spec has no part in it.
 static void visit(Location location, SpecLocation &found) {
   llvm::TypeSwitch<LocationAttr>(location)
       .Case([&](FileLineColLoc place) {
-        if (!found.file.empty())
+        if (!found.file.empty() && (!isLibrary(found.file) || isLibrary(place.getFilename())))
           return;
         found.file = place.getFilename().str();
         found.line = place.getLine();

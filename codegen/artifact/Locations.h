@@ -16,7 +16,7 @@ struct SpecLocation {
   bool operator<(const SpecLocation &other) const;
 };
 
-/// The first place in a file that the location names.
+/// The innermost place in the spec, or in the language's library for what a net of it does.
 SpecLocation describeLocation(mlir::Location location, llvm::StringRef fallback);
 
 } // namespace doppel
