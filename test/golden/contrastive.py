@@ -441,7 +441,7 @@ class Cpc(Method):
     gradient; ln(p + 1e-11); mean over places, mean over k; Adam (methods.md 1.2, P28, P34)."""
 
     spec = "examples/cpc.dpl"
-    settings = dict(size=10, patch=4, blocks=[1, 1], width=1, steps=5, negatives=3, lr=0.01)
+    settings = dict(size=10, patch=4, blocks=[1, 1], width=1, steps=2, negatives=3, lr=0.01)
     views = ("x",)
     sizes = {"x": 10}
     grid, ahead = 4, 2  # rows and columns of patches; offsets for which a row is left
