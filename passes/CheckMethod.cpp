@@ -261,6 +261,53 @@ private:
                                nn::BatchNormOp, nn::SampleIndexOp>(op);
   }
 
+  /// The first terms that the losses add up, without their constant weights.
+  SmallVector<Value> termsOfLosses() {
+    constexpr size_t most = 64;
+    SmallVector<Value> terms, work;
+    for (auto loss : step.getOps<ssl::LossOp>())
+      work.push_back(loss.getValue());
+    while (!work.empty() && terms.size() < most) {
+      Value value = work.pop_back_val();
+      Operation *op = value.getDefiningOp();
+      auto isWeight = [&](unsigned side) {
+        return matchPattern(op->getOperand(side), m_Constant());
+      };
+      if (isa_and_nonnull<nn::AddOp>(op))
+        work.append(op->operand_begin(), op->operand_end());
+      else if (isa_and_nonnull<nn::MulOp>(op) && (isWeight(0) || isWeight(1)))
+        work.push_back(op->getOperand(isWeight(0) ? 1 : 0));
+      else
+        terms.push_back(value);
+    }
+    return terms;
+  }
+
+  /// Whether a term compares outputs of networks and none of them is behind stop_gradient or an
+  /// average's.
+  bool pullsBothBranches(Value term) const {
+    SetVector<Operation *> work;
+    if (Operation *op = term.getDefiningOp())
+      work.insert(op);
+    unsigned branches = 0;
+    for (size_t i = 0; i < work.size(); ++i) {
+      Operation *op = work[i];
+      if (isa<nn::StopGradientOp>(op) &&
+          !isReductionOf(strip(op->getOperand(0)), nn::ReduceKind::Max))
+        return false;
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
+        if (isAverage(apply))
+          return false;
+        ++branches;
+        continue;
+      }
+      for (Value operand : op->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          work.insert(producer);
+    }
+    return branches >= 2;
+  }
+
   void warnOfCollapse() {
     if (moved.empty() || llvm::any_of(between, [&](Operation *op) { return keepsApart(op); }))
       return;
@@ -271,6 +318,13 @@ private:
                        "compares different images, and no branch is behind stop_gradient");
       return;
     }
+    for (Value term : termsOfLosses())
+      if (pullsBothBranches(term)) {
+        term.getDefiningOp()->emitWarning(
+            "W0504: a constant output of the networks minimises this part of the loss: nothing in "
+            "it compares different images, and no branch of it is behind stop_gradient");
+        return;
+      }
     llvm::StringSet<> targets;
     for (ssl::ApplyOp apply : still)
       targets.insert(sourcePath(apply));

@@ -53,7 +53,7 @@ enum class ExprKind {
 
 struct Expr {
   const ExprKind kind;
-  const SourceRange range;
+  SourceRange range;
 
 protected:
   Expr(ExprKind kind, SourceRange range) : kind(kind), range(range) {}

@@ -105,9 +105,14 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
   }
   for (const Slot &slot : slots)
     if (slot.value.isNone() && !slot.isOptional && sound) {
-      declaration(e.report(Code::WrongArgumentCount, range,
-                           "'" + llvm::Twine(builtin.name) + "' needs '" + slot.name +
-                               "', which is not given"));
+      Diagnostic &error = e.report(Code::WrongArgumentCount, range,
+                                   "'" + llvm::Twine(builtin.name) + "' needs '" + slot.name +
+                                       "', which is not given");
+      if (arguments.empty())
+        error.help("where the function itself is meant, write '" + llvm::Twine(builtin.name) +
+                   "' without parentheses");
+      else
+        declaration(error);
       sound = false;
     }
   return sound;

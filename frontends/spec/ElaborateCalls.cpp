@@ -359,7 +359,7 @@ Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
   case StmtKind::For:
     return runFor(llvm::cast<ForStmt>(stmt), result);
   case StmtKind::Call:
-    if (!eval(llvm::cast<CallStmt>(stmt)->call).isError())
+    if (!runCall(llvm::cast<CallStmt>(stmt)).isError())
       return Flow::Next;
     result = Value::error(); // a requirement that does not hold: what follows relies on it
     return Flow::Return;
@@ -369,6 +369,22 @@ Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
   default:
     return Flow::Next; // the parser lets nothing else stand in a function
   }
+}
+
+/// A call for its effect: `require`, or a function that is made of it. An error if it does not
+/// hold.
+Value Elaborator::runCall(const CallStmt *stmt) {
+  Value value = eval(stmt->call);
+  if (!value.holdsTensor() && !value.isNet() && !value.isImage() && !value.isCallable())
+    return value;
+  Diagnostic &idle =
+      report(Code::MisplacedItem, stmt->call->range, "this value is computed and not used");
+  if (frame->isMethod)
+    idle.help("a method uses it as 'loss ...', 'metric NAME = ...', 'let NAME = ...' or "
+              "'update STATE = ... after loss'");
+  else
+    idle.help("give it a name with 'let', or return it");
+  return Value();
 }
 
 Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {

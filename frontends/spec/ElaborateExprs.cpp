@@ -2,6 +2,7 @@
 // ElaborateOperators.cpp, calls in ElaborateCalls.cpp.
 #include "frontends/spec/Builtins.h"
 #include "frontends/spec/Elaborator.h"
+#include "llvm/ADT/StringSwitch.h"
 
 namespace doppel::spec {
 
@@ -115,12 +116,19 @@ std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef wh
   if (value.isInt())
     report(Code::BadSize, expr->range,
            what + " is " + llvm::Twine(value.asInt()) + ", but must be at least 1");
-  else if (value.isTensor())
-    report(Code::NotKnownAtCompileTime, expr->range,
-           what + " is " + typeName(value) + ", but must be known when the spec is compiled");
-  else
-    report(Code::BadSize, expr->range,
-           what + " is " + valueText(value) + " (" + typeName(value) + "), not an int");
+  else if (value.isTensor()) {
+    Diagnostic &error =
+        report(Code::NotKnownAtCompileTime, expr->range,
+               what + " is " + typeName(value) + ", but must be known when the spec is compiled");
+    if (auto *name = llvm::dyn_cast<NameExpr>(expr); name && name->name == "samples")
+      error.help("declare it: param samples = 50000");
+  } else {
+    Diagnostic &error =
+        report(Code::BadSize, expr->range,
+               what + " is " + valueText(value) + " (" + typeName(value) + "), not an int");
+    if (value.isNumber())
+      error.help("div(a, b) divides integers, int(x) rounds towards zero");
+  }
   return std::nullopt;
 }
 
@@ -204,13 +212,42 @@ Value Elaborator::declValue(const Decl *decl, const Unit *unit, SourceRange rang
   return fail(Code::WrongType, range, "a method is not a value");
 }
 
+/// What Python, numpy or torch call otherwise.
+static llvm::StringRef nameElsewhere(llvm::StringRef name) {
+  return llvm::StringSwitch<llvm::StringRef>(name)
+      .Case("None", "none")
+      .Case("True", "true")
+      .Case("False", "false")
+      .Case("range", "a list of ints as 0..n")
+      .Cases({"cat", "hstack", "vstack"}, "concat(a, b, axis: 0)")
+      .Cases({"detach", "no_grad"}, "stop_gradient(x)")
+      .Cases({"matmul", "mm", "bmm", "dot"}, "a @ b")
+      .Case("eye", "diagonal(n), which is bool, or float(diagonal(n))")
+      .Cases({"zip", "enumerate"}, "an index: [f(a[i], b[i]) for i in 0..len(a)]")
+      .Case("arange", "iota(n)")
+      .Case("permute", "transpose(x, [0, 2, 1])")
+      .Case("view", "reshape(x, shape)")
+      .Case("print", "metric NAME = ... for a value of each step")
+      .Case("assert", "require(condition, \"message\")")
+      .Case("int32", "i32")
+      .Case("float32", "f32")
+      .Default({});
+}
+
 Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
   if (frame->isMethod)
     if (auto later = methodNames.find(name); later != methodNames.end()) {
-      report(Code::UnknownName, range, "'" + name + "' is used before its declaration")
-          .note(later->second, "declared here, further down");
+      if (later->second.file == range.file && later->second.begin < range.begin)
+        report(Code::UnknownName, range,
+               "'" + name + "' stands in a branch of 'if' that is not taken")
+            .note(later->second, "declared here");
+      else
+        report(Code::UnknownName, range, "'" + name + "' is used before its declaration")
+            .note(later->second, "declared here, further down");
       return Value::error();
     }
+  if (frame->isMethod && (name == "batch" || name == "epochs"))
+    return Value::error(); // that there is no such param is reported at the end
   std::vector<llvm::StringRef> known = builtinNames();
   for (Scope *s = scope; s; s = s->parent)
     for (const Binding &binding : s->bindings)
@@ -229,9 +266,21 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
     if (frame->isMethod)
       known.push_back(name);
   llvm::sort(known);
+  std::vector<std::string> inModules;
   Diagnostic &error = report(Code::UnknownName, range, "unknown name '" + name + "'");
+  for (const auto &[module, unit] : frame->unit->modules)
+    if (unit->decls.contains(name))
+      inModules.push_back((module + "." + name).str());
+  if (findBuiltin(("random." + name).str()))
+    inModules.push_back(("random." + name).str());
   if (llvm::is_contained(libraryNames(), name))
     error.help("open the library's module: use std." + name);
+  else if (!inModules.empty())
+    error.help("write " + llvm::join(inModules, " or "));
+  else if (llvm::StringRef here = nameElsewhere(name); !here.empty())
+    error.help("write " + here);
+  else if (methodNames.contains(name))
+    error.help("a function does not see the method's names: pass it as an argument");
   else if (auto nearest = nearestName(name, known))
     error.help("did you mean '" + *nearest + "'?");
   return Value::error();
@@ -291,6 +340,18 @@ Value Elaborator::evalMember(const MemberExpr *expr) {
   Diagnostic &error = report(Code::UnknownMember, expr->member.range,
                              label(expr->base->range, "the value") + " is " + typeName(base) +
                                  ", which has no member '" + member + "'");
+  if (base.isTensor()) {
+    llvm::StringRef function = findBuiltin(member) ? member : "";
+    std::string x = label(expr->base->range, "x");
+    if (member == "T")
+      error.help("write transpose(" + x + ")");
+    else if (llvm::StringRef here = nameElsewhere(member); !here.empty())
+      error.help("write " + here);
+    else if (!function.empty())
+      error.help("write " + function + "(" + x + ")");
+    else if (member == "size" || member == "ndim" || member == "dim")
+      error.help("the sizes are " + x + ".shape");
+  }
   if (base.isCallable() && base.asCallable().net)
     error.help("call it first: " + label(expr->base->range, "net") + "(...)." + member);
   return Value::error();

@@ -78,6 +78,8 @@ OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
   abandoned = false;
   if (!stopped())
     checkMethod(*decl);
+  if (!diagnostics.hasErrors())
+    warnOfIdleSets();
   current = stepContext = nullptr;
   frame = nullptr;
   scope = methodScope = nullptr;
@@ -171,7 +173,8 @@ void Elaborator::runItem(const Stmt *stmt) {
     return;
   }
   case StmtKind::Call:
-    eval(llvm::cast<CallStmt>(stmt)->call);
+    if (runCall(llvm::cast<CallStmt>(stmt)).isError())
+      gaveUp = true; // a requirement does not hold: what follows relies on it
     return;
   case StmtKind::Loss:
     return runLoss(llvm::cast<LossStmt>(stmt));
@@ -216,6 +219,11 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
         .help("add: represent NET(augment.center(image, size: 224))");
   if (diagnostics.hasErrors())
     return;
+  for (auto &[name, state] : states)
+    if (state.kind == nn::StateKind::Other && !state.updated.isValid())
+      report(Code::StateNeverUpdated, state.range,
+             "'" + name + "' is never updated, so it keeps its first value")
+          .help("add: update " + name + " = ... after loss");
   for (auto &[name, net] : nets) {
     if (!net.emaOf.empty()) {
       if (!net.updated.isValid())

@@ -127,7 +127,8 @@ void Elaborator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
     }
     default: {
       Value ignored;
-      runStmt(stmt, ignored);
+      if (runStmt(stmt, ignored) == Flow::Return)
+        return; // a requirement does not hold
       break;
     }
     }

@@ -221,7 +221,8 @@ Value Elaborator::tensorBinary(BinaryOp op, const Value &left, const Value &righ
     if (exponent == -0.5)
       return Value::tensor(make<nn::RsqrtOp>(range, x.getType(), x));
   }
-  if ((op == BinaryOp::Divide || op == BinaryOp::Remainder) && right.isNumber() && right.asDouble() == 0)
+  if ((op == BinaryOp::Divide || op == BinaryOp::Remainder) && right.isNumber() &&
+      right.asDouble() == 0)
     return fail(Code::BadValue, range, "division by zero");
 
   mlir::Value a, b;

@@ -35,6 +35,17 @@ void Elaborator::checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> g
   }
 }
 
+/// A param of a branch that is not taken changes nothing.
+void Elaborator::warnOfIdleSets() {
+  for (const auto &[name, text] : sets)
+    if (!declaredNames.contains(name))
+      diagnostics
+          .report(Code::SetUnused, {},
+                  "--set " + name + " changes nothing: '" + name +
+                      "' stands in a branch that is not taken")
+          .note(methodNames.find(name)->second, "the param is declared here");
+}
+
 namespace {
 /// Reads a value as --set writes it, of the type of an example.
 class SetReader {

@@ -43,6 +43,11 @@ void Elaborator::runLoss(const LossStmt *stmt) {
            "the loss is the number " + valueText(value) + ", which no network can change");
     return;
   }
+  if (value.isTensor() && value.tensorType().getElementType().isInteger()) {
+    report(Code::WrongType, at,
+           "the loss is " + typeName(value) + ", through which no gradient flows");
+    return;
+  }
   mlir::Value loss = scalar(value, at, "the loss");
   if (loss && stmt->condition) {
     mlir::Value condition = evalWhen(stmt->condition);

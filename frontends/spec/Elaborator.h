@@ -283,6 +283,7 @@ private:
   enum class Flow { Next, Return };
   Flow runBody(llvm::ArrayRef<const Stmt *> body, Value &result);
   Flow runStmt(const Stmt *stmt, Value &result);
+  Value runCall(const CallStmt *stmt);
   Flow runFor(const ForStmt *stmt, Value &result);
   void runAssign(const AssignStmt *stmt);
   void runBufferUpdate(const UpdateStmt *stmt);
@@ -380,6 +381,7 @@ private:
   bool checkAllowed(const ParamStmt &stmt, const Value &value, bool isSet);
   void checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> sets,
                  llvm::ArrayRef<const Stmt *> body);
+  void warnOfIdleSets();
 
   mlir::MLIRContext &context;
   Units &units;
@@ -400,7 +402,7 @@ private:
   Context *stepContext = nullptr;
   llvm::StringMap<SourceRange> methodNames;   ///< of the whole body
   llvm::StringMap<SourceRange> declaredNames; ///< so far
-  llvm::StringMap<std::string> sets;
+  std::map<std::string, std::string, std::less<>> sets;
   llvm::StringMap<Value> params;
   llvm::SmallVector<mlir::NamedAttribute> paramTexts;
   llvm::MapVector<llvm::StringRef, StateInfo> states;

@@ -71,11 +71,13 @@ RankedTensorType Elaborator::f32(llvm::ArrayRef<int64_t> shape) {
 }
 
 bool Elaborator::fitsElement(SourceRange range, double value, Type element) {
-  bool fits = element.isInteger()
-                  ? element.isInteger(1) || std::abs(value) < std::exp2(element.getIntOrFloatBitWidth() - 1)
-                  : !(std::abs(value) > std::numeric_limits<float>::max());
+  bool fits =
+      element.isInteger()
+          ? element.isInteger(1) || std::abs(value) < std::exp2(element.getIntOrFloatBitWidth() - 1)
+          : !(std::abs(value) > std::numeric_limits<float>::max());
   if (!fits)
-    report(Code::BadValue, range, numberText(value) + " does not fit in " + (element.isInteger() ? "i32" : "f32"));
+    report(Code::BadValue, range,
+           numberText(value) + " does not fit in " + (element.isInteger() ? "i32" : "f32"));
   return fits;
 }
 

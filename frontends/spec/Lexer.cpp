@@ -113,6 +113,11 @@ private:
 
   void comment() {
     llvm::StringRef line = text.substr(position).take_until([](char c) { return c == '\n'; });
+    llvm::StringRef divisor = line.drop_front(2).trim();
+    if (!firstOnLine && !divisor.empty() && llvm::all_of(divisor, llvm::isDigit))
+      diagnostics
+          .report(Code::UnexpectedCharacter, range(position, position + 2), "'//' begins a comment")
+          .help("integers are divided by div(a, " + divisor + ")");
     if (comments)
       comments->push_back({range(position, position + line.rtrim().size()), firstOnLine});
     position += line.size();
@@ -294,9 +299,10 @@ private:
       printable = ("byte 0x" + llvm::utohexstr(static_cast<unsigned char>(shown[0])));
     Diagnostic &diagnostic = diagnostics.report(Code::UnexpectedCharacter, range(begin, position),
                                                 "'" + printable + "' has no meaning here");
-    if (shown == "#")
+    if (shown == "#") {
       diagnostic.help("a comment begins with '//'");
-    else if (shown == "'")
+      position += text.substr(position).take_until([](char c) { return c == '\n'; }).size();
+    } else if (shown == "'")
       diagnostic.help("strings stand in double quotes");
     else if (shown == "&" || shown == "|" || shown == "!")
       diagnostic.help("the logical operators are 'and', 'or', 'not'");

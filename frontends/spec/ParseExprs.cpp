@@ -356,6 +356,7 @@ const Expr *ParserImpl::parseParenthesised() {
   const Expr *value = parseExpr();
   if (!at(TokenKind::Comma)) {
     expectClose(TokenKind::RightParen, opening);
+    const_cast<Expr *>(value)->range = from(opening.range); // messages quote it as it is written
     return value;
   }
   llvm::SmallVector<const Expr *, 4> elements{value};

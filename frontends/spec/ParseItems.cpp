@@ -424,7 +424,8 @@ const Stmt *ParserImpl::parseSimple(Body body) {
                                                             : "an item of the method") +
                                     ", found '" + word + "'");
     if (unknown && peek().kind == TokenKind::Equal)
-      unknown->help("write 'let " + word + " = ...'");
+      unknown->help(isItemWord(word) ? "write '" + word + " ...', without '='"
+                                     : "write 'let " + word + " = ...'");
     else if (auto near = nearestName(
                  word,
                  body == Body::Function
