@@ -15,7 +15,7 @@ METHODS = {
     "instdisc": ENCODER + VIEWS + ["epochs=20", "samples=10000", "dim=64", "noise=0", "temperature=0.1", "lr=0.03", "decay_at=[16]",
                                    "views=cifar"],
     "cpc": ["size=32", "patch=16", "cut=12", "flip=0.5", "blocks=[1,1,1]", "width=8", "layers=2", "dim=64", "batch=128", "epochs=12",
-            "steps=4", "lr=0.001"],
+            "steps=1", "area=0.7", "lr=0.001"],  # three rows of patches, so one row ahead
     "cmc": ["size=32", "stem=cifar", "backbone=resnet10", "width=8", "batch=64", "epochs=20", "samples=10000", "dim=64", "noise=512",
             "objective=softmax", "temperature=0.1", "lr=0.06", "decay_at=[17]", "min_area=0.4"],
     "moco_v1": ENCODER + VIEWS + ["epochs=10", "dim=64", "length=2048", "momentum=0.99", "temperature=0.2", "groups=4", "lr=0.06",
