@@ -26,7 +26,7 @@ METHODS = {
     "swav": ENCODER + VIEWS + ["batch=128", "epochs=10", "small_crops=0", "hidden=128", "dim=64", "prototypes=64", "epsilon=0.01",
                                "rounds=10", "freeze=20", "warmup_epochs=0", "optimizer=adamw", "lr=0.002", "blur=0"],
     "byol": ENCODER + VIEWS + ["epochs=12", "hidden=256", "dim=128", "momentum=0.95", "optimizer=adamw", "lr=0.002", "weight_decay=5e-4",
-                               "warmup_epochs=1", "blur_1=0", "blur_2=0"],
+                               "warmup_epochs=1", "blur_1=0", "blur_2=0", "brightness=factor"],
     "simsiam": ENCODER + VIEWS + ["epochs=12", "dim=256", "hidden=64", "projector_layers=2", "optimizer=adamw", "lr=0.002",
                                   "weight_decay=5e-4", "blur=0"],
     "dino": ENCODER + VIEWS + ["epochs=10", "small_crops=0", "outputs=512", "hidden=128", "bottleneck=64", "head_norm=true",
