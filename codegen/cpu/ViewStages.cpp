@@ -95,8 +95,9 @@ void ViewEmitter::emitColorJitter(nn::StageAttr stage, unsigned number) {
                                        stage.getNumber("saturation"), stage.getNumber("hue")};
     bool adds = stage.getString("brightness_by") == "offset";
     for (unsigned i = 0; i < 4; ++i) {
-      double low = i == 3 || (i == 0 && adds) ? -strengths[i] : std::max(0.0, 1 - strengths[i]);
-      double high = i == 3 || (i == 0 && adds) ? strengths[i] : 1 + strengths[i];
+      double centre = i == 3 || (i == 0 && adds) ? 0 : 1; // what is added, or a factor
+      double low = centre ? std::max(0.0, centre - strengths[i]) : -strengths[i];
+      double high = centre + strengths[i];
       amounts[i] = b.CreateFAdd(real(low), b.CreateFMul(factors[i], real(high - low)));
     }
     if (stage.getString("order") == "fixed") {

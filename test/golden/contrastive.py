@@ -444,7 +444,7 @@ class Cpc(Method):
     settings = dict(size=10, patch=4, blocks=[1, 1], width=1, steps=2, negatives=3, lr=0.01)
     views = ("x",)
     sizes = {"x": 10}
-    grid, ahead = 4, 2  # rows and columns of patches; offsets for which a row is left
+    ahead = settings["steps"]  # offsets for which one of the four rows of patches is left
     draws = tuple((Method.batch * (4 - k - 1) * 4 * 3,) for k in (1, 2))
 
     def __init__(self, generator):
