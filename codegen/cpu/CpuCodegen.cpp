@@ -3,6 +3,7 @@
 // fixed by NestEmitter alone.
 #include "codegen/cpu/CpuCodegen.h"
 
+#include "codegen/cpu/Draws.h"
 #include "codegen/cpu/KernelEmitter.h"
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
@@ -77,19 +78,26 @@ void setVectorBits(CpuTarget &target) {
 /// not follow the number of cores.
 constexpr size_t mostParts = 16;
 
-mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, mlir::ModuleOp module,
-                                const CpuTarget &target, llvm::TargetMachine &machine,
-                                llvm::Module &llvmModule) {
+mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, const CpuTarget &target,
+                                llvm::TargetMachine &machine, llvm::Module &llvmModule) {
   llvmModule.setTargetTriple(machine.getTargetTriple());
   llvmModule.setDataLayout(machine.createDataLayout());
   llvmModule.setModuleFlag(llvm::Module::Max, "PIC Level", 2u);
-  for (plan::KernelOp kernel : kernels) {
+  for (plan::KernelOp kernel : kernels)
     if (failed(emitKernel(kernel, llvmModule, target.vectorBits / 32)))
       return mlir::failure();
-    llvm::Function *function = llvmModule.getFunction(kernel.getSymName());
-    function->addFnAttr("target-cpu", target.name);
-    function->addFnAttr("prefer-vector-width", std::to_string(target.vectorBits));
-    function->addFnAttr("min-legal-vector-width", std::to_string(target.vectorBits));
+  return mlir::success();
+}
+
+/// Says of the functions that are defined by now what processor they are for, and checks them.
+mlir::LogicalResult finish(llvm::Module &llvmModule, const CpuTarget &target,
+                           mlir::ModuleOp module) {
+  for (llvm::Function &function : llvmModule) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", target.name);
+    function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBits));
+    function.addFnAttr("min-legal-vector-width", std::to_string(target.vectorBits));
   }
   std::string problems;
   llvm::raw_string_ostream stream(problems);
@@ -250,13 +258,20 @@ mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const Cpu
   std::vector<Part> parts(std::clamp<size_t>(kernels.size(), 1, mostParts));
   for (auto [i, kernel] : llvm::enumerate(kernels))
     parts[i % parts.size()].kernels.push_back(kernel);
+  std::set<std::string> draws;
   for (Part &part : parts) {
     part.machine = machineFor(target);
     if (!part.machine)
       return module.emitError("LLVM makes no code for '") << target.name << "'";
-    if (failed(emitKernels(part.kernels, module, target, *part.machine, part.llvmModule)))
+    if (failed(emitKernels(part.kernels, target, *part.machine, part.llvmModule)))
       return mlir::failure();
+    draws.merge(missingDraws(part.llvmModule));
   }
+  for (const std::string &draw : draws)
+    defineDraw(draw, parts.front().llvmModule);
+  for (Part &part : parts)
+    if (failed(finish(part.llvmModule, target, module)))
+      return mlir::failure();
   std::vector<std::string> objects(parts.size());
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
   for (auto [part, object] : llvm::zip_equal(parts, objects))
@@ -280,7 +295,11 @@ mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module, const Cpu
   llvm::LLVMContext context;
   llvm::Module llvmModule("kernels", context);
   auto kernels = llvm::to_vector(module.getOps<plan::KernelOp>());
-  if (failed(emitKernels(kernels, module, target, *machine, llvmModule)))
+  if (failed(emitKernels(kernels, target, *machine, llvmModule)))
+    return mlir::failure();
+  for (const std::string &draw : missingDraws(llvmModule))
+    defineDraw(draw, llvmModule);
+  if (failed(finish(llvmModule, target, module)))
     return mlir::failure();
   optimize(llvmModule, *machine);
   std::string text;

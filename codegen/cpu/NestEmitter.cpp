@@ -2,14 +2,13 @@
 // loops.
 #include "codegen/cpu/NestEmitter.h"
 
+#include "codegen/cpu/Draws.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "runtime/schema/Abi.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/Module.h"
-
-#include <cmath>
 
 using namespace doppel;
 using namespace doppel::cpu;
@@ -292,35 +291,8 @@ Value *NestEmitter::runField(unsigned number, bool asWord) {
 
 Value *NestEmitter::emitRandom(const Node &node, Value *element) {
   auto random = mlir::cast<nn::RandomOp>(node.op);
-  Type *wide = element->getType(), *word = wide->getWithNewType(b.getInt32Ty());
-  auto likeWord = [&](Value *scalar) { return word->isVectorTy() ? widen(scalar) : scalar; };
-  Value *block = b.CreateLShr(element, llvm::ConstantInt::get(wide, 2));
-  Value *low = b.CreateTrunc(block, word);
-  Value *high = b.CreateTrunc(b.CreateLShr(block, llvm::ConstantInt::get(wide, 32)), word);
-  Value *seed = runField(0, false);
-  std::array<Value *, 4> words =
-      math.philox({low, high, llvm::ConstantInt::get(word, uint32_t(random.getStream()) << 8),
-                   likeWord(runField(unsigned(nn::RunValue::Step), true))},
-                  likeWord(b.CreateTrunc(seed, b.getInt32Ty())),
-                  likeWord(b.CreateTrunc(b.CreateLShr(seed, 32), b.getInt32Ty())));
-  auto bit = [&](uint64_t value) {
-    Value *masked = b.CreateAnd(b.CreateTrunc(element, word), llvm::ConstantInt::get(word, value));
-    return b.CreateICmpNE(masked, llvm::Constant::getNullValue(word));
-  };
-  Value *upper = bit(2), *odd = bit(1);
-  Value *first = b.CreateSelect(upper, words[2], words[0]),
-        *second = b.CreateSelect(upper, words[3], words[1]);
-  Value *result;
-  if (random.getDistribution() == nn::Distribution::Uniform) {
-    result = math.uniform(b.CreateSelect(odd, second, first));
-  } else {
-    Value *u0 = math.uniform(first), *u1 = math.uniform(second);
-    auto real = [&](double value) { return llvm::ConstantFP::get(u0->getType(), value); };
-    Value *radius = b.CreateUnaryIntrinsic(
-        llvm::Intrinsic::sqrt, b.CreateFMul(real(-2), math.log(b.CreateFSub(real(1), u0))));
-    Value *angle = b.CreateFMul(u1, real(2 * M_PI));
-    result = b.CreateFMul(radius, b.CreateSelect(odd, math.sin(angle), math.cos(angle)));
-  }
+  Value *result = callDraw(b, random.getDistribution(), element, uint32_t(random.getStream()),
+                           runField(0, false), runField(unsigned(nn::RunValue::Step), true));
   if (node.type.isF64())
     result = b.CreateFPExt(result, result->getType()->getWithNewType(b.getDoubleTy()));
   return result;

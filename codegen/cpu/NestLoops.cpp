@@ -310,8 +310,15 @@ void NestEmitter::emitReduce(Value *group) {
     unsigned laneLoops = 1u << laneDim | Node::afterReduction;
     int64_t size = nest.loops[laneDim].size;
     unsigned most = std::max<unsigned>(1, 8 / std::max<size_t>(1, nest.reductions.size()));
+    // A long body hides latencies by itself, and LLVM's time grows faster than it: a cache line at
+    // a time is enough.
+    auto pays = [&](unsigned unroll) {
+      constexpr unsigned mostNodes = 512, cacheLine = 64;
+      return unroll * nest.nodes.size() <= mostNodes || unroll * lanes * sizeof(float) <= cacheLine;
+    };
     unsigned unroll = 1;
-    while (unroll * 2 <= most && int64_t(unroll) * 2 * lanes <= std::min(size, nest.innerPerGroup))
+    while (unroll * 2 <= most && pays(unroll * 2) &&
+           int64_t(unroll) * 2 * lanes <= std::min(size, nest.innerPerGroup))
       unroll *= 2;
     auto strips = [&](Value *low, Value *high) {
       laneLoop(low, high, unroll, size % lanes != 0, laneLoops, none,

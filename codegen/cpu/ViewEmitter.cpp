@@ -1,6 +1,7 @@
 // The pipeline of a view: draws, control flow, the order of stages and the final store.
 #include "codegen/cpu/ViewEmitter.h"
 
+#include "codegen/cpu/Draws.h"
 #include "runtime/schema/Abi.h"
 
 #include "llvm/IR/Intrinsics.h"
@@ -105,9 +106,9 @@ ViewEmitter::Draws ViewEmitter::draws(Value *draw) {
   auto stream = uint32_t(augment.getStream());
   std::array<Value *, 4> counter{index[0], index[1], b.CreateOr(b.getInt32(stream << 8), draw),
                                  step};
-  std::array<Value *, 4> words = math.philox(counter, seedLow, seedHigh);
-  return {math.uniform(words[0]), math.uniform(words[1]), math.uniform(words[2]),
-          math.uniform(words[3])};
+  Value *all = callUniforms(b, counter, seedLow, seedHigh);
+  auto number = [&](uint64_t i) { return b.CreateExtractElement(all, i); };
+  return {number(0), number(1), number(2), number(3)};
 }
 
 Value *ViewEmitter::least(Value *x, Value *y) {

@@ -100,9 +100,9 @@ Result<void> bench(const BenchOptions &options) {
   std::vector<std::vector<std::string>> rows{
       {"median", "p90", "p99", "images/s", "views/s", "spread", "peak memory"},
       {fmt::format("{:.2f} ms", median * 1e3), fmt::format("{:.2f} ms", percentile(0.9) * 1e3),
-       fmt::format("{:.2f} ms", percentile(0.99) * 1e3), formatCount(int64_t(images / median)),
-       formatCount(int64_t(images * double(viewCount) / median)),
-       fmt::format("{:.1f} %", spread * 100), fmt::format("{} MiB", peakMemoryBytes() >> 20)}};
+       fmt::format("{:.2f} ms", percentile(0.99) * 1e3), formatRate(images / median),
+       formatRate(images * double(viewCount) / median), fmt::format("{:.1f} %", spread * 100),
+       fmt::format("{} MiB", peakMemoryBytes() >> 20)}};
   fmt::print("{}", formatTable(rows, std::vector<bool>(7, true)));
   if (spread > 0.1)
     fmt::print("note: the times spread by {:.0f} %; other work on this machine disturbs them\n",

@@ -69,6 +69,10 @@ std::string formatCount(int64_t number) {
   return text;
 }
 
+std::string formatRate(double perSecond) {
+  return perSecond < 10 ? fmt::format("{:.2g}", perSecond) : formatCount(int64_t(perSecond));
+}
+
 void Progress::update(std::string_view before, int64_t done, int64_t total,
                       std::string_view after) {
   auto now = Clock::now();

@@ -23,6 +23,9 @@ std::string formatDuration(double seconds);
 /// "1,234,567".
 std::string formatCount(int64_t number);
 
+/// A rate, a second: "1,234"; below ten with two figures, "7.6".
+std::string formatRate(double perSecond);
+
 /// One line that is redrawn on a terminal; elsewhere a plain line every few seconds.
 class Progress {
 public:

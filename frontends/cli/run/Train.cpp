@@ -48,7 +48,7 @@ public:
     std::string text;
     for (const auto &[name, value] : report.outputs)
       text += fmt::format("{} {:.4g}  ", name == "learning_rate" ? "lr" : name, value);
-    text += fmt::format("{} images/s  ETA {}", formatCount(int64_t(report.imagesPerSecond)),
+    text += fmt::format("{} images/s  ETA {}", formatRate(report.imagesPerSecond),
                         formatDuration(report.secondsLeft));
     progress.update(fmt::format("epoch {}/{}", report.step / report.stepsPerEpoch + 1,
                                 (report.steps + report.stepsPerEpoch - 1) / report.stepsPerEpoch),
@@ -92,7 +92,7 @@ int runTrain(const runtime::TrainOptions &options) {
                summary->steps);
   fmt::print("trained {} step{} in {} ({} images/s), loss {:.4f}, peak memory {} MiB\n",
              summary->step, summary->step == 1 ? "" : "s", formatDuration(summary->seconds),
-             formatCount(int64_t(summary->imagesPerSecond)), summary->lastLoss,
+             formatRate(summary->imagesPerSecond), summary->lastLoss,
              summary->peakMemoryBytes >> 20);
   fmt::print("checkpoint {}\n", summary->checkpoint.string());
   return stoppedBy ? 128 + stoppedBy : 0;
