@@ -240,11 +240,11 @@ bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::Stri
       Scoped<Frame *> callerIs(frame, const_cast<Frame *>(&callerFrame));
       fits = coerce(value, *parameter.type, what, slot.range, parameter.name.range, true);
     }
-    sound &= fits;
-    if (fits)
-      scope->findHere(parameter.name.text)->value = value;
+    if (!fits)
+      return false; // the arguments behind a wrong one are often only in the wrong places
+    scope->findHere(parameter.name.text)->value = value;
   }
-  return sound;
+  return true;
 }
 
 Value Elaborator::callFunction(const Callable &callee,

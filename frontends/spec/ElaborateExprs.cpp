@@ -279,6 +279,8 @@ Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
     error.help("write " + llvm::join(inModules, " or "));
   else if (llvm::StringRef here = nameElsewhere(name); !here.empty())
     error.help("write " + here);
+  else if (name == "image" && !frame->isMethod)
+    error.help("an augmentation gets the picture as a parameter: augment name(image) = ...");
   else if (methodNames.contains(name))
     error.help("a function does not see the method's names: pass it as an argument");
   else if (auto nearest = nearestName(name, known))

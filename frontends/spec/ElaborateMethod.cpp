@@ -78,6 +78,8 @@ OwningOpRef<ModuleOp> Elaborator::run(const Unit &unit,
   abandoned = false;
   if (!stopped())
     checkMethod(*decl);
+  if (!stopped())
+    checkNames(unit, *decl);
   if (!diagnostics.hasErrors())
     warnOfIdleSets();
   current = stepContext = nullptr;

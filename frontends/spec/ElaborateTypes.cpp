@@ -97,6 +97,8 @@ bool Elaborator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what
                valueRange, what + " is " + typeName(value) + ", not " + typeText(type));
     if (declared.isValid())
       error.note(declared, "declared here");
+    if (type.element && (value.isNumber() || value.isString() || value.isBool()))
+      error.help("in brackets it is a list: [" + label(valueRange, "value") + "]");
     return false;
   };
   if (type.element) {

@@ -5,7 +5,7 @@
 // inlined, loops unrolled. A tensor is emitted into the block of the current Context. After an
 // error an expression gives an Error value and evaluation goes on, so that one run reports all it
 // can. Implementation by what is evaluated: ElaborateExprs, ElaborateCalls, ElaborateNets,
-// ElaborateMethod, ElaborateParams, ElaborateTypes; EmitTensors has the operations on tensors that
+// ElaborateMethod, ElaborateNames, ElaborateParams, ElaborateTypes; EmitTensors has the operations on tensors that
 // several of them share.
 #pragma once
 
@@ -243,6 +243,7 @@ public:
 
 private:
   friend class BuiltinCall;
+  friend class NameChecker;
   class Restore;
 
   // Messages.
@@ -274,6 +275,9 @@ private:
                SourceRange range);
   Value bindingValue(Binding &binding, SourceRange range);
   Value unknownName(llvm::StringRef name, SourceRange range);
+  /// Reports unknown names of the whole unit and of the user's files that it uses, also where
+  /// nothing was evaluated.
+  void checkNames(const Unit &unit, const MethodDecl &decl);
   Value declValue(const Decl *decl, const Unit *unit, SourceRange range);
   Value memberOfNet(const NetValue &net, const Name &member, SourceRange baseRange);
   bool bindPattern(const Pattern &pattern, const Value &value, SourceRange valueRange,
