@@ -102,6 +102,16 @@ Value runEnqueue(BuiltinCall &call) {
   if (!queue || !rows)
     return Value::error();
   Elaborator &e = call.e;
+  // Which rows are the oldest follows from the step, so twice in a step would be the same rows.
+  if (!queue->getDefiningOp<nn::ReadOp>()) {
+    Diagnostic &error = e.report(Code::WrongType, call.rangeOf("queue"),
+                                 call.label("queue") + " is no state: only a state has oldest rows");
+    if (queue->getDefiningOp<nn::EnqueueOp>())
+      error.help("put in all rows at once: enqueue(queue, concat(a, b))");
+    else
+      error.help("declare it: state queue: f32[K, D] = normalize(random.normal())");
+    return Value::error();
+  }
   llvm::ArrayRef<int64_t> table = call.value("queue").shape(), added = call.value("rows").shape();
   std::string both = call.label("queue") + " is " + shapeText(table) + ", " + call.label("rows") +
                      " is " + shapeText(added);
