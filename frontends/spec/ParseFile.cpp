@@ -147,7 +147,15 @@ Diagnostic *ParserImpl::error(Code code, SourceRange range, const llvm::Twine &m
 }
 
 void ParserImpl::expected(const llvm::Twine &what) {
-  error(Code::ExpectedToken, missingPlace(), "expected " + what + ", found " + found());
+  Diagnostic *missing =
+      error(Code::ExpectedToken, missingPlace(), "expected " + what + ", found " + found());
+  if (!missing || !at(TokenKind::Identifier) || atLineEnd())
+    return;
+  static constexpr llvm::StringRef clauseWords[] = {"when",     "after", "before",  "with",
+                                                    "matching", "where", "forward", "loss",
+                                                    "except",   "step"};
+  if (auto near = nearestName(current().text, clauseWords); near && *near != current().text)
+    missing->help("did you mean '" + *near + "'?");
 }
 
 bool ParserImpl::enter() {

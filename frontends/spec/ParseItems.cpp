@@ -353,6 +353,18 @@ const Expr *ParserImpl::parsePath(llvm::StringRef purpose) {
   return path;
 }
 
+/// Another word stands where the moment of an update should.
+void ParserImpl::expectMoment() {
+  if (current().text != "every") {
+    expected("'before forward', 'after loss' or 'after step'");
+    return;
+  }
+  if (Diagnostic *unknown =
+          error(Code::ExpectedToken, current().range,
+                "expected 'before forward', 'after loss' or 'after step', found 'every'"))
+    unknown->help("a period is a condition: after step when step % 10 == 0");
+}
+
 const Stmt *ParserImpl::parseUpdate(Body body) {
   SourceRange begin = advance().range;
   const Expr *target = parsePath("the name of what is updated");
@@ -364,6 +376,11 @@ const Stmt *ParserImpl::parseUpdate(Body body) {
   Moment moment = Moment::Unspecified;
   SourceRange momentRange;
   bool hasMoment = parseMoment(moment, momentRange);
+  if (!hasMoment && body == Body::Method && at(TokenKind::Identifier) && !atLineEnd() &&
+      !atWord("when")) {
+    expectMoment();
+    return nullptr;
+  }
   const Expr *condition = body == Body::Method ? parseWhen() : nullptr;
   SourceRange whole = from(begin);
   llvm::StringRef name = sources.text(target->range);

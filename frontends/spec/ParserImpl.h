@@ -114,6 +114,7 @@ private:
   const Stmt *parseUpdate(Body body);
   const Stmt *parseOptimize();
   const Stmt *parseSimple(Body body);
+  void expectMoment();
   bool parseMoment(Moment &moment, SourceRange &range);
   Pattern parsePattern();
 
