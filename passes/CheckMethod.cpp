@@ -159,6 +159,7 @@ public:
     for (auto loss : step.getOps<ssl::LossOp>())
       follow(loss.getValue());
     warnOfCollapse();
+    warnOfLossWithoutGradient();
     warnOfGradientThroughAverages();
     warnOfLeak();
     warnOfOverflow();
@@ -334,6 +335,35 @@ private:
       loss.emitWarning("W0504: a constant output of the networks minimises the loss: nothing in it "
                        "compares different images, and both branches are the same network, without "
                        "a predictor on the one that is trained");
+  }
+
+  bool reachesParameters(Value term) const {
+    SetVector<Operation *> work;
+    auto add = [&](Value operand) {
+      if (Operation *op = operand.getDefiningOp(); op && !isa<nn::StopGradientOp>(op))
+        work.insert(op);
+    };
+    add(term);
+    for (size_t i = 0; i < work.size(); ++i) {
+      if (auto apply = dyn_cast<ssl::ApplyOp>(work[i]); apply && !isAverage(apply))
+        return true;
+      if (auto read = dyn_cast<nn::ReadOp>(work[i]);
+          read && kinds.lookup(read.getState()) == nn::StateKind::Parameter)
+        return true;
+      llvm::for_each(work[i]->getOperands(), add);
+    }
+    return false;
+  }
+
+  void warnOfLossWithoutGradient() {
+    if (moved.empty()) // reported where there is no gradient at all
+      return;
+    for (Value term : termsOfLosses())
+      if (comesFromNets(term) && !reachesParameters(term) &&
+          !isReductionOf(strip(term), nn::ReduceKind::Max)) // logsumexp adds it, without gradient
+        term.getDefiningOp()->emitWarning(
+            "W0512: this part of the loss changes no parameter: all networks in it are EMA nets or "
+            "behind stop_gradient");
   }
 
   void warnOfGradientThroughAverages() {

@@ -16,6 +16,7 @@ def CheckMethod : Pass<"ssl-check-method", "::mlir::ModuleOp"> {
     W0507  exp(x), x bounded above 88                                        overflow in f32
     W0508  loss <- enqueue                                                   positives among the negatives
     W0509  apply without uses
+    W0512  a term of the loss <- networks, none with gradient                it changes no parameter
     ```
   }];
 }
