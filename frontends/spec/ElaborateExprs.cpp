@@ -172,8 +172,11 @@ Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
 
 Value Elaborator::lookup(llvm::StringRef name, SourceRange range) {
   for (Scope *s = scope; s; s = s->parent)
-    if (Binding *binding = s->findHere(name))
+    if (Binding *binding = s->findHere(name)) {
+      if (s == methodScope && sets.contains(name))
+        readParams.insert(name);
       return bindingValue(*binding, range);
+    }
   const Unit *unit = frame->unit;
   if (auto decl = unit->decls.find(name); decl != unit->decls.end())
     return declValue(decl->second, unit, range);

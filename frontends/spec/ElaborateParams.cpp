@@ -35,15 +35,20 @@ void Elaborator::checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> g
   }
 }
 
-/// A param of a branch that is not taken changes nothing.
+/// A param of a branch that is not taken changes nothing, nor does one that nothing read.
 void Elaborator::warnOfIdleSets() {
-  for (const auto &[name, text] : sets)
-    if (!declaredNames.contains(name))
-      diagnostics
-          .report(Code::SetUnused, {},
-                  "--set " + name + " changes nothing: '" + name +
-                      "' stands in a branch that is not taken")
-          .note(methodNames.find(name)->second, "the param is declared here");
+  for (const auto &[name, text] : sets) {
+    bool isOfRun = name == "batch" || name == "epochs" || name == "samples";
+    bool isDeclared = declaredNames.contains(name);
+    if (isDeclared && (isOfRun || readParams.contains(name)))
+      continue;
+    diagnostics
+        .report(Code::SetUnused, {},
+                "--set " + name + " changes nothing: '" + name +
+                    (isDeclared ? "' is not used with the other params as they are"
+                                : "' stands in a branch that is not taken"))
+        .note(methodNames.find(name)->second, "the param is declared here");
+  }
 }
 
 namespace {

@@ -407,6 +407,7 @@ private:
   llvm::StringMap<SourceRange> methodNames;   ///< of the whole body
   llvm::StringMap<SourceRange> declaredNames; ///< so far
   std::map<std::string, std::string, std::less<>> sets;
+  llvm::StringSet<> readParams; ///< those of `sets` that an expression used
   llvm::StringMap<Value> params;
   llvm::SmallVector<mlir::NamedAttribute> paramTexts;
   llvm::MapVector<llvm::StringRef, StateInfo> states;
