@@ -22,6 +22,12 @@ namespace {
 /// exp of more than this is infinite in f32.
 constexpr double greatestExponent = 88.72;
 
+bool isZero(Value value) {
+  while (auto broadcast = value.getDefiningOp<nn::BroadcastOp>())
+    value = broadcast.getInput();
+  return matchPattern(value, m_AnyZeroFloat());
+}
+
 bool isReductionOf(Value value, nn::ReduceKind kind) {
   auto reduce = value.getDefiningOp<nn::ReduceOp>();
   return reduce && reduce.getKind() == kind;
@@ -194,6 +200,8 @@ private:
         followInputs(apply, stopped || average);
         continue;
       }
+      if (isa<nn::MulOp>(op) && (isZero(op->getOperand(0)) || isZero(op->getOperand(1))))
+        continue;
       between.insert(op);
       // That the greatest value, which is taken out before exp, has no gradient means nothing.
       bool stops = isa<nn::StopGradientOp>(op) &&
@@ -258,8 +266,20 @@ private:
     }
     if (auto gather = dyn_cast<nn::GatherRowsOp>(op))
       return comesFromNets(gather.getTable());
-    return isLabels(op) || isa<nn::AugmentOp, nn::RandomOp, nn::RandomPermutationOp,
-                               nn::BatchNormOp, nn::SampleIndexOp>(op);
+    // Rows that move by less than a batch meet other images, as do all pairs of rows.
+    if (auto slice = dyn_cast<nn::SliceOp>(op)) {
+      auto type = cast<RankedTensorType>(slice.getType());
+      return type.getRank() >= 1 && (slice.getOffsets()[0] % batch || type.getDimSize(0) % batch) &&
+             cast<RankedTensorType>(slice.getInput().getType()).getDimSize(0) % batch == 0 &&
+             comesFromNets(slice.getInput());
+    }
+    if (auto broadcast = dyn_cast<nn::BroadcastOp>(op)) {
+      ArrayRef<int64_t> shape = cast<RankedTensorType>(broadcast.getType()).getShape();
+      return shape.size() >= 2 && shape[0] == batch && shape[1] == batch &&
+             comesFromNets(broadcast.getInput());
+    }
+    return isLabels(op) ||
+           isa<nn::AugmentOp, nn::RandomPermutationOp, nn::BatchNormOp, nn::SampleIndexOp>(op);
   }
 
   /// The first terms that the losses add up, without their constant weights.

@@ -5,6 +5,8 @@
 #include "passes/Passes.h"
 #include "passes/StateGroups.h"
 
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 
 namespace doppel {
@@ -145,6 +147,8 @@ private:
     if (clipsGlobally(op.getOptions()))
       factor = globalClipFactor(gradients, op.getOptions());
     Expr rate(builder, op.getLearningRate());
+    checkScalar(op.getLearningRate(), "learning rate");
+    checkScalar(op.getWeightDecay(), "weight decay");
     Expr step(builder, counter ? nn::ReadOp::create(builder, rate.type(), counter).getResult()
                                : nn::RunScalarOp::create(builder, rate.type(), nn::RunValue::Step));
     for (auto [g, gradient] : llvm::zip_equal(stepped, gradients))
@@ -152,6 +156,15 @@ private:
                 step);
     if (counter)
       nn::WriteOp::create(builder, counter, choose(op, step + 1, step));
+  }
+
+  /// A rate that is computed in the run could spoil all parameters at once.
+  void checkScalar(Value rate, StringRef what) {
+    if (matchPattern(rate, m_Constant()) || !checked.insert(rate).second)
+      return;
+    OpBuilder after(rate.getContext());
+    after.setInsertionPointAfterValue(rate);
+    nn::CheckFiniteOp::create(after, rate.getLoc(), rate, what);
   }
 
   void stepGroup(ImplicitLocOpBuilder &builder, nn::UpdateParametersOp op, unsigned number,
@@ -204,6 +217,7 @@ private:
   }
 
   void moveAverages(ImplicitLocOpBuilder &builder, Value momentum, unsigned update) {
+    checkScalar(momentum, "momentum");
     for (auto [g, group] : llvm::enumerate(groups))
       for (const Average &average : group.averages) {
         if (average.update != update)
@@ -221,6 +235,7 @@ private:
   DenseMap<StringAttr, Place> places;
   DenseMap<std::pair<unsigned, unsigned>, Value> vectors; ///< value of each column at this point
   DenseMap<StringAttr, Value> members;                    ///< value of each member at this point
+  DenseSet<Value> checked;
 };
 
 //===-- What a step gives back ----------------------------------------------------------------===//

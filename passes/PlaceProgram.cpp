@@ -6,6 +6,7 @@
 
 #include "dialects/plan/KernelForm.h"
 #include "dialects/plan/PlanDialect.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/OperationSupport.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -185,14 +186,53 @@ template <typename Op> SmallVector<int64_t> poolInts(Op op) {
   return ints;
 }
 
+/// Whether the operation can make a number that is not finite of numbers that are, and no constant
+/// keeps it from that.
+static bool canLeaveFinite(Operation &op) {
+  if (isa<nn::LogOp, nn::SqrtOp, nn::RsqrtOp, nn::PowOp, nn::ExpOp>(op))
+    return true;
+  auto div = dyn_cast<nn::DivOp>(op);
+  if (!div)
+    return false;
+  Value divisor = div.getRhs();
+  while (auto broadcast = divisor.getDefiningOp<nn::BroadcastOp>())
+    divisor = broadcast.getInput();
+  return !matchPattern(divisor, m_Constant());
+}
+
+/// Whether the user's spec, not the library, has the operation.
+static bool isOfSpec(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return isOfSpec(name.getChildLoc());
+  if (auto call = dyn_cast<CallSiteLoc>(location))
+    return isOfSpec(call.getCallee());
+  auto place = dyn_cast<FileLineColLoc>(location);
+  return place && !place.getFilename().getValue().starts_with("std/");
+}
+
+/// The location of a launch: where the spec itself has an operation that can leave the finite
+/// numbers, that one is remembered. What the library has is guarded.
+static Location locationOf(nn::FusedOp fused) {
+  for (Operation &op : fused.getBody().front()) {
+    if (!canLeaveFinite(op) || !isOfSpec(op.getLoc()))
+      continue;
+    Location origin = op.getLoc();
+    if (!isa<NameLoc>(origin))
+      origin = NameLoc::get(StringAttr::get(op.getContext(), op.getName().stripDialect()), origin);
+    return plan::withOrigin(fused.getLoc(), origin);
+  }
+  return fused.getLoc();
+}
+
 LogicalResult FunctionPlacer::placeFused(nn::FusedOp fused) {
   SmallVector<Value> inputs = operands(fused);
+  Location location = locationOf(fused); // the kernel takes the body
   plan::KernelOp kernel = outliner.outline(fused.getLoc(), fused.getKind(), fused.getBody());
   if (!kernel)
     return failure();
   if (kernel.getUsesRun())
     inputs.push_back(run(fused.getLoc()));
-  plan::LaunchOp::create(code, fused.getLoc(), kernel.getSymName(), inputs, allocateResults(fused));
+  plan::LaunchOp::create(code, location, kernel.getSymName(), inputs, allocateResults(fused));
   return success();
 }
 

@@ -1,6 +1,8 @@
 // Reads MLIR's nested locations the way a person reads an error: one file, one line, one name.
 #include "codegen/artifact/Locations.h"
 
+#include "dialects/plan/PlanDialect.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <tuple>
@@ -12,6 +14,13 @@ namespace doppel {
 bool SpecLocation::operator<(const SpecLocation &other) const {
   return std::tie(file, line, column, expression) <
          std::tie(other.file, other.line, other.column, other.expression);
+}
+
+std::optional<Location> originOf(Location location) {
+  auto fused = dyn_cast<FusedLoc>(location);
+  if (!fused || fused.getMetadata() != plan::originMark(location.getContext()))
+    return std::nullopt;
+  return fused.getLocations().back();
 }
 
 static bool isLibrary(StringRef file) { return file.starts_with("std/"); }
@@ -33,6 +42,8 @@ static void visit(Location location, SpecLocation &found) {
         visit(name.getChildLoc(), found);
       })
       .Case([&](FusedLoc fused) {
+        if (originOf(fused))
+          return visit(fused.getLocations().front(), found);
         for (Location part : fused.getLocations())
           visit(part, found);
       })

@@ -4,6 +4,7 @@
 #include "mlir/IR/Location.h"
 #include "mlir/IR/Operation.h"
 
+#include <optional>
 #include <string>
 
 namespace doppel {
@@ -18,5 +19,8 @@ struct SpecLocation {
 
 /// The innermost place in the spec, or in the language's library for what a net of it does.
 SpecLocation describeLocation(mlir::Location location, llvm::StringRef fallback);
+
+/// What plan::withOrigin added to the location.
+std::optional<mlir::Location> originOf(mlir::Location location);
 
 } // namespace doppel

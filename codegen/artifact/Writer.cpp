@@ -173,8 +173,11 @@ std::string summarize(plan::KernelOp kernel) {
 LogicalResult ProgramWriter::writeInstruction(Operation *op,
                                               std::vector<Offset<schema::Instruction>> &list) {
   uint32_t location = locationIndex(op->getLoc(), summaryOf(op));
+  flatbuffers::Optional<uint32_t> origin;
+  if (std::optional<Location> made = originOf(op->getLoc()))
+    origin = locationIndex(*made, "");
   auto add = [&](schema::Operation type, Offset<void> operation) {
-    list.push_back(schema::CreateInstruction(builder, type, operation, location));
+    list.push_back(schema::CreateInstruction(builder, type, operation, location, origin));
     return success();
   };
   auto each = [&](ValueRange values, auto use) -> LogicalResult {

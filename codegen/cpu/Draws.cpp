@@ -31,8 +31,8 @@ FunctionType *typeOf(StringRef name, LLVMContext &context) {
 Function *declare(Module &module, StringRef name) {
   if (Function *known = module.getFunction(name))
     return known;
-  Function *function = Function::Create(typeOf(name, module.getContext()),
-                                        Function::ExternalLinkage, name, module);
+  Function *function =
+      Function::Create(typeOf(name, module.getContext()), Function::ExternalLinkage, name, module);
   function->setVisibility(GlobalValue::HiddenVisibility);
   function->setDSOLocal(true);
   function->setDoesNotThrow();

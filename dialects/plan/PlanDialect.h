@@ -34,4 +34,9 @@ int64_t bytesOf(mlir::Type type);
 inline constexpr llvm::StringLiteral stateArena = "state", transientArena = "transient",
                                      ioArena = "io";
 
+/// `location`, and with it the expression that most likely makes a number that is not finite. The
+/// mark is the metadata of the FusedLoc that holds both.
+mlir::Location withOrigin(mlir::Location location, mlir::Location origin);
+mlir::Attribute originMark(mlir::MLIRContext *context);
+
 } // namespace doppel::plan

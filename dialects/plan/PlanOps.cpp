@@ -14,6 +14,13 @@ int64_t plan::elementBytes(Type type) {
   return isa<FloatType>(type) ? type.getIntOrFloatBitWidth() / 8 : 0;
 }
 
+Attribute plan::originMark(MLIRContext *context) { return StringAttr::get(context, "origin"); }
+
+Location plan::withOrigin(Location location, Location origin) {
+  MLIRContext *context = location.getContext();
+  return FusedLoc::get(context, {location, origin}, originMark(context));
+}
+
 int64_t plan::bytesOf(Type type) {
   if (auto buffer = dyn_cast<BufferType>(type))
     return bytesOf(buffer.getValue());

@@ -70,6 +70,22 @@ std::optional<ImageValue> cropped(BuiltinCall &call) {
   return std::nullopt;
 }
 
+/// The same, its colours still from 0 to 1.
+std::optional<ImageValue> coloured(BuiltinCall &call) {
+  auto image = cropped(call);
+  auto isNormalize = [](Attribute stage) {
+    return cast<nn::StageAttr>(stage).getTransform() == nn::Transform::Normalize;
+  };
+  if (!image || llvm::none_of(image->stages, isNormalize))
+    return image;
+  call.e
+      .report(Code::BadPipeline, call.range,
+              "'" + llvm::Twine(call.builtin.name) +
+                  "' follows 'standardize', but takes colours from 0 to 1")
+      .help("standardize last; the recipes of std.augment end with it");
+  return std::nullopt;
+}
+
 std::optional<double> probability(BuiltinCall &call, double fallback) {
   return call.numberIn("p", fallback, 0.0, 1.0);
 }
@@ -138,7 +154,7 @@ Value runHorizontalFlip(BuiltinCall &call) {
 }
 
 Value runColorJitter(BuiltinCall &call) {
-  auto image = cropped(call);
+  auto image = coloured(call);
   auto brightness = call.numberIn("brightness", 0.0, 0.0, HUGE_VAL);
   auto contrast = call.numberIn("contrast", 0.0, 0.0, HUGE_VAL);
   auto saturation = call.numberIn("saturation", 0.0, 0.0, HUGE_VAL);
@@ -162,7 +178,7 @@ Value runColorJitter(BuiltinCall &call) {
 }
 
 Value runGrayscale(BuiltinCall &call) {
-  auto image = cropped(call);
+  auto image = coloured(call);
   auto p = probability(call, 0.2);
   if (!image || !p)
     return Value::error();
@@ -201,7 +217,7 @@ Value runGaussianBlur(BuiltinCall &call) {
 }
 
 Value runSolarize(BuiltinCall &call) {
-  auto image = cropped(call);
+  auto image = coloured(call);
   auto p = probability(call, 0.2);
   auto threshold = call.numberIn("threshold", 0.5, 0.0, 1.0);
   if (!image || !p || !threshold)
@@ -229,7 +245,7 @@ Value runRotation(BuiltinCall &call) {
 }
 
 Value runStandardize(BuiltinCall &call) {
-  auto image = cropped(call);
+  auto image = coloured(call);
   auto mean = call.numbers("mean", 3);
   auto std = call.numbers("std", 3);
   if (!image || !mean || !std)

@@ -594,6 +594,20 @@ mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRe
                               by);
 }
 
+/// Two sizes in place of a list of them would be a shape and a mean. False after an error.
+bool isOneShape(BuiltinCall &call, llvm::StringRef second) {
+  if (!call.has("shape") || !call.has(second) || !call.value("shape").isInt() ||
+      !call.value(second).isInt() || call.value(second).asInt() < 2)
+    return true;
+  call.e
+      .report(Code::WrongType, call.rangeOf(second),
+              "'" + second + "' of '" + llvm::Twine(call.builtin.name) + "' is " +
+                  llvm::Twine(call.value(second).asInt()) + ", a size as it seems")
+      .help("the shape is one list: " + llvm::Twine(call.builtin.name) + "([" +
+            call.label("shape") + ", " + call.label(second) + "])");
+  return false;
+}
+
 /// draws * scale + shift, without what changes nothing.
 Value spread(BuiltinCall &call, mlir::Value draws, double scale, double shift) {
   Elaborator &e = call.e;
@@ -609,7 +623,7 @@ Value runNormal(BuiltinCall &call) {
   auto shape = call.shape("shape");
   auto mean = call.number("mean", 0.0);
   auto std = call.numberIn("std", 1.0, 0.0, HUGE_VAL);
-  if (!shape || !mean || !std)
+  if (!shape || !mean || !std || !isOneShape(call, "mean"))
     return Value::error();
   mlir::Value draws = draw(call, nn::Distribution::Normal, *shape);
   return draws ? spread(call, draws, *std, *mean) : Value::error();
@@ -618,7 +632,7 @@ Value runNormal(BuiltinCall &call) {
 Value runUniform(BuiltinCall &call) {
   auto shape = call.shape("shape");
   auto lo = call.number("lo", 0.0), hi = call.number("hi", 1.0);
-  if (!shape || !lo || !hi)
+  if (!shape || !lo || !hi || !isOneShape(call, "lo"))
     return Value::error();
   if (*lo > *hi)
     return call.fail(Code::BadValue, call.range,

@@ -104,8 +104,9 @@ Value runEnqueue(BuiltinCall &call) {
   Elaborator &e = call.e;
   // Which rows are the oldest follows from the step, so twice in a step would be the same rows.
   if (!queue->getDefiningOp<nn::ReadOp>()) {
-    Diagnostic &error = e.report(Code::WrongType, call.rangeOf("queue"),
-                                 call.label("queue") + " is no state: only a state has oldest rows");
+    Diagnostic &error =
+        e.report(Code::WrongType, call.rangeOf("queue"),
+                 call.label("queue") + " is no state: only a state has oldest rows");
     if (queue->getDefiningOp<nn::EnqueueOp>())
       error.help("put in all rows at once: enqueue(queue, concat(a, b))");
     else

@@ -92,8 +92,24 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
     return function.net ? makeNet(function, arguments, range)
                         : callFunction(function, arguments, range);
   }
-  if (callee.isNet())
-    return applyNet(callee.asNet(), arguments, range);
+  if (callee.isNet()) {
+    const NetValue &net = callee.asNet();
+    if (!frame->isMethod || net.place || !hasTensors(net) || holdsPlaced(callee))
+      return applyNet(net, arguments, range);
+    if (!placeless.insert(net.node.get()).second)
+      return Value::error();
+    llvm::StringRef text = sources.text(calleeRange);
+    Diagnostic &error =
+        report(Code::NetWithoutPlace, calleeRange,
+               label(calleeRange, "this net") + " has no place, so its parameters do not exist");
+    if (net.node->range.isValid())
+      error.note(net.node->range, "made here");
+    if (methodNames.contains(text))
+      error.help("declare it by 'net " + text + " = ...' instead of 'let'");
+    else
+      error.help("give it a place: 'net NAME = ...', and apply NAME");
+    return Value::error();
+  }
   if (callee.isList()) {
     // The elements of a list of nets one after another.
     if (callee.elements().empty())
@@ -423,7 +439,15 @@ void Elaborator::runAssign(const AssignStmt *stmt) {
   }
   Diagnostic &error = report(Code::NotAssignable, stmt->name.range,
                              "'" + stmt->name.text + "' is no variable of this function");
-  error.help("introduce it: let " + stmt->name.text + " = ...");
+  const Binding *tensor = nullptr;
+  for (Scope *s = scope; s && !tensor; s = s->parent)
+    tensor = s->findHere(stmt->name.text);
+  if (tensor && tensor->isBuffer)
+    error.help("a buffer has: update " + stmt->name.text + " = ...");
+  else if (tensor && tensor->state)
+    error.help("a parameter is changed by 'optimize', or by 'update' in the method");
+  else
+    error.help("introduce it: let " + stmt->name.text + " = ...");
   bind(stmt->name.text, Value::error(), stmt->name.range, /*isVariable=*/true);
 }
 

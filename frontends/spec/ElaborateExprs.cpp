@@ -218,7 +218,7 @@ Value Elaborator::declValue(const Decl *decl, const Unit *unit, SourceRange rang
 /// What Python, numpy or torch call otherwise.
 static llvm::StringRef nameElsewhere(llvm::StringRef name) {
   return llvm::StringSwitch<llvm::StringRef>(name)
-      .Case("None", "none")
+      .Case("None", "reshape(x, shape) for a new axis, or leave the argument out")
       .Case("True", "true")
       .Case("False", "false")
       .Case("range", "a list of ints as 0..n")
@@ -232,6 +232,27 @@ static llvm::StringRef nameElsewhere(llvm::StringRef name) {
       .Case("view", "reshape(x, shape)")
       .Case("print", "metric NAME = ... for a value of each step")
       .Case("assert", "require(condition, \"message\")")
+      .Case("AdamW", "adamw(lr: 0.001, weight_decay: 0.05)")
+      .Cases({"Adam", "adam"}, "adamw(lr: 0.001)")
+      .Case("SGD", "sgd(lr: 0.1, momentum: 0.9)")
+      .Case("LARS", "lars(lr: 0.1)")
+      .Case("var", "variance(x, axis: 0)")
+      .Case("std", "sqrt(variance(x, axis: 0))")
+      .Cases({"randn", "rand", "randint", "randperm"},
+             "random.normal, .uniform, .integers or .permutation")
+      .Cases({"zeros_like", "ones_like"}, "zeros(x.shape) or ones(x.shape)")
+      .Cases({"mse", "mse_loss", "MSELoss"}, "mean((a - b) ** 2)")
+      .Cases({"CrossEntropyLoss", "nll_loss"}, "mean(cross_entropy(targets, logits))")
+      .Cases({"unsqueeze", "expand_dims", "squeeze", "view_as"}, "reshape(x, shape)")
+      .Cases({"expand", "tile", "repeat"}, "broadcast(x, shape)")
+      .Case("einsum", "reshape, transpose and @")
+      .Cases({"topk", "sort", "argsort"}, "a loop over argmax(x): there is no sorting")
+      .Cases({"roll", "shift"}, "concat(x[1..], x[..1])")
+      .Cases({"stop_grad", "sg"}, "stop_gradient(x)")
+      .Cases({"copy", "deepcopy"}, "net key = ema(online, 0.99)")
+      .Cases({"label", "labels", "targets"}, "sample_index(image): a spec sees no labels")
+      .Case("optimize", "optimize NET with sgd(lr: 0.1)")
+      .Case("self", "the names of the net alone, without 'self'")
       .Case("int32", "i32")
       .Case("float32", "f32")
       .Default({});
@@ -240,7 +261,11 @@ static llvm::StringRef nameElsewhere(llvm::StringRef name) {
 Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
   if (frame->isMethod)
     if (auto later = methodNames.find(name); later != methodNames.end()) {
-      if (later->second.file == range.file && later->second.begin < range.begin)
+      if (later->second.file == range.file && itemRange.begin <= later->second.begin &&
+          later->second.begin < itemRange.end)
+        report(Code::UnknownName, range, "'" + name + "' is used in its own declaration")
+            .help("a name keeps its value: give the new one another name");
+      else if (later->second.file == range.file && later->second.begin < range.begin)
         report(Code::UnknownName, range,
                "'" + name + "' stands in a branch of 'if' that is not taken")
             .note(later->second, "declared here");

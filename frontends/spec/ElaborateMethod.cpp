@@ -146,6 +146,8 @@ void Elaborator::runItems(llvm::ArrayRef<const Stmt *> body) {
 }
 
 void Elaborator::runItem(const Stmt *stmt) {
+  if (stmt->kind != StmtKind::If)
+    itemRange = stmt->range;
   switch (stmt->kind) {
   case StmtKind::Param:
     return runParam(llvm::cast<ParamStmt>(stmt));
@@ -222,7 +224,8 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
   if (diagnostics.hasErrors())
     return;
   for (auto &[name, state] : states)
-    if (state.kind == nn::StateKind::Other && !state.updated.isValid())
+    if (state.kind == nn::StateKind::Other && !state.updated.isValid() &&
+        !llvm::StringRef(name).contains('.')) // QUEUE.turn is not the spec's
       report(Code::StateNeverUpdated, state.range,
              "'" + name + "' is never updated, so it keeps its first value")
           .help("add: update " + name + " = ... after loss");
@@ -378,7 +381,12 @@ bool Elaborator::runEma(const NetStmt *stmt) {
                                label(source->range, "this") + " is " +
                                    (value.isNet() ? "a net without a place" : typeName(value)) +
                                    ", but ema follows a net of the method");
-    error.help("give it a place first: net online = " + label(source->range, "..."));
+    if (value.isNet())
+      error.help("give it a place first: net online = " + label(source->range, "..."));
+    else
+      error.help(
+          "ema takes the net, not what it gives: ema(online, 0.99); a state is averaged by its "
+          "update");
     return give(Value::error());
   }
   NetValue net = value.asNet();

@@ -9,8 +9,7 @@ namespace doppel::spec {
 /// what lookup() would; a message that evaluation has given already is kept once.
 class NameChecker {
 public:
-  explicit NameChecker(Elaborator &elaborator)
-      : elaborator(elaborator), builtins(builtinNames()) {}
+  explicit NameChecker(Elaborator &elaborator) : elaborator(elaborator), builtins(builtinNames()) {}
 
   void check(const Unit &unit, const MethodDecl *method) {
     if (!seen.insert(&unit).second)
@@ -199,8 +198,8 @@ private:
       break;
     case StmtKind::Optimize: {
       auto *optimize = llvm::cast<OptimizeStmt>(stmt);
-      for (const Expr *part : {optimize->matching, optimize->except, optimize->optimizer,
-                               optimize->condition})
+      for (const Expr *part :
+           {optimize->matching, optimize->except, optimize->optimizer, optimize->condition})
         expression(part);
       break;
     }

@@ -405,8 +405,14 @@ bool Elaborator::collectParameters(const OptimizeStmt *stmt,
     if (wanted)
       continue;
     good = false;
-    report(Code::NotOptimizable, target->range,
-           "'" + path + "' has no parameters" + (any ? " of such names" : ""));
+    const Expr *pattern = !any ? nullptr : stmt->matching ? stmt->matching : stmt->except;
+    Diagnostic &error = report(Code::NotOptimizable, pattern ? pattern->range : target->range,
+                               "'" + path + "' has no parameters" +
+                                   (!any             ? ""
+                                    : stmt->matching ? " of such names"
+                                                     : " besides those"));
+    if (pattern && stmt->matching)
+      error.help("names begin behind the net's own: \"head.*\" of 'online' is online.head.*");
   }
   for (const std::string &pattern : good ? idle : std::set<std::string>()) {
     good = false;

@@ -5,8 +5,8 @@
 // inlined, loops unrolled. A tensor is emitted into the block of the current Context. After an
 // error an expression gives an Error value and evaluation goes on, so that one run reports all it
 // can. Implementation by what is evaluated: ElaborateExprs, ElaborateCalls, ElaborateNets,
-// ElaborateMethod, ElaborateNames, ElaborateParams, ElaborateTypes; EmitTensors has the operations on tensors that
-// several of them share.
+// ElaborateMethod, ElaborateNames, ElaborateParams, ElaborateTypes; EmitTensors has the operations
+// on tensors that several of them share.
 #pragma once
 
 #include "dialects/nn/NnDialect.h"
@@ -407,7 +407,9 @@ private:
   llvm::StringMap<SourceRange> methodNames;   ///< of the whole body
   llvm::StringMap<SourceRange> declaredNames; ///< so far
   std::map<std::string, std::string, std::less<>> sets;
-  llvm::StringSet<> readParams; ///< those of `sets` that an expression used
+  SourceRange itemRange = {};                ///< of the item of the method that is being evaluated
+  llvm::DenseSet<const NetNode *> placeless; ///< nets without a place that have been reported
+  llvm::StringSet<> readParams;              ///< those of `sets` that an expression used
   llvm::StringMap<Value> params;
   llvm::SmallVector<mlir::NamedAttribute> paramTexts;
   llvm::MapVector<llvm::StringRef, StateInfo> states;

@@ -111,13 +111,36 @@ private:
     }
   }
 
+  /// Whether a comment of these words behind a value was meant as a division: a number, or the
+  /// name of an integer param.
+  bool isDivisor(llvm::StringRef words) const {
+    bool isName = !words.empty() && !llvm::isDigit(words.front());
+    if (!isName)
+      return !words.empty() && llvm::all_of(words, llvm::isDigit);
+    for (size_t i = 0; i + 3 < tokens.size(); ++i)
+      if (tokens[i].text == "param" && tokens[i + 1].text == words &&
+          tokens[i + 2].kind == TokenKind::Equal && tokens[i + 3].kind == TokenKind::Int &&
+          tokens.back().kind == TokenKind::Identifier)
+        return true;
+    return false;
+  }
+
   void comment() {
     llvm::StringRef line = text.substr(position).take_until([](char c) { return c == '\n'; });
     llvm::StringRef divisor = line.drop_front(2).trim();
-    if (!firstOnLine && !divisor.empty() && llvm::all_of(divisor, llvm::isDigit))
+    llvm::StringRef number = divisor.take_while(llvm::isDigit);
+    llvm::StringRef behind = divisor.drop_front(number.size()).ltrim();
+    bool closes = behind.ends_with(")") || behind.ends_with("]");
+    if (!number.empty() && closes && llvm::StringRef(",)]").contains(behind.front()))
+      divisor = number; // as in [n, n // 2, m]
+    if (!firstOnLine && isDivisor(divisor)) {
       diagnostics
           .report(Code::UnexpectedCharacter, range(position, position + 2), "'//' begins a comment")
           .help("integers are divided by div(a, " + divisor + ")");
+      position += 2;
+      add(TokenKind::Slash, position - 2);
+      return;
+    }
     if (comments)
       comments->push_back({range(position, position + line.rtrim().size()), firstOnLine});
     position += line.size();

@@ -151,9 +151,8 @@ void ParserImpl::expected(const llvm::Twine &what) {
       error(Code::ExpectedToken, missingPlace(), "expected " + what + ", found " + found());
   if (!missing || !at(TokenKind::Identifier) || atLineEnd())
     return;
-  static constexpr llvm::StringRef clauseWords[] = {"when",     "after", "before",  "with",
-                                                    "matching", "where", "forward", "loss",
-                                                    "except",   "step"};
+  static constexpr llvm::StringRef clauseWords[] = {
+      "when", "after", "before", "with", "matching", "where", "forward", "loss", "except", "step"};
   if (auto near = nearestName(current().text, clauseWords); near && *near != current().text)
     missing->help("did you mean '" + *near + "'?");
 }
@@ -263,7 +262,14 @@ const Decl *ParserImpl::parseDeclaration() {
       error(Code::ExpectedToken, current().range,
             "expected 'use', 'fn', 'net', 'augment' or 'method', found " + found());
   if (misplaced && at(TokenKind::Identifier)) {
-    if (isItemWord(word))
+    llvm::StringRef here = llvm::StringSwitch<llvm::StringRef>(word)
+                               .Cases({"import", "from"}, "use std.{nets, losses, augment}")
+                               .Cases({"def", "lambda", "function"}, "fn name(x) { ... }")
+                               .Case("class", "net name(n: int) { ... }, or method Name { ... }")
+                               .Default({});
+    if (!here.empty())
+      misplaced->help("write " + here);
+    else if (isItemWord(word))
       misplaced->help("'" + word + "' stands inside of a method or a net");
     else if (auto near = nearestName(word, {"use", "fn", "net", "augment", "method"}))
       misplaced->help("did you mean '" + *near + "'?");

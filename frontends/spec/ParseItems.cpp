@@ -442,7 +442,10 @@ const Stmt *ParserImpl::parseSimple(Body body) {
                                     ", found '" + word + "'");
     if (unknown && peek().kind == TokenKind::Equal)
       unknown->help(isItemWord(word) ? "write '" + word + " ...', without '='"
-                                     : "write 'let " + word + " = ...'");
+                                     : "write 'let " + word +
+                                           " = ...'; a state or a buffer "
+                                           "has 'update " +
+                                           word + " = ...'");
     else if (auto near = nearestName(
                  word,
                  body == Body::Function

@@ -270,6 +270,9 @@ Result<void> Validator::checkInstruction(const schema::Instruction &instruction,
   if (instruction.location() >= program.locations()->size())
     return fail("{}: location {} exceeds the {} locations", where, instruction.location(),
                 program.locations()->size());
+  if (instruction.origin() && *instruction.origin() >= program.locations()->size())
+    return fail("{}: location {} exceeds the {} locations", where, *instruction.origin(),
+                program.locations()->size());
   if (!instruction.operation())
     return fail("{} has no operation", where);
   switch (instruction.operation_type()) {

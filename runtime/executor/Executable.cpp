@@ -124,7 +124,8 @@ Result<Executable::RecordedFunction *> Executable::find(std::string_view functio
 
 NonFiniteReport Executable::report(const RecordedFunction &function,
                                    const NonFinite &failure) const {
-  uint32_t index = function.source->instructions()->Get(failure.command)->location();
+  const auto *instruction = function.source->instructions()->Get(failure.command);
+  uint32_t index = instruction->origin().value_or(instruction->location());
   const schema::Location *location = artifact.program().locations()->Get(index);
   NonFiniteReport result;
   result.what = failure.what;

@@ -90,14 +90,17 @@ struct RunArguments {
   void declare(CLI::App &command) {
     command
         .add_option("--data", options.data,
-                    "folder of images, CIFAR-10 binaries, or `shapes` (built in)")
+                    "folder of images, CIFAR-10 binaries, or `shapes` (built in; "
+                    "shapes:5000,test=1000 has so many images)")
         ->required();
     command.add_option("--out", out, "run folder: checkpoints, metrics.jsonl")->required();
     auto *epochs =
         command.add_option("--epochs", options.epochs,
                            "epochs to train; schedules stretch over them (default: the spec's)");
     epochs->check(atLeast(1));
-    command.add_option("--steps", options.steps, "stop after so many steps of the run")
+    command
+        .add_option("--steps", options.steps,
+                    "stop after so many steps of the run; schedules go on as if it were whole")
         ->check(atLeast(1));
     command.add_option("--seed", options.seed, "seed of all random draws (default 0)")
         ->check(atLeast(0));
