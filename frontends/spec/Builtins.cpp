@@ -108,7 +108,9 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
       Diagnostic &error = e.report(Code::WrongArgumentCount, range,
                                    "'" + llvm::Twine(builtin.name) + "' needs '" + slot.name +
                                        "', which is not given");
-      if (arguments.empty())
+      if (arguments.empty() && llvm::StringRef(slot.name) == "lr")
+        error.help("write " + llvm::Twine(builtin.name) + "(lr: 0.1)");
+      else if (arguments.empty())
         error.help("where the function itself is meant, write '" + llvm::Twine(builtin.name) +
                    "' without parentheses");
       else

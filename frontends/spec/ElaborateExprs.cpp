@@ -9,6 +9,7 @@ namespace doppel::spec {
 constexpr unsigned maxEvalDepth = 20000;
 constexpr size_t maxEvaluations = 50'000'000;
 constexpr size_t maxElements = 1'000'000;
+constexpr unsigned maxNested = 1000;
 
 bool Elaborator::countEvaluation(SourceRange range) {
   if (stopped())
@@ -28,6 +29,16 @@ bool Elaborator::checkLength(size_t length, SourceRange range) {
     report(Code::TooLarge, range, "a list or string has at most a million elements");
   abandoned = true;
   return false;
+}
+
+Value Elaborator::checkNested(Value value, SourceRange range) {
+  if (value.depth() > maxNested) {
+    report(Code::NestingTooDeep, range,
+           "lists and nets stand in each other more than " + llvm::Twine(maxNested) + " deep");
+    abandoned = true;
+    return Value::error();
+  }
+  return checkLength(value.weight(), range) ? value : Value::error();
 }
 
 Value Elaborator::eval(const Expr *expr) {
@@ -259,6 +270,8 @@ static llvm::StringRef nameElsewhere(llvm::StringRef name) {
 }
 
 Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
+  if (name == "_")
+    return fail(Code::UnknownName, range, "'_' names nothing: it stands for what is not wanted");
   if (frame->isMethod)
     if (auto later = methodNames.find(name); later != methodNames.end()) {
       if (later->second.file == range.file && itemRange.begin <= later->second.begin &&
@@ -540,7 +553,8 @@ Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTup
     }
     values.push_back(eval(element));
   }
-  return isTuple ? Value::tuple(std::move(values)) : Value::list(std::move(values));
+  Value all = isTuple ? Value::tuple(std::move(values)) : Value::list(std::move(values));
+  return elements.empty() ? all : checkNested(std::move(all), elements.front()->range);
 }
 
 Value Elaborator::evalRange(const RangeExpr *expr) {
@@ -597,7 +611,7 @@ Value Elaborator::evalComprehension(const ComprehensionExpr *expr) {
   std::vector<Value> results;
   bool failed = false;
   runClauses(expr, 0, results, failed);
-  return failed ? Value::error() : Value::list(std::move(results));
+  return failed ? Value::error() : checkNested(Value::list(std::move(results)), expr->range);
 }
 
 void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
@@ -660,12 +674,13 @@ Value Elaborator::evalCompose(const ComposeExpr *expr) {
       failed = true;
       continue;
     }
+    node->depth = std::max(node->depth, net->node->depth + 1);
     node->children.push_back({name, Value::net(std::move(*net)),
                               part.isLabelled() ? part.label.range : part.value->range});
   }
   if (failed)
     return Value::error();
-  return Value::net({.node = std::move(node)});
+  return checkNested(Value::net({.node = std::move(node)}), expr->range);
 }
 
 } // namespace doppel::spec

@@ -213,8 +213,12 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
     if (!params.contains(name))
       report(Code::MissingParam, at, "the method has no 'param " + name + "'")
           .help("add: param " + name + (name == "batch" ? " = 256" : " = 100"));
-  if (!hasLoss)
-    report(Code::NoLoss, at, "the method '" + decl.name.text + "' has no 'loss'");
+  if (!hasLoss) {
+    Diagnostic &error =
+        report(Code::NoLoss, at, "the method '" + decl.name.text + "' has no 'loss'");
+    if (auto value = methodNames.find("loss"); value != methodNames.end())
+      error.note(value->second, "this only names a value: write 'loss VALUE'");
+  }
   if (!hasOptimizer)
     report(Code::NoOptimizer, at, "the method '" + decl.name.text + "' has no 'optimize'")
         .help("add: optimize NET with sgd(lr: 0.1)");
@@ -415,13 +419,13 @@ bool Elaborator::runEma(const NetStmt *stmt) {
 
 void Elaborator::addState(const std::string &name, nn::StateKind kind, RankedTensorType type,
                           SourceRange range, llvm::function_ref<Value()> initial) {
-  builder.setInsertionPoint(step);
+  if (stopped())
+    return;
   // States come before networks, so that the initial values stand together.
-  for (Operation &op : *step->getBlock())
-    if (isa<ssl::NetOp>(op)) {
-      builder.setInsertionPoint(&op);
-      break;
-    }
+  Operation *behind = step;
+  while (isa_and_nonnull<ssl::NetOp>(behind->getPrevNode()))
+    behind = behind->getPrevNode();
+  builder.setInsertionPoint(behind);
   auto state = ssl::StateOp::create(builder, location(range), name, kind, type);
   symbols.insert(name);
   auto [key, isNew] = stateNames.try_emplace(name, name);

@@ -292,7 +292,7 @@ Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, Sou
       return Value::error();
     std::vector<Value> joined(left.elements());
     llvm::append_range(joined, right.elements());
-    return Value::list(std::move(joined));
+    return checkNested(Value::list(std::move(joined)), range);
   }
   Diagnostic &error = report(Code::BadOperands, range,
                              "'" + spelling(op) + "' does not apply to " +

@@ -120,8 +120,9 @@ private:
       element = first.isList()     ? "list"
                 : first.isString() ? "string"
                 : first.isBool()   ? "bool"
-                : first.isInt()    ? "int"
-                                   : "float";
+                : llvm::all_of(example.elements(), [](const Value &e) { return e.isInt(); })
+                    ? "int"
+                    : "float";
     }
     std::vector<Value> values;
     rest = rest.ltrim();

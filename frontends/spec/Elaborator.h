@@ -251,6 +251,8 @@ private:
   bool countEvaluation(SourceRange range);
   /// False, after an error, if a list or string would have more than a million elements.
   bool checkLength(size_t length, SourceRange range);
+  /// The value, or an error where it holds too much or nests too deep.
+  Value checkNested(Value value, SourceRange range);
   mlir::Location fileLocation(SourceRange range);
 
   // Expressions.

@@ -325,6 +325,17 @@ mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange ra
                " operations, at most 64 are possible");
     return nullptr;
   }
+  bool draws = llvm::any_of(image.stages, [](Attribute stage) {
+    nn::Transform transform = cast<nn::StageAttr>(stage).getTransform();
+    return transform != nn::Transform::CenterCrop && transform != nn::Transform::Normalize &&
+           transform != nn::Transform::Grayscale && transform != nn::Transform::GaussianBlur;
+  });
+  if (draws && current->kind == ContextKind::Represent) {
+    report(Code::BadPipeline, range, "'represent' sees a picture that is drawn at random")
+        .help("evaluation takes the middle: augment.center(image, size: " +
+              llvm::Twine(image.size) + ")");
+    return nullptr;
+  }
   auto type = f32({batch, image.size, image.size, 3});
   return make<nn::AugmentOp>(range, type, current->images, builder.getArrayAttr(image.stages),
                              builder.getI64IntegerAttr(nextStream(range)));

@@ -115,6 +115,10 @@ private:
   /// name of an integer param.
   bool isDivisor(llvm::StringRef words) const {
     bool isName = !words.empty() && !llvm::isDigit(words.front());
+    if (tokens.empty() || (tokens.back().kind != TokenKind::Identifier &&
+                           tokens.back().kind != TokenKind::RightParen &&
+                           tokens.back().kind != TokenKind::RightBracket))
+      return false;
     if (!isName)
       return !words.empty() && llvm::all_of(words, llvm::isDigit);
     for (size_t i = 0; i + 3 < tokens.size(); ++i)

@@ -370,9 +370,27 @@ const Stmt *ParserImpl::parseUpdate(Body body) {
   const Expr *target = parsePath("the name of what is updated");
   if (panicking)
     return nullptr;
+  if (at(TokenKind::LeftParen) || at(TokenKind::LeftBracket)) {
+    if (Diagnostic *partly = error(Code::ExpectedToken, current().range,
+                                   "expected '=' and the new value, found " + found()))
+      partly->help(
+          "an update names a whole state or an EMA net: update queue = enqueue(queue, rows) "
+          "after loss; scatter replaces some rows");
+    return nullptr;
+  }
   const Expr *value = acceptInto(TokenKind::Equal) ? parseExpr() : nullptr;
   if (panicking)
     return nullptr;
+  if (body == Body::Method && atWord("when")) {
+    SourceRange when = current().range;
+    parseWhen();
+    if (!panicking && (atWord("before") || atWord("after")))
+      error(Code::ExpectedToken, when, "'when' comes last, behind the moment of the update");
+    else if (!panicking)
+      error(Code::IncompleteUpdate, when, "the moment of the update is missing before 'when'")
+          ->help("as in: after loss when step >= 10");
+    return nullptr;
+  }
   Moment moment = Moment::Unspecified;
   SourceRange momentRange;
   bool hasMoment = parseMoment(moment, momentRange);

@@ -3,6 +3,7 @@
 
 #include "frontends/spec/Builtins.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <charconv>
@@ -52,8 +53,18 @@ Value Value::list(std::vector<Value> elements) {
   Value result(ValueKind::List);
   auto payload = std::make_shared<Payload>();
   payload->elements = std::move(elements);
+  for (const Value &element : payload->elements) {
+    payload->weight = llvm::SaturatingAdd(payload->weight, element.weight());
+    payload->depth = std::max(payload->depth, element.depth() + 1);
+  }
   result.payload = std::move(payload);
   return result;
+}
+
+size_t Value::weight() const { return isSequence() ? payload->weight : 1; }
+
+unsigned Value::depth() const {
+  return isSequence() ? payload->depth : isNet() ? asNet().node->depth : 0;
 }
 
 Value Value::tuple(std::vector<Value> elements) {

@@ -129,6 +129,10 @@ public:
   bool holdsTensor() const;
   /// Whether an Error is somewhere inside.
   bool holdsError() const;
+  /// Values inside of lists and tuples, however deep, each as often as it is met; itself included.
+  size_t weight() const;
+  /// How deep lists and nets stand in each other; 0 for what holds nothing.
+  unsigned depth() const;
 
 private:
   struct Payload;
@@ -159,6 +163,8 @@ struct OptimizerValue {
 struct Value::Payload {
   std::string text;
   std::vector<Value> elements;
+  size_t weight = 1; ///< of elements
+  unsigned depth = 1;
   ImageValue image;
   Callable callable;
   NetValue net;
@@ -203,6 +209,8 @@ struct NetNode {
 
   // Function: a function of one tensor as a part.
   Value function;
+
+  unsigned depth = 1; ///< of a Chain: one more than its deepest part
 
   const NetChild *child(llvm::StringRef name) const;
 };

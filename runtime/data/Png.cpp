@@ -8,6 +8,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <unistd.h>
 
 #include <png.h>
@@ -189,6 +190,9 @@ Result<std::vector<uint8_t>> encodePng(Extent extent, const uint8_t *pixels) {
 
 Result<void> writePng(const std::string &path, Extent extent, const uint8_t *pixels) {
   DOPPEL_TRY(std::vector<uint8_t> bytes, encodePng(extent, pixels));
+  std::error_code none;
+  if (std::filesystem::exists(path, none) && !std::filesystem::is_regular_file(path, none))
+    return fail("cannot write {}: it is no regular file", path);
   std::string temporary = path + ".tmp";
   FILE *file = std::fopen(temporary.c_str(), "wbe");
   if (!file)

@@ -354,13 +354,13 @@ Result<std::unique_ptr<Source>> openShapes(const std::string &text, Split split)
     std::string_view name = equals == item.npos ? "" : item.substr(0, equals);
     std::string_view value = equals == item.npos ? item : item.substr(equals + 1);
     if (name == "test") {
-      DOPPEL_TRY(test, parseNumber(value, "test", 1, 1'000'000'000));
+      DOPPEL_TRY(test, parseNumber(value, "test", 1, 100'000'000));
     } else if (name == "size") {
       DOPPEL_TRY(side, parseNumber(value, "size", 8, 1024));
     } else if (name == "seed") {
       DOPPEL_TRY(seed, parseNumber(value, "seed", 0, INT64_MAX));
     } else if (name.empty() && isFirst) {
-      DOPPEL_TRY(train, parseNumber(value, "the number of samples", 1, 1'000'000'000));
+      DOPPEL_TRY(train, parseNumber(value, "the number of samples", 1, 100'000'000));
     } else {
       return fail("shapes: \"{}\" is not an option; the form is shapes:N,size=S,test=M,seed=K, and "
                   "each part may be left out",

@@ -61,8 +61,13 @@ std::string whyNotWrite(const std::string &input, const std::string &path, bool 
   if (!llvm::sys::fs::equivalent(input, path, same) && same)
     return path + " is the input; choose another name with -o";
   llvm::sys::fs::file_status status;
-  if (!artifact || llvm::sys::fs::status(path, status) ||
-      status.type() != llvm::sys::fs::file_type::regular_file)
+  if (llvm::sys::fs::status(path, status))
+    return "";
+  using llvm::sys::fs::file_type;
+  if (artifact && status.type() != file_type::regular_file &&
+      status.type() != file_type::directory_file) // which is told when it is opened
+    return path + " is no regular file; choose another name with -o";
+  if (!artifact || status.type() != file_type::regular_file)
     return "";
   auto old = llvm::MemoryBuffer::getFile(path);
   if (!old || (*old)->getBuffer().empty() || isArtifact((*old)->getBuffer()))
