@@ -136,12 +136,19 @@ SourceRange BuiltinCall::rangeOf(llvm::StringRef name) const {
 
 Value BuiltinCall::wrongType(llvm::StringRef name, llvm::StringRef expected) {
   const Value &given = value(name);
-  bool unknown = given.isTensor() && !expected.contains("tensor");
+  bool unknown = given.isTensor() && given.shape().empty() && !expected.contains("tensor");
   Diagnostic &error = e.report(
       unknown ? Code::NotKnownAtCompileTime : Code::WrongType, rangeOf(name),
       "'" + name + "' of '" + builtin.name + "' is " + typeName(given) + ", not " + expected);
   if (given.isImage())
     error.help("a picture becomes a tensor as a view: view x = augment.simclr(image, size: 32)");
+  llvm::StringRef function = builtin.name;
+  if (given.isTensor() && expected == "a net")
+    error.help("apply what it gives: " + function + "(NET, ...)(x)");
+  else if (given.isTensor() && function == "len")
+    error.help("the rows of a tensor are " + label(name) + ".shape[0]");
+  else if (given.isTensor() && (function == "max" || function == "min"))
+    error.help("of two tensors, element by element: " + function + "imum(a, b)");
   return Value::error();
 }
 

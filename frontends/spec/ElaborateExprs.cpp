@@ -383,6 +383,9 @@ Value Elaborator::evalMember(const MemberExpr *expr) {
   Diagnostic &error = report(Code::UnknownMember, expr->member.range,
                              label(expr->base->range, "the value") + " is " + typeName(base) +
                                  ", which has no member '" + member + "'");
+  if (base.isImage())
+    error.help("a picture becomes a tensor as a view, or where a net or a parameter of type f32[...] "
+               "takes it");
   if (base.isTensor()) {
     llvm::StringRef function = findBuiltin(member) ? member : "";
     std::string x = label(expr->base->range, "x");
