@@ -146,6 +146,8 @@ std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef wh
 //===- Names ----------------------------------------------------------------------------------===//
 
 Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
+  if (binding.state && *binding.state != updating)
+    readStates.insert(*binding.state);
   if (binding.state)
     return Value::tensor(readState(*binding.state, binding.stateType, range));
   if (!binding.context || current->sees(binding.context) || !binding.value.holdsTensor())
@@ -384,8 +386,9 @@ Value Elaborator::evalMember(const MemberExpr *expr) {
                              label(expr->base->range, "the value") + " is " + typeName(base) +
                                  ", which has no member '" + member + "'");
   if (base.isImage())
-    error.help("a picture becomes a tensor as a view, or where a net or a parameter of type f32[...] "
-               "takes it");
+    error.help(
+        "a picture becomes a tensor as a view, or where a net or a parameter of type f32[...] "
+        "takes it");
   if (base.isTensor()) {
     llvm::StringRef function = findBuiltin(member) ? member : "";
     std::string x = label(expr->base->range, "x");

@@ -233,6 +233,11 @@ void Elaborator::checkMethod(const MethodDecl &decl) {
       report(Code::StateNeverUpdated, state.range,
              "'" + name + "' is never updated, so it keeps its first value")
           .help("add: update " + name + " = ... after loss");
+    else if (state.kind != nn::StateKind::Parameter && state.updated.isValid() &&
+             !llvm::StringRef(name).contains('.') && !readStates.contains(name))
+      report(Code::StateNeverRead, state.range,
+             "nothing uses '" + name + "', which is only written")
+          .help("use it in a loss, a metric or another update, or take it out");
   for (auto &[name, net] : nets) {
     if (!net.emaOf.empty()) {
       if (!net.updated.isValid())

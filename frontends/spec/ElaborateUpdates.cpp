@@ -275,6 +275,7 @@ void Elaborator::emitUpdate(const UpdateStmt *stmt, llvm::StringRef name,
                  .outer = early ? nullptr : stepContext,
                  .images = early ? mlir::Value() : stepContext->images};
   Scoped<Context *> inContext(current, &inside);
+  Scoped<llvm::StringRef> inUpdate(updating, name);
   if (mlir::Value value = body())
     make<nn::YieldOp>(stmt->value->range, value);
 }

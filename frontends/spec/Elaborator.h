@@ -411,6 +411,8 @@ private:
   std::map<std::string, std::string, std::less<>> sets;
   SourceRange itemRange = {};                ///< of the item of the method that is being evaluated
   llvm::DenseSet<const NetNode *> placeless; ///< nets without a place that have been reported
+  llvm::StringRef updating;                  ///< the state whose update is being evaluated
+  llvm::StringSet<> readStates;              ///< by what is not their own update
   llvm::StringSet<> readParams;              ///< those of `sets` that an expression used
   llvm::StringMap<Value> params;
   llvm::SmallVector<mlir::NamedAttribute> paramTexts;

@@ -322,6 +322,10 @@ class InstDiscSoftmax(InstDisc):
     settings = dict(InstDisc.settings, noise=0, temperature=0.1)
     draws = ()
 
+    def __init__(self, generator):
+        super().__init__(generator)
+        del self.buffers["partition"]
+
     def loss(self, views, step):
         self.z = normalize(self.networks["online"](views[0]))
         return F.cross_entropy(self.z @ self.buffers["bank"].T / self.settings["temperature"], self.index)
