@@ -13,8 +13,8 @@ using namespace mlir;
 static const llvm::StringMap<const Builtin *> &table() {
   static const llvm::StringMap<const Builtin *> all = [] {
     llvm::StringMap<const Builtin *> map;
-    for (llvm::ArrayRef<Builtin> part :
-         {mathBuiltins(), tensorBuiltins(), trainingBuiltins(), augmentBuiltins()})
+    for (llvm::ArrayRef<Builtin> part : {mathBuiltins(), tensorBuiltins(), randomBuiltins(),
+                                         trainingBuiltins(), augmentBuiltins()})
       for (const Builtin &builtin : part)
         map[builtin.name] = &builtin;
     return map;

@@ -17,6 +17,7 @@ struct Builtin {
 const Builtin *findBuiltin(llvm::StringRef name);
 llvm::ArrayRef<Builtin> mathBuiltins();
 llvm::ArrayRef<Builtin> tensorBuiltins();
+llvm::ArrayRef<Builtin> randomBuiltins();
 llvm::ArrayRef<Builtin> trainingBuiltins();
 llvm::ArrayRef<Builtin> augmentBuiltins();
 /// Every name that the compiler provides, for the nearest one in a message.
