@@ -74,6 +74,7 @@ def PackStates : Pass<"nn-pack-states", "::mlir::ModuleOp"> {
     update_parameters lars, adamw  => see README.md
     ema_update m, t from s         => t' = m t + (1 - m) s
     ```
+    Packed gradients, the loss, and rates and momenta that are no constants get a check_finite.
     With `world` > 1 each packed gradient becomes its mean over ranks by one all_reduce.
   }];
   let options = [Option<"world", "world", "int64_t", "1", "number of ranks">];
