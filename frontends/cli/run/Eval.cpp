@@ -52,6 +52,9 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
     return encoder;
   for (const fs::path &checkpoint : listCheckpoints(path / "checkpoints")) {
     auto manifest = readManifest(checkpoint);
+    if (!manifest)
+      fmt::print(stderr, "doppel: warning: {}; looking for an older checkpoint\n",
+                 manifest.error().message);
     if (manifest && (!options.step || manifest->step == *options.step)) {
       encoder.checkpoint = checkpoint;
       return encoder;
