@@ -357,22 +357,26 @@ private:
                        "a predictor on the one that is trained");
   }
 
-  bool reachesParameters(Value term) const {
+  /// What `value` is made of as far as its gradient goes, through networks.
+  SetVector<Operation *> withGradientBehind(Value value) const {
     SetVector<Operation *> work;
     auto add = [&](Value operand) {
       if (Operation *op = operand.getDefiningOp(); op && !isa<nn::StopGradientOp>(op))
         work.insert(op);
     };
-    add(term);
-    for (size_t i = 0; i < work.size(); ++i) {
-      if (auto apply = dyn_cast<ssl::ApplyOp>(work[i]); apply && !isAverage(apply))
-        return true;
-      if (auto read = dyn_cast<nn::ReadOp>(work[i]);
-          read && kinds.lookup(read.getState()) == nn::StateKind::Parameter)
-        return true;
+    add(value);
+    for (size_t i = 0; i < work.size(); ++i)
       llvm::for_each(work[i]->getOperands(), add);
-    }
-    return false;
+    return work;
+  }
+
+  bool reachesParameters(Value term) const {
+    return llvm::any_of(withGradientBehind(term), [&](Operation *op) {
+      auto read = dyn_cast<nn::ReadOp>(op);
+      auto apply = dyn_cast<ssl::ApplyOp>(op);
+      return (apply && !isAverage(apply)) ||
+             (read && kinds.lookup(read.getState()) == nn::StateKind::Parameter);
+    });
   }
 
   void warnOfLossWithoutGradient() {
@@ -406,17 +410,9 @@ private:
 
   /// A trained network whose output reaches `value` with its gradient.
   ssl::ApplyOp trainedBehind(Value value) const {
-    SetVector<Operation *> work;
-    auto add = [&](Value operand) {
-      if (Operation *op = operand.getDefiningOp(); op && !isa<nn::StopGradientOp>(op))
-        work.insert(op);
-    };
-    add(value);
-    for (size_t i = 0; i < work.size(); ++i) {
-      if (auto apply = dyn_cast<ssl::ApplyOp>(work[i]); apply && !isAverage(apply))
+    for (Operation *op : withGradientBehind(value))
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op); apply && !isAverage(apply))
         return apply;
-      llvm::for_each(work[i]->getOperands(), add);
-    }
     return {};
   }
 

@@ -1,3 +1,4 @@
+// The functions of Draws.h: their names and types, and their bodies.
 #include "codegen/cpu/Draws.h"
 
 #include "llvm/IR/Intrinsics.h"
