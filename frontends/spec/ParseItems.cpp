@@ -386,16 +386,15 @@ const Stmt *ParserImpl::parseUpdate(Body body) {
     parseWhen();
     if (!panicking && (atWord("before") || atWord("after")))
       error(Code::ExpectedToken, when, "'when' comes last, behind the moment of the update");
-    else if (!panicking)
-      error(Code::IncompleteUpdate, when, "the moment of the update is missing before 'when'")
-          ->help("as in: after loss when step >= 10");
+    else if (Diagnostic *early = error(Code::IncompleteUpdate, when,
+                                       "the moment of the update is missing before 'when'"))
+      early->help("as in: after loss when step >= 10");
     return nullptr;
   }
   Moment moment = Moment::Unspecified;
   SourceRange momentRange;
   bool hasMoment = parseMoment(moment, momentRange);
-  if (!hasMoment && body == Body::Method && at(TokenKind::Identifier) && !atLineEnd() &&
-      !atWord("when")) {
+  if (!hasMoment && body == Body::Method && at(TokenKind::Identifier) && !atLineEnd()) {
     expectMoment();
     return nullptr;
   }
