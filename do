@@ -9,7 +9,8 @@ usage() {
 usage: ./do COMMAND [ARGUMENT...]
 
   build [PRESET]    install what is missing and build (release, debug, asan or runtime; see CMakePresets.json)
-  test  [PRESET]    build, then run every test; the last line counts them
+  test  [PRESET]    build, then run the tests; the last line counts them
+  test long         the same with the tests that take minutes (test/long)
   demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
   bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
   format            format the C++ sources in place
@@ -106,7 +107,12 @@ build() {
 }
 
 run_tests() {
-  local preset=${1:-release} status=0
+  local preset=release status=0
+  if [[ ${1:-} == long ]]; then
+    export DOPPEL_TEST_LONG=1
+  else
+    preset=${1:-release}
+  fi
   build "$preset"
   rm -f "build/$preset"/results-*.json
   say "Testing"

@@ -1,6 +1,7 @@
 # The lit suite: every .mlir, .dpl and .test under test/ that holds a RUN line. RUN lines are run by bash with `pipefail`, with the
 # build's tools and LLVM's (FileCheck, not, split-file) first in PATH, in a folder of the build; `%t` is theirs alone, the sources are
-# only read. Files that a test reads but that are no tests stand in folders named Inputs.
+# only read. Files that a test reads but that are no tests stand in folders named Inputs; tests that take minutes stand in folders named
+# long, which `./do test long` runs (DOPPEL_TEST_LONG in the environment).
 #
 # Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
 # Features, for REQUIRES: avx512 (of this processor), torch (PyTorch can be imported), cifar10 and clothing (DOPPEL_CIFAR10 and
@@ -14,6 +15,8 @@ config.name = "doppel"
 config.test_format = lit.formats.ShTest(execute_external=True)
 config.suffixes = [".mlir", ".dpl", ".test"]
 config.excludes = ["Inputs", "unit", "lit.cfg.py", "lit.site.cfg.py.in"]
+if not os.environ.get("DOPPEL_TEST_LONG"):
+    config.excludes.append("long")
 config.test_source_root = os.path.dirname(os.path.abspath(__file__))
 
 source = config.doppel_source_dir
