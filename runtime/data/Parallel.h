@@ -1,6 +1,8 @@
 // A loop over independent items on threads, with progress told on the calling thread.
 #pragma once
 
+#include "runtime/core/Limits.h"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -11,19 +13,10 @@
 #include <thread>
 #include <vector>
 
-#include <sched.h>
-
 namespace doppel::runtime {
 
 /// `wanted`, or where that is 0 the number of processors that this process may use.
-inline int threadCount(int wanted) {
-  if (wanted > 0)
-    return wanted;
-  cpu_set_t processors;
-  if (sched_getaffinity(0, sizeof(processors), &processors) == 0)
-    return CPU_COUNT(&processors);
-  return int(std::max(1u, std::thread::hardware_concurrency()));
-}
+inline int threadCount(int wanted) { return wanted > 0 ? wanted : availableProcessors(); }
 
 /// Calls body(i) for each i in [0, count), in any order, on `threads` threads; returns when all are
 /// done. `progress`, if any, is called on this thread, at most ten times a second and once at the

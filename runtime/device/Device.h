@@ -100,9 +100,12 @@ public:
   virtual Result<std::unique_ptr<CommandList>> makeCommandList() = 0;
   /// Memory that libraries and kernels use beside the program's arenas.
   virtual size_t workspaceBytes() const = 0;
+  /// Threads of the host that compute; the bits of a library's results may follow their number.
+  virtual int threads() const = 0;
 };
 
-/// The CPU device. `threads` 0 takes all processors this process may use.
+/// The CPU device. `threads` 0 takes availableProcessors(). OpenMP may give fewer than wanted
+/// (OMP_THREAD_LIMIT): threads() tells.
 std::unique_ptr<Device> makeCpuDevice(int threads = 0);
 
 } // namespace doppel::runtime

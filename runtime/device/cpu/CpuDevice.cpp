@@ -3,6 +3,7 @@
 // depend on which thread has it.
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/core/Limits.h"
 #include "runtime/schema/Abi.h"
 
 #include <bit>
@@ -12,7 +13,6 @@
 #include <dlfcn.h>
 #include <fstream>
 #include <omp.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -107,6 +107,24 @@ int64_t firstNonFinite(const float *values, int64_t count) {
   return -1;
 }
 
+/// Whatever the environment says, each parallel region of this thread gets the threads that it asks
+/// for: oneDNN's barriers wait for all of them, for ever where some are missing.
+void useThreads(int threads) {
+  omp_set_dynamic(0);
+  omp_set_max_active_levels(std::max(1, omp_get_max_active_levels()));
+  omp_set_num_threads(threads);
+}
+
+/// As many threads as OpenMP gives of those `wanted`: OMP_THREAD_LIMIT binds.
+int startThreads(int wanted) {
+  useThreads(wanted);
+  int given = 1;
+#pragma omp parallel num_threads(wanted)
+#pragma omp single
+  given = omp_get_num_threads();
+  return given;
+}
+
 class CpuCommandList : public CommandList {
 public:
   CpuCommandList(int threads, Workspace &workspace) : threads_(threads), workspace_(workspace) {}
@@ -167,7 +185,7 @@ public:
   }
 
   Result<std::optional<NonFinite>> run() override {
-    omp_set_num_threads(threads_);
+    useThreads(threads_);
     for (size_t i = 0; i < commands_.size(); ++i)
       if (auto failure = execute(i))
         return failure;
@@ -175,7 +193,7 @@ public:
   }
 
   Result<std::optional<NonFinite>> runTraced() override {
-    omp_set_num_threads(threads_);
+    useThreads(threads_);
     for (size_t i = 0; i < commands_.size(); ++i) {
       if (auto failure = execute(i))
         return failure;
@@ -191,7 +209,7 @@ public:
   Result<void> runTimed(std::span<double> seconds) override {
     if (seconds.size() != commands_.size())
       return failInternal("{} timers for {} commands", seconds.size(), commands_.size());
-    omp_set_num_threads(threads_);
+    useThreads(threads_);
     for (size_t i = 0; i < commands_.size(); ++i) {
       auto start = std::chrono::steady_clock::now();
       execute(i);
@@ -240,17 +258,9 @@ std::string processorName() {
   return "CPU";
 }
 
-int availableProcessors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0)
-    return std::max(1, CPU_COUNT(&set));
-  return std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
-}
-
 class CpuDevice : public Device {
 public:
-  explicit CpuDevice(int threads) : threads_(threads) { omp_set_num_threads(threads); }
+  explicit CpuDevice(int threads) : threads_(startThreads(threads)) { useThreads(threads_); }
 
   std::string description() const override {
     return fmt::format("{}, {} thread{}, oneDNN {}", processorName(), threads_,
@@ -301,6 +311,7 @@ public:
   }
 
   size_t workspaceBytes() const override { return workspace_.bytes(); }
+  int threads() const override { return threads_; }
 
 private:
   int threads_;
@@ -311,7 +322,7 @@ private:
 } // namespace cpu
 
 std::unique_ptr<Device> makeCpuDevice(int threads) {
-  return std::make_unique<cpu::CpuDevice>(threads > 0 ? threads : cpu::availableProcessors());
+  return std::make_unique<cpu::CpuDevice>(threads > 0 ? threads : availableProcessors());
 }
 
 } // namespace doppel::runtime
