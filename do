@@ -12,6 +12,7 @@ usage: ./do COMMAND [ARGUMENT...]
   test  [PRESET]    build, then run the tests; the last line counts them
   test long         the same with the tests that take minutes (test/long)
   demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
+  mutants [PATTERN] build, then try the small wrong changes that test/mutants lists: what do the tests not notice? (--list names them)
   bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
   format            format the C++ sources in place
   lint              check formatting, and the rules of the house that a script can check
@@ -160,6 +161,11 @@ bench() {
   /usr/bin/python3 bench/bench.py --bin build/release/bin "$@"
 }
 
+mutants() {
+  [[ ${1:-} == --* ]] || build release
+  /usr/bin/python3 test/mutants/mutants.py "$@"
+}
+
 sources() { git ls-files '*.cpp' '*.h'; }
 
 format() {
@@ -183,6 +189,7 @@ build) build "$@" ;;
 test) run_tests "$@" ;;
 demo) demo ;;
 bench) bench "$@" ;;
+mutants) mutants "$@" ;;
 format) format ;;
 lint) lint ;;
 help | -h | --help) usage ;;

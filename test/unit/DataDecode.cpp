@@ -4,7 +4,6 @@
 #include "DataFixtures.h"
 #include "runtime/data/Decode.h"
 #include "runtime/data/Png.h"
-#include "runtime/data/Resize.h"
 #include <gtest/gtest.h>
 #include <random>
 
@@ -273,19 +272,6 @@ TEST(DataDecode, WritePngLeavesNoTemporaryAndNamesAnUnwritablePath) {
   Result<void> written = writePng(folder.path("no/a.png"), image.extent, image.pixels.data());
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().message.find("no/a.png"), std::string::npos);
-}
-
-TEST(DataResize, EnlargingASlopeIsLinearAndReducingAverages) {
-  Image image{{1, 2}, {0, 0, 0, 100, 100, 100}};
-  doppel::abi::ImageRef ref{image.pixels.data(), 1, 2, 0};
-  Image wide = resize(ref, {1, 4}); // centres at 0.25, 0.75 of the source: 0, 25, 75, 100
-  EXPECT_EQ(wide.pixels, (std::vector<uint8_t>{0, 0, 0, 25, 25, 25, 75, 75, 75, 100, 100, 100}));
-  Image slope = gradient(40, 60);
-  Image reduced = resize({slope.pixels.data(), 40, 60, 0}, {10, 15});
-  EXPECT_LE(largestDifference(reduced, gradient(10, 15)), 16);
-  Image flat{{8, 8}, std::vector<uint8_t>(192, 77)};
-  for (uint8_t value : resize({flat.pixels.data(), 8, 8, 0}, {3, 5}).pixels)
-    EXPECT_EQ(value, 77);
 }
 
 } // namespace
