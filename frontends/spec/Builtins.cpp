@@ -70,11 +70,11 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
         slots[next].value = argument.value;
         slots[next++].range = argument.range;
       } else {
-        declaration(e.report(Code::WrongArgumentCount, argument.range,
-                             "'" + llvm::Twine(builtin.name) + "' takes " +
-                                 llvm::Twine(slots.size()) +
-                                 (slots.size() == 1 ? " argument" : " arguments") + ", but " +
-                                 llvm::Twine(arguments.size()) + " are given"));
+        declaration(report(Code::WrongArgumentCount, argument.range,
+                           "'" + llvm::Twine(builtin.name) + "' takes " +
+                               llvm::Twine(slots.size()) +
+                               (slots.size() == 1 ? " argument" : " arguments") + ", but " +
+                               llvm::Twine(arguments.size()) + " are given"));
         return false;
       }
       continue;
@@ -84,9 +84,9 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
       std::vector<llvm::StringRef> known;
       for (const Slot &s : slots)
         known.push_back(s.name);
-      Diagnostic &error = e.report(Code::UnknownArgument, argument.name.range,
-                                   "'" + llvm::Twine(builtin.name) + "' has no parameter '" +
-                                       argument.name.text + "'");
+      Diagnostic &error = report(Code::UnknownArgument, argument.name.range,
+                                 "'" + llvm::Twine(builtin.name) + "' has no parameter '" +
+                                     argument.name.text + "'");
       if (auto nearest = nearestName(argument.name.text, known))
         error.help("did you mean '" + *nearest + "'?");
       else
@@ -95,8 +95,8 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
       continue;
     }
     if (!slot->value.isNone()) {
-      declaration(e.report(Code::WrongArgumentCount, argument.name.range,
-                           "'" + argument.name.text + "' is given twice"));
+      declaration(report(Code::WrongArgumentCount, argument.name.range,
+                         "'" + argument.name.text + "' is given twice"));
       sound = false;
       continue;
     }
@@ -105,9 +105,9 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
   }
   for (const Slot &slot : slots)
     if (slot.value.isNone() && !slot.isOptional && sound) {
-      Diagnostic &error = e.report(Code::WrongArgumentCount, range,
-                                   "'" + llvm::Twine(builtin.name) + "' needs '" + slot.name +
-                                       "', which is not given");
+      Diagnostic &error = report(Code::WrongArgumentCount, range,
+                                 "'" + llvm::Twine(builtin.name) + "' needs '" + slot.name +
+                                     "', which is not given");
       if (arguments.empty() && llvm::StringRef(slot.name) == "lr")
         error.help("write " + llvm::Twine(builtin.name) + "(lr: 0.1)");
       else if (arguments.empty())
@@ -137,9 +137,9 @@ SourceRange BuiltinCall::rangeOf(llvm::StringRef name) const {
 Value BuiltinCall::wrongType(llvm::StringRef name, llvm::StringRef expected) {
   const Value &given = value(name);
   bool unknown = given.isTensor() && given.shape().empty() && !expected.contains("tensor");
-  Diagnostic &error = e.report(
-      unknown ? Code::NotKnownAtCompileTime : Code::WrongType, rangeOf(name),
-      "'" + name + "' of '" + builtin.name + "' is " + typeName(given) + ", not " + expected);
+  Diagnostic &error = report(unknown ? Code::NotKnownAtCompileTime : Code::WrongType, rangeOf(name),
+                             "'" + name + "' of '" + builtin.name + "' is " + typeName(given) +
+                                 ", not " + expected);
   if (given.isImage())
     error.help("a picture becomes a tensor as a view: view x = augment.simclr(image, size: 32)");
   llvm::StringRef function = builtin.name;
@@ -221,9 +221,9 @@ std::optional<std::string> BuiltinCall::text(llvm::StringRef name, llvm::StringR
   llvm::StringRef given = value(name).asString();
   if (llvm::is_contained(allowed, given))
     return given.str();
-  Diagnostic &error = e.report(Code::BadValue, rangeOf(name),
-                               "'" + name + "' of '" + builtin.name + "' is \"" + given +
-                                   "\", but must be \"" + llvm::join(allowed, "\" or \"") + "\"");
+  Diagnostic &error = report(Code::BadValue, rangeOf(name),
+                             "'" + name + "' of '" + builtin.name + "' is \"" + given +
+                                 "\", but must be \"" + llvm::join(allowed, "\" or \"") + "\"");
   if (auto nearest = nearestName(given, allowed))
     error.help("did you mean \"" + *nearest + "\"?");
   return std::nullopt;
@@ -266,11 +266,11 @@ std::optional<llvm::SmallVector<double>> BuiltinCall::numbers(llvm::StringRef na
 
 std::optional<llvm::SmallVector<int64_t>> BuiltinCall::shape(llvm::StringRef name) {
   if (!has(name)) {
-    if (e.current->kind == ContextKind::Initial)
-      return llvm::to_vector(e.current->declared.getShape());
+    if (emit.current->kind == ContextKind::Initial)
+      return llvm::to_vector(emit.current->declared.getShape());
     Diagnostic &error =
-        e.report(Code::NeedsShape, range,
-                 "the shape of '" + llvm::Twine(builtin.name) + "' is not known here");
+        report(Code::NeedsShape, range,
+               "the shape of '" + llvm::Twine(builtin.name) + "' is not known here");
     error.help("give one: " + name + ": [n, d]");
     return std::nullopt;
   }
@@ -299,9 +299,9 @@ std::optional<int64_t> BuiltinCall::axis(int64_t axis, int64_t rank, SourceRange
 std::optional<ImageValue> BuiltinCall::image(llvm::StringRef name) {
   if (value(name).isImage())
     return value(name).asImage();
-  Diagnostic &error = e.report(Code::WrongType, rangeOf(name),
-                               "'" + name + "' of '" + builtin.name + "' is " +
-                                   typeName(value(name)) + ", not an image");
+  Diagnostic &error = report(Code::WrongType, rangeOf(name),
+                             "'" + name + "' of '" + builtin.name + "' is " +
+                                 typeName(value(name)) + ", not an image");
   if (value(name).isTensor())
     error.help("augmentation works on the picture, before it is a tensor: view x = ... image ...");
   return std::nullopt;

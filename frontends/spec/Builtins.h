@@ -1,9 +1,11 @@
 // The functions that the compiler provides: their names, parameters and what they do.
 #pragma once
 
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/Evaluator.h"
 
 namespace doppel::spec {
+
+class BuiltinCall;
 
 /// A built-in function. `signature` lists its parameters: "x, axis?, keep?"; a `?` marks an
 /// optional one, "xs..." takes all positional arguments.
@@ -25,10 +27,11 @@ std::vector<llvm::StringRef> builtinNames();
 
 /// The arguments of one call, by the names of the parameters. Each accessor reports a value of
 /// another type and then gives nothing.
-class BuiltinCall {
+class BuiltinCall : public Reporting {
 public:
-  BuiltinCall(Elaborator &elaborator, const Builtin &builtin, SourceRange range)
-      : e(elaborator), builtin(builtin), range(range) {}
+  BuiltinCall(Evaluator &evaluator, const Builtin &builtin, SourceRange range)
+      : Reporting(evaluator.trace), evaluator(evaluator), emit(evaluator.emit), builtin(builtin),
+        range(range) {}
 
   /// Distributes the arguments of a call over the parameters. False after an error, also that of an
   /// argument's evaluation.
@@ -60,15 +63,13 @@ public:
   std::optional<int64_t> axis(int64_t axis, int64_t rank, SourceRange at);
   std::optional<ImageValue> image(llvm::StringRef name);
 
-  Value fail(Code code, SourceRange at, const llvm::Twine &message) {
-    e.report(code, at, message);
-    return Value::error();
-  }
   /// How messages call an argument: as it is written, if that is short.
-  std::string label(llvm::StringRef name) const { return e.label(rangeOf(name), name); }
+  std::string label(llvm::StringRef name) const { return label(rangeOf(name), name); }
+  using Reporting::label;
   Value wrongType(llvm::StringRef name, llvm::StringRef expected);
 
-  Elaborator &e;
+  Evaluator &evaluator;
+  TensorEmitter &emit;
   const Builtin &builtin;
   const SourceRange range;
 

@@ -12,7 +12,7 @@ namespace {
 
 class Stage {
 public:
-  explicit Stage(BuiltinCall &call) : call(call), builder(call.e.builder) {}
+  explicit Stage(BuiltinCall &call) : call(call), builder(call.emit.builder) {}
 
   Stage &number(llvm::StringRef name, double value) {
     return add(name, builder.getF64FloatAttr(value));
@@ -50,8 +50,7 @@ std::optional<ImageValue> uncropped(BuiltinCall &call) {
   auto image = call.image("image");
   if (!image || image->size == 0)
     return image;
-  call.e
-      .report(Code::BadPipeline, call.range,
+  call.report(Code::BadPipeline, call.range,
               "'" + llvm::Twine(call.builtin.name) + "' follows another crop to " +
                   llvm::Twine(image->size) + " pixels")
       .help("a view is cropped once, at its beginning");
@@ -63,8 +62,7 @@ std::optional<ImageValue> cropped(BuiltinCall &call) {
   auto image = call.image("image");
   if (!image || image->size > 0)
     return image;
-  call.e
-      .report(Code::BadPipeline, call.range,
+  call.report(Code::BadPipeline, call.range,
               "'" + llvm::Twine(call.builtin.name) + "' comes before the crop")
       .help("begin with random_resized_crop or center_crop, which fix the size");
   return std::nullopt;
@@ -78,8 +76,7 @@ std::optional<ImageValue> coloured(BuiltinCall &call) {
   };
   if (!image || llvm::none_of(image->stages, isNormalize))
     return image;
-  call.e
-      .report(Code::BadPipeline, call.range,
+  call.report(Code::BadPipeline, call.range,
               "'" + llvm::Twine(call.builtin.name) +
                   "' follows 'standardize', but takes colours from 0 to 1")
       .help("standardize last; the recipes of std.augment end with it");
@@ -201,8 +198,7 @@ Value runGaussianBlur(BuiltinCall &call) {
     return call.fail(Code::BadValue, call.rangeOf("kernel"),
                      "'kernel' of 'gaussian_blur' is " + llvm::Twine(taps) + ", but must be odd");
   if (taps / 2 >= image->size) {
-    call.e
-        .report(Code::BadValue, call.range,
+    call.report(Code::BadValue, call.range,
                 "a blur of " + llvm::Twine(taps) + " taps is too wide for a view of " +
                     llvm::Twine(image->size) + " pixels")
         .help("give a kernel of at most " + llvm::Twine(2 * image->size - 1) +

@@ -25,8 +25,8 @@ template <typename Op> Value unary(BuiltinCall &call, double (*compute)(double))
     return call.wrongType("x", "a number or a tensor");
   if (x.tensorType().getElementType().isInteger(1))
     return call.wrongType("x", "a tensor of numbers");
-  mlir::Value operand = call.e.convert(call.range, x.asTensor(), call.e.builder.getF32Type());
-  return Value::tensor(call.e.make<Op>(call.range, operand.getType(), operand));
+  mlir::Value operand = call.emit.convert(call.range, x.asTensor(), call.emit.builder.getF32Type());
+  return Value::tensor(call.emit.make<Op>(call.range, operand.getType(), operand));
 }
 
 Value runExp(BuiltinCall &c) { return unary<nn::ExpOp>(c, std::exp); }
@@ -74,7 +74,7 @@ Value runInt(BuiltinCall &c) {
   const Value &x = c.value("x");
   if (!x.isTensor())
     return toInt(c, std::trunc);
-  return Value::tensor(c.e.convert(c.range, x.asTensor(), c.e.builder.getI32Type()));
+  return Value::tensor(c.emit.convert(c.range, x.asTensor(), c.emit.builder.getI32Type()));
 }
 Value runCeil(BuiltinCall &c) { return toInt(c, std::ceil); }
 Value runRound(BuiltinCall &c) { return toInt(c, std::round); }
@@ -87,7 +87,7 @@ Value runFloat(BuiltinCall &call) {
     return Value::number(x.asBool() ? 1 : 0);
   if (!x.isTensor())
     return call.wrongType("x", "a number or a tensor");
-  return Value::tensor(call.e.convert(call.range, x.asTensor(), call.e.builder.getF32Type()));
+  return Value::tensor(call.emit.convert(call.range, x.asTensor(), call.emit.builder.getF32Type()));
 }
 
 template <typename Op> Value extreme(BuiltinCall &call, bool greater) {
@@ -103,16 +103,16 @@ template <typename Op> Value extreme(BuiltinCall &call, bool greater) {
       return call.wrongType(name, "a number or a tensor of numbers");
   }
   mlir::Value left, right;
-  if (!call.e.unify(a, b, call.rangeOf("a"), call.rangeOf("b"), call.range, left, right))
+  if (!call.emit.unify(a, b, call.rangeOf("a"), call.rangeOf("b"), call.range, left, right))
     return Value::error();
-  return Value::tensor(call.e.make<Op>(call.range, left.getType(), left, right));
+  return Value::tensor(call.emit.make<Op>(call.range, left.getType(), left, right));
 }
 Value runMaximum(BuiltinCall &c) { return extreme<nn::MaxOp>(c, true); }
 Value runMinimum(BuiltinCall &c) { return extreme<nn::MinOp>(c, false); }
 
 Value runPow(BuiltinCall &c) {
-  return c.e.binary(BinaryOp::Power, c.value("a"), c.value("b"), c.rangeOf("a"), c.rangeOf("b"),
-                    c.range);
+  return c.evaluator.binary(BinaryOp::Power, c.value("a"), c.value("b"), c.rangeOf("a"),
+                            c.rangeOf("b"), c.range);
 }
 
 Value runWhere(BuiltinCall &call) {
@@ -124,14 +124,14 @@ Value runWhere(BuiltinCall &call) {
   for (llvm::StringRef name : {"a", "b"})
     if (const Value &x = call.value(name); !x.isTensor() && !x.isNumber() && !x.isBool())
       return call.wrongType(name, "a number or a tensor");
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   llvm::SmallVector<int64_t> shape(c.shape());
   for (llvm::StringRef name : {"a", "b"}) {
     const Value &x = call.value(name);
     if (!x.isTensor())
       continue;
     auto common = e.broadcastShapes(shape, x.shape(), "the result so far",
-                                    e.label(call.rangeOf(name), name), call.range);
+                                    call.label(call.rangeOf(name), name), call.range);
     if (!common)
       return Value::error();
     shape = std::move(*common);
@@ -184,10 +184,10 @@ Value runRequire(BuiltinCall &call) {
   if (condition.asBool())
     return Value::boolean(true);
   // A requirement is about the call of the function in which it stands.
-  Frame *own = call.e.frame;
+  Frame *own = call.trace.frame;
   if (own->caller && own->callRange.isValid() && !own->unit->isLibrary) {
-    Scoped<Frame *> caller(call.e.frame, const_cast<Frame *>(own->caller));
-    call.e.report(Code::RequirementFailed, own->callRange, message.asString())
+    Scoped<Frame *> caller(call.trace.frame, own->caller);
+    call.report(Code::RequirementFailed, own->callRange, message.asString())
         .note(call.range, "'" + own->name + "' requires it");
     return Value::error();
   }

@@ -11,7 +11,7 @@ namespace {
 
 /// Draws of `shape`, by the argument `by` where it is given. Null after an error.
 mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRef<int64_t> shape) {
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   mlir::Value by;
   if (call.has("by")) {
     if (!call.tensor("by"))
@@ -20,8 +20,7 @@ mlir::Value draw(BuiltinCall &call, nn::Distribution distribution, llvm::ArrayRe
     RankedTensorType type = call.value("by").tensorType();
     bool isIndex = type.getElementType().isInteger(32) || type.getElementType().isInteger(64);
     if (!isIndex || type.getRank() != 1 || shape.empty() || type.getDimSize(0) != shape[0]) {
-      call.e
-          .report(Code::ShapesDiffer, call.rangeOf("by"),
+      call.report(Code::ShapesDiffer, call.rangeOf("by"),
                   "the draws are " + shapeText(shape) + ", 'by' is " + typeName(type) +
                       ", but it takes one index for each row")
           .help("as in: random.uniform([batch, 4], by: sample_index(image))");
@@ -38,8 +37,7 @@ bool isOneShape(BuiltinCall &call, llvm::StringRef second) {
   if (!call.has("shape") || !call.has(second) || !call.value("shape").isInt() ||
       !call.value(second).isInt() || call.value(second).asInt() < 2)
     return true;
-  call.e
-      .report(Code::WrongType, call.rangeOf(second),
+  call.report(Code::WrongType, call.rangeOf(second),
               "'" + second + "' of '" + llvm::Twine(call.builtin.name) + "' is " +
                   llvm::Twine(call.value(second).asInt()) + ", a size as it seems")
       .help("the shape is one list: " + llvm::Twine(call.builtin.name) + "([" +
@@ -49,7 +47,7 @@ bool isOneShape(BuiltinCall &call, llvm::StringRef second) {
 
 /// draws * scale + shift, without what changes nothing.
 Value spread(BuiltinCall &call, mlir::Value draws, double scale, double shift) {
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   auto type = cast<RankedTensorType>(draws.getType());
   if (scale != 1)
     draws = e.make<nn::MulOp>(call.range, type, draws, e.constant(call.range, type, scale));
@@ -94,7 +92,7 @@ Value runIntegers(BuiltinCall &call) {
   mlir::Value draws = draw(call, nn::Distribution::Uniform, *shape);
   if (!draws)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   RankedTensorType real = e.f32(*shape), whole = e.tensorType(*shape, e.builder.getI32Type());
   mlir::Value scaled =
       e.make<nn::MulOp>(call.range, real, draws, e.constant(call.range, real, double(*hi - *lo)));
@@ -110,7 +108,7 @@ Value runPermutation(BuiltinCall &call) {
   auto n = call.count("n");
   if (!n)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   auto type = e.tensorType({*n}, e.builder.getI32Type());
   int64_t stream = e.nextStream(call.range);
   return Value::tensor(

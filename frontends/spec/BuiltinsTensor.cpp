@@ -41,7 +41,7 @@ std::optional<llvm::SmallVector<int64_t>> reducedAxes(BuiltinCall &call, int64_t
 
 Value reduceTensor(BuiltinCall &call, Reduction reduction, mlir::Value x,
                    llvm::ArrayRef<int64_t> axes, bool keep) {
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   auto type = cast<RankedTensorType>(x.getType());
   if (reduction == Reduction::Mean || type.getElementType().isInteger(1))
     x = e.convert(call.range, x, e.builder.getF32Type());
@@ -71,11 +71,11 @@ Value reduceList(BuiltinCall &call, Reduction reduction, llvm::ArrayRef<Value> l
     if (!element.isNumber() && !element.isTensor())
       return call.fail(Code::WrongType, call.rangeOf("x"),
                        "the list holds a " + typeName(element) + ", not numbers or tensors");
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   Value result = list[0];
   for (const Value &element : list.drop_front()) {
     if (reduction == Reduction::Sum || reduction == Reduction::Mean) {
-      result = e.binary(BinaryOp::Add, result, element, {}, {}, call.range);
+      result = call.evaluator.binary(BinaryOp::Add, result, element, {}, {}, call.range);
     } else if (result.isNumber() && element.isNumber()) {
       bool takes = reduction == Reduction::Max ? element.asDouble() > result.asDouble()
                                                : element.asDouble() < result.asDouble();
@@ -95,7 +95,8 @@ Value reduceList(BuiltinCall &call, Reduction reduction, llvm::ArrayRef<Value> l
       return result;
   }
   if (reduction == Reduction::Mean && list.size() > 1)
-    return e.binary(BinaryOp::Divide, result, Value::integer(list.size()), {}, {}, call.range);
+    return call.evaluator.binary(BinaryOp::Divide, result, Value::integer(list.size()), {}, {},
+                                 call.range);
   return result;
 }
 
@@ -133,7 +134,7 @@ Value runVariance(BuiltinCall &call) {
   auto axes = reducedAxes(call, call.value("x").shape().size());
   if (!axes)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   mlir::Value values = e.convert(call.range, *x, e.builder.getF32Type());
   Value center = reduceTensor(call, Reduction::Mean, values, *axes, /*keep=*/true);
   mlir::Value wide = e.broadcastTo(call.range, center.asTensor(), call.value("x").shape());
@@ -145,7 +146,7 @@ Value runVariance(BuiltinCall &call) {
 //===- Shapes ---------------------------------------------------------------------------------===//
 
 Value join(BuiltinCall &call, bool stacks) {
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   llvm::SmallVector<EvaluatedArgument> parts;
   for (const EvaluatedArgument &argument : call.rest()) {
     if (!argument.value.isSequence()) {
@@ -165,7 +166,7 @@ Value join(BuiltinCall &call, bool stacks) {
     if (!part.value.isTensor())
       return call.fail(Code::WrongType, part.range,
                        "'" + llvm::Twine(call.builtin.name) + "' joins tensors, but " +
-                           e.label(part.range, "this") + " is " + typeName(part.value));
+                           call.label(part.range, "this") + " is " + typeName(part.value));
   llvm::ArrayRef<int64_t> first = parts[0].value.shape();
   if (first.empty() && !stacks)
     return call.fail(Code::WrongRank, parts[0].range,
@@ -176,8 +177,8 @@ Value join(BuiltinCall &call, bool stacks) {
   Type element = parts[0].value.tensorType().getElementType();
   for (const EvaluatedArgument &part : parts) {
     llvm::ArrayRef<int64_t> shape = part.value.shape();
-    std::string both = e.label(parts[0].range, "the first") + " is " + shapeText(first) + ", " +
-                       e.label(part.range, "another") + " is " + shapeText(shape);
+    std::string both = call.label(parts[0].range, "the first") + " is " + shapeText(first) + ", " +
+                       call.label(part.range, "another") + " is " + shapeText(shape);
     if (shape.size() != first.size())
       return call.fail(Code::WrongRank, part.range, both + ": the ranks differ");
     for (size_t i = 0; i < shape.size(); ++i)
@@ -234,7 +235,7 @@ Value runTranspose(BuiltinCall &call) {
                        llvm::Twine(order.size()) + " axes are given, but the tensor has " +
                            llvm::Twine(rank));
   }
-  return Value::tensor(call.e.transpose(call.range, *x, order));
+  return Value::tensor(call.emit.transpose(call.range, *x, order));
 }
 
 Value runReshape(BuiltinCall &call) {
@@ -262,7 +263,7 @@ Value runReshape(BuiltinCall &call) {
                      call.label("x") + " is " + shapeText(call.value("x").shape()) + " with " +
                          llvm::Twine(count) + " elements, which do not fill " + text +
                          (open ? "" : " with " + std::to_string(known)));
-  return Value::tensor(call.e.reshape(call.range, *x, *sizes));
+  return Value::tensor(call.emit.reshape(call.range, *x, *sizes));
 }
 
 Value runBroadcast(BuiltinCall &call) {
@@ -271,17 +272,19 @@ Value runBroadcast(BuiltinCall &call) {
   if (!shape)
     return Value::error();
   if (x.isNumber())
-    return Value::tensor(call.e.materialize(call.range, x, *shape, call.e.builder.getF32Type()));
+    return Value::tensor(
+        call.emit.materialize(call.range, x, *shape, call.emit.builder.getF32Type()));
   if (!x.isTensor())
     return call.wrongType("x", "a number or a tensor");
-  auto common = call.e.broadcastShapes(x.shape(), *shape, call.label("x"), "the shape", call.range);
+  auto common =
+      call.emit.broadcastShapes(x.shape(), *shape, call.label("x"), "the shape", call.range);
   if (!common)
     return Value::error();
   if (*common != *shape)
     return call.fail(Code::CannotBroadcast, call.range,
                      call.label("x") + " is " + shapeText(x.shape()) +
                          ", which does not broadcast to " + shapeText(*shape));
-  return Value::tensor(call.e.broadcastTo(call.range, x.asTensor(), *shape));
+  return Value::tensor(call.emit.broadcastTo(call.range, x.asTensor(), *shape));
 }
 
 //===- Windows --------------------------------------------------------------------------------===//
@@ -349,17 +352,17 @@ bool isImageBatch(BuiltinCall &call) {
   return false;
 }
 
-DenseI64ArrayAttr both(Elaborator &e, std::array<int64_t, 2> values) {
+DenseI64ArrayAttr both(TensorEmitter &e, std::array<int64_t, 2> values) {
   return e.builder.getDenseI64ArrayAttr(values);
 }
-DenseI64ArrayAttr sides(Elaborator &e, std::array<int64_t, 2> p) {
+DenseI64ArrayAttr sides(TensorEmitter &e, std::array<int64_t, 2> p) {
   return e.builder.getDenseI64ArrayAttr({p[0], p[1], p[0], p[1]});
 }
 
 Value runConv2d(BuiltinCall &call) {
   if (!isImageBatch(call) || !call.tensor("w"))
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   const Value &x = call.value("x"), &w = call.value("w");
   auto groups = call.count("groups", 1);
   if (!groups)
@@ -416,7 +419,7 @@ Value runMaxPool(BuiltinCall &call) {
                      "a window of 'max_pool' has at most " + llvm::Twine(mostPlaces) +
                          " places, this one has " +
                          llvm::Twine(window->kernel[0] * window->kernel[1]));
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   llvm::ArrayRef<int64_t> x = call.value("x").shape();
   auto type = e.f32({x[0], window->height, window->width, x[3]});
   mlir::Value input = e.convert(call.range, call.value("x").asTensor(), e.builder.getF32Type());
@@ -430,7 +433,7 @@ Value runAvgPool(BuiltinCall &call) {
   auto window = poolWindow(call);
   if (!window)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   llvm::ArrayRef<int64_t> x = call.value("x").shape();
   auto type = e.f32({x[0], window->height, window->width, x[3]});
   mlir::Value input = e.convert(call.range, call.value("x").asTensor(), e.builder.getF32Type());
@@ -454,8 +457,8 @@ Value runGather(BuiltinCall &call) {
                      "'index' of 'gather' is " + typeName(indexType) + ", not i32[M]");
   llvm::SmallVector<int64_t> shape(rows);
   shape[0] = indexType.getDimSize(0);
-  auto type = call.e.tensorType(shape, call.value("table").tensorType().getElementType());
-  return Value::tensor(call.e.make<nn::GatherRowsOp>(call.range, type, *table, *index));
+  auto type = call.emit.tensorType(shape, call.value("table").tensorType().getElementType());
+  return Value::tensor(call.emit.make<nn::GatherRowsOp>(call.range, type, *table, *index));
 }
 
 Value runScatter(BuiltinCall &call) {
@@ -463,7 +466,7 @@ Value runScatter(BuiltinCall &call) {
   auto add = call.flag("add", false);
   if (!table || !index || !rows || !add)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   RankedTensorType tableType = call.value("table").tensorType();
   RankedTensorType indexType = call.value("index").tensorType();
   llvm::ArrayRef<int64_t> given = call.value("rows").shape();
@@ -514,7 +517,7 @@ Value runTensor(BuiltinCall &call) {
   std::vector<double> numbers;
   if (!flattenNumbers(call.value("values"), 0, shape, numbers))
     return call.wrongType("values", "a number, or lists of numbers of equal lengths");
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   RankedTensorType type = e.f32(shape);
   for (double number : numbers)
     if (!e.fitsElement(call.range, number, type.getElementType()))
@@ -528,9 +531,9 @@ Value runIota(BuiltinCall &call) {
   auto n = call.count("n");
   if (!n)
     return Value::error();
-  auto type = call.e.tensorType({*n}, call.e.builder.getI32Type());
+  auto type = call.emit.tensorType({*n}, call.emit.builder.getI32Type());
   return Value::tensor(
-      call.e.make<nn::IotaOp>(call.range, type, call.e.builder.getI64IntegerAttr(0)));
+      call.emit.make<nn::IotaOp>(call.range, type, call.emit.builder.getI64IntegerAttr(0)));
 }
 
 Value runOneHot(BuiltinCall &call) {
@@ -543,7 +546,7 @@ Value runOneHot(BuiltinCall &call) {
   if (indexType.getRank() != 1 || !(element.isInteger(32) || element.isInteger(64)))
     return call.fail(Code::WrongType, call.rangeOf("index"),
                      "'index' of 'one_hot' is " + typeName(indexType) + ", not i32[M]");
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   int64_t rows = indexType.getDimSize(0);
   auto wide = e.tensorType({rows, *n}, element);
   mlir::Value given =
@@ -557,7 +560,7 @@ Value runOneHot(BuiltinCall &call) {
 
 Value filled(BuiltinCall &call, double value) {
   auto shape = call.shape("shape");
-  return shape ? Value::tensor(call.e.constant(call.range, call.e.f32(*shape), value))
+  return shape ? Value::tensor(call.emit.constant(call.range, call.emit.f32(*shape), value))
                : Value::error();
 }
 Value runZeros(BuiltinCall &c) { return filled(c, 0); }

@@ -11,7 +11,8 @@ namespace {
 
 Value stopGradient(BuiltinCall &call, const Value &x) {
   if (x.isTensor())
-    return Value::tensor(call.e.make<nn::StopGradientOp>(call.range, x.tensorType(), x.asTensor()));
+    return Value::tensor(
+        call.emit.make<nn::StopGradientOp>(call.range, x.tensorType(), x.asTensor()));
   if (x.isNumber())
     return x;
   if (!x.isSequence())
@@ -29,7 +30,7 @@ Value runBatchNormTrain(BuiltinCall &call) {
   auto groups = call.count("groups", 1);
   if (!x || !weight || !bias || !eps || !groups)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   llvm::ArrayRef<int64_t> shape = call.value("x").shape();
   if (shape.size() < 2)
     return call.fail(Code::WrongRank, call.rangeOf("x"),
@@ -42,9 +43,9 @@ Value runBatchNormTrain(BuiltinCall &call) {
                        call.label("x") + " is " + shapeText(shape) + ", " + call.label(name) +
                            " is " + shapeText(call.value(name).shape()) + ": the channels differ");
   if (shape[0] % *groups != 0) {
-    e.report(Code::BadValue, call.range,
-             "the batch has " + llvm::Twine(shape[0]) + " rows, which " + llvm::Twine(*groups) +
-                 " groups of batch statistics do not divide")
+    call.report(Code::BadValue, call.range,
+                "the batch has " + llvm::Twine(shape[0]) + " rows, which " + llvm::Twine(*groups) +
+                    " groups of batch statistics do not divide")
         .help("choose a number of groups that divides " + llvm::Twine(shape[0]));
     return Value::error();
   }
@@ -92,7 +93,7 @@ Value runDeterministic(BuiltinCall &call) {
 }
 
 Value runEma(BuiltinCall &call) {
-  call.e.report(Code::BadEma, call.range, "ema stands alone in 'net NAME = ema(net, momentum)'")
+  call.report(Code::BadEma, call.range, "ema stands alone in 'net NAME = ema(net, momentum)'")
       .help("write it as an item of the method: net key = ema(online, 0.999)");
   return Value::error();
 }
@@ -101,12 +102,12 @@ Value runEnqueue(BuiltinCall &call) {
   auto queue = call.tensor("queue"), rows = call.tensor("rows");
   if (!queue || !rows)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   // Which rows are the oldest follows from the step, so twice in a step would be the same rows.
   if (!queue->getDefiningOp<nn::ReadOp>()) {
     Diagnostic &error =
-        e.report(Code::WrongType, call.rangeOf("queue"),
-                 call.label("queue") + " is no state: only a state has oldest rows");
+        call.report(Code::WrongType, call.rangeOf("queue"),
+                    call.label("queue") + " is no state: only a state has oldest rows");
     if (queue->getDefiningOp<nn::EnqueueOp>())
       error.help("put in all rows at once: enqueue(queue, concat(a, b))");
     else
@@ -123,9 +124,9 @@ Value runEnqueue(BuiltinCall &call) {
       return call.fail(Code::ShapesDiffer, call.range,
                        both + ": axis " + llvm::Twine(axis) + " differs");
   if (table[0] % added[0] != 0) {
-    e.report(Code::QueueNotDivisible, call.range,
-             both + ": " + llvm::Twine(added[0]) + " rows do not divide a queue of " +
-                 llvm::Twine(table[0]))
+    call.report(Code::QueueNotDivisible, call.range,
+                both + ": " + llvm::Twine(added[0]) + " rows do not divide a queue of " +
+                    llvm::Twine(table[0]))
         .help("make the length a multiple of " + llvm::Twine(added[0]) + ", for instance " +
               llvm::Twine((table[0] / added[0] + 1) * added[0]));
     return Value::error();
@@ -144,11 +145,11 @@ Value runSampleIndex(BuiltinCall &call) {
   auto image = call.image("image");
   if (!image)
     return Value::error();
-  Elaborator &e = call.e;
+  TensorEmitter &e = call.emit;
   if (!e.current->images)
     return call.fail(Code::NotAvailableHere, call.range,
                      "the samples of the batch are known in the step only");
-  auto type = e.tensorType({e.batch}, e.builder.getI64Type());
+  auto type = e.tensorType({e.batch()}, e.builder.getI64Type());
   return Value::tensor(e.make<nn::SampleIndexOp>(call.range, type, e.current->images));
 }
 
@@ -168,8 +169,8 @@ std::optional<Value> rate(BuiltinCall &call, llvm::StringRef name, double fallba
               "'" + name + "' of '" + call.builtin.name + "' is " + valueText(given) +
                   ", but must be at least 0");
   else if (given.isTensor())
-    call.e.scalar(given, call.rangeOf(name),
-                  ("'" + name + "' of '" + call.builtin.name + "'").str());
+    call.emit.scalar(given, call.rangeOf(name),
+                     ("'" + name + "' of '" + call.builtin.name + "'").str());
   else
     call.wrongType(name, "a number or a scalar tensor");
   return std::nullopt;
@@ -224,7 +225,7 @@ Value runSgd(BuiltinCall &call) {
   if (*nesterov && (*momentum == 0 || *dampening != 0))
     return call.fail(Code::BadValue, call.rangeOf("nesterov"),
                      "nesterov needs a momentum, and no dampening");
-  Options options(call.e.builder);
+  Options options(call.emit.builder);
   options.number("momentum", *momentum).number("dampening", *dampening).flag("nesterov", *nesterov);
   if (!addClipping(call, options))
     return Value::error();
@@ -244,7 +245,7 @@ Value runLars(BuiltinCall &call) {
   auto decayed = which(call, "decay", "matrices"), adapted = which(call, "adapt", "matrices");
   if (!lr || !decay || !momentum || !trust || !nesterov || !dialect || !decayed || !adapted)
     return Value::error();
-  Options options(call.e.builder);
+  Options options(call.emit.builder);
   options.number("momentum", *momentum)
       .number("trust", *trust)
       .number("epsilon", *dialect == "larc" ? 1e-8 : 0.0)
@@ -273,7 +274,7 @@ Value runAdamw(BuiltinCall &call) {
     if (call.has(name) && call.value(name).asDouble() == 1)
       return call.fail(Code::BadValue, call.rangeOf(name),
                        "'" + name + "' of 'adamw' is 1, but must be less");
-  Options options(call.e.builder);
+  Options options(call.emit.builder);
   options.number("beta1", *beta1).number("beta2", *beta2).number("epsilon", *eps);
   if (!addClipping(call, options))
     return Value::error();

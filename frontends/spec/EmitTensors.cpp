@@ -1,6 +1,6 @@
-// The tensor operations that several parts of the elaborator share: shapes and types made to agree,
-// every broadcast explicit, locations, the limit on the number of operations.
-#include "frontends/spec/Elaborator.h"
+// Types, shapes, values and what a context holds; see TensorEmitter.h. Operators are in
+// EmitOperators.cpp.
+#include "frontends/spec/TensorEmitter.h"
 
 #include <cmath>
 #include <limits>
@@ -13,49 +13,32 @@ constexpr size_t maxOperations = 100'000;
 constexpr int64_t maxElements = int64_t(1) << 40;
 constexpr int64_t maxStream = int64_t(1) << 24;
 
-//===- Locations and limits -------------------------------------------------------------------===//
+//===- Limits ---------------------------------------------------------------------------------===//
 
-Location Elaborator::fileLocation(SourceRange range) {
-  if (!range.isValid())
-    return UnknownLoc::get(&context);
-  LineColumn at = sources.lineColumn(range.file, range.begin);
-  return FileLineColLoc::get(&context, sources.path(range.file), at.line, at.column);
-}
-
-/// The place in the text; inside of a function "name"(place) called at the caller's place, and so
-/// on to the method.
-Location Elaborator::location(SourceRange range) {
-  Location place = fileLocation(range);
-  if (!frame->callLocation)
-    return place;
-  return CallSiteLoc::get(NameLoc::get(builder.getStringAttr(frame->name), place),
-                          *frame->callLocation);
-}
-
-void Elaborator::countOperations(SourceRange range, size_t count) {
-  if (!tooLarge.empty() && !gaveUp) {
+void TensorEmitter::countOperations(SourceRange range, size_t count) {
+  if (!tooLarge.empty() && !trace.hasGivenUp()) {
     report(Code::TooLarge, range, "a tensor " + tooLarge + " has more than 2^40 elements");
-    gaveUp = true;
+    trace.giveUp();
   }
   operations += count;
-  if (operations <= maxOperations || gaveUp)
+  if (operations <= maxOperations || trace.hasGivenUp())
     return;
   report(Code::TooLarge, range, "the method unrolls to more than 100,000 operations");
-  gaveUp = true;
+  trace.giveUp();
 }
 
-int64_t Elaborator::nextStream(SourceRange range) {
+int64_t TensorEmitter::nextStream(SourceRange range) {
   current->drewRandom = true;
-  if (streams + 1 >= maxStream && !gaveUp) {
+  if (streams + 1 >= maxStream && !trace.hasGivenUp()) {
     report(Code::TooLarge, range, "the spec draws random numbers at more than 16 million places");
-    gaveUp = true;
+    trace.giveUp();
   }
-  return gaveUp ? 0 : streams++;
+  return trace.hasGivenUp() ? 0 : streams++;
 }
 
 //===- Types and shapes -----------------------------------------------------------------------===//
 
-RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
+RankedTensorType TensorEmitter::tensorType(llvm::ArrayRef<int64_t> shape, Type element) {
   int64_t count = 1;
   for (int64_t size : shape) {
     bool fits = size <= 0 || count <= maxElements / size;
@@ -66,11 +49,11 @@ RankedTensorType Elaborator::tensorType(llvm::ArrayRef<int64_t> shape, Type elem
   return RankedTensorType::get(shape, element);
 }
 
-RankedTensorType Elaborator::f32(llvm::ArrayRef<int64_t> shape) {
+RankedTensorType TensorEmitter::f32(llvm::ArrayRef<int64_t> shape) {
   return tensorType(shape, builder.getF32Type());
 }
 
-bool Elaborator::fitsElement(SourceRange range, double value, Type element) {
+bool TensorEmitter::fitsElement(SourceRange range, double value, Type element) {
   bool fits =
       element.isInteger()
           ? element.isInteger(1) || std::abs(value) < std::exp2(element.getIntOrFloatBitWidth() - 1)
@@ -81,28 +64,28 @@ bool Elaborator::fitsElement(SourceRange range, double value, Type element) {
   return fits;
 }
 
-mlir::Value Elaborator::constant(SourceRange range, RankedTensorType type, double value) {
+mlir::Value TensorEmitter::constant(SourceRange range, RankedTensorType type, double value) {
   bool fits = fitsElement(range, value, type.getElementType());
   return make<nn::ConstantOp>(range, type, fits ? value : 0.0);
 }
 
-mlir::Value Elaborator::convert(SourceRange range, mlir::Value value, Type element) {
+mlir::Value TensorEmitter::convert(SourceRange range, mlir::Value value, Type element) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getElementType() == element)
     return value;
   return make<nn::ConvertOp>(range, tensorType(type.getShape(), element), value);
 }
 
-mlir::Value Elaborator::reshape(SourceRange range, mlir::Value value,
-                                llvm::ArrayRef<int64_t> shape) {
+mlir::Value TensorEmitter::reshape(SourceRange range, mlir::Value value,
+                                   llvm::ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getShape() == shape)
     return value;
   return make<nn::ReshapeOp>(range, tensorType(shape, type.getElementType()), value);
 }
 
-mlir::Value Elaborator::broadcastTo(SourceRange range, mlir::Value value,
-                                    llvm::ArrayRef<int64_t> shape) {
+mlir::Value TensorEmitter::broadcastTo(SourceRange range, mlir::Value value,
+                                       llvm::ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getShape() == shape)
     return value;
@@ -120,11 +103,10 @@ mlir::Value Elaborator::broadcastTo(SourceRange range, mlir::Value value,
   return make<nn::BroadcastOp>(range, result, narrow, builder.getDenseI64ArrayAttr(dims));
 }
 
-std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::ArrayRef<int64_t> left,
-                                                                      llvm::ArrayRef<int64_t> right,
-                                                                      llvm::StringRef leftName,
-                                                                      llvm::StringRef rightName,
-                                                                      SourceRange range) {
+std::optional<llvm::SmallVector<int64_t>>
+TensorEmitter::broadcastShapes(llvm::ArrayRef<int64_t> left, llvm::ArrayRef<int64_t> right,
+                               llvm::StringRef leftName, llvm::StringRef rightName,
+                               SourceRange range) {
   size_t rank = std::max(left.size(), right.size());
   llvm::SmallVector<int64_t> result(rank);
   for (size_t i = 0; i < rank; ++i) {
@@ -147,7 +129,7 @@ std::optional<llvm::SmallVector<int64_t>> Elaborator::broadcastShapes(llvm::Arra
   return result;
 }
 
-bool Elaborator::fills(const Value &value, RankedTensorType type) {
+bool TensorEmitter::fills(const Value &value, RankedTensorType type) {
   bool isBool =
       value.isTensor() ? value.tensorType().getElementType().isInteger(1) : value.isBool();
   bool isFraction = value.isNumber() && !value.isInt();
@@ -156,15 +138,15 @@ bool Elaborator::fills(const Value &value, RankedTensorType type) {
          !(isFraction && type.getElementType().isInteger());
 }
 
-mlir::Value Elaborator::materialize(SourceRange range, const Value &value,
-                                    llvm::ArrayRef<int64_t> shape, Type element) {
+mlir::Value TensorEmitter::materialize(SourceRange range, const Value &value,
+                                       llvm::ArrayRef<int64_t> shape, Type element) {
   if (value.isTensor())
     return broadcastTo(range, convert(range, value.asTensor(), element), shape);
   double number = value.isBool() ? value.asBool() : value.asDouble();
   return constant(range, tensorType(shape, element), number);
 }
 
-Type Elaborator::commonElement(const Value &left, const Value &right) {
+Type TensorEmitter::commonElement(const Value &left, const Value &right) {
   auto rank = [](const Value &value) {
     if (value.isBool())
       return 0;
@@ -185,9 +167,9 @@ Type Elaborator::commonElement(const Value &left, const Value &right) {
   }
 }
 
-bool Elaborator::unify(const Value &left, const Value &right, SourceRange leftRange,
-                       SourceRange rightRange, SourceRange range, mlir::Value &leftTensor,
-                       mlir::Value &rightTensor) {
+bool TensorEmitter::unify(const Value &left, const Value &right, SourceRange leftRange,
+                          SourceRange rightRange, SourceRange range, mlir::Value &leftTensor,
+                          mlir::Value &rightTensor) {
   Type element = commonElement(left, right);
   llvm::SmallVector<int64_t> shape;
   if (left.isTensor() && right.isTensor()) {
@@ -206,8 +188,8 @@ bool Elaborator::unify(const Value &left, const Value &right, SourceRange leftRa
 
 //===- Operations -----------------------------------------------------------------------------===//
 
-mlir::Value Elaborator::reduce(SourceRange range, nn::ReduceKind kind, mlir::Value value,
-                               llvm::ArrayRef<int64_t> dims, bool keep) {
+mlir::Value TensorEmitter::reduce(SourceRange range, nn::ReduceKind kind, mlir::Value value,
+                                  llvm::ArrayRef<int64_t> dims, bool keep) {
   auto type = cast<RankedTensorType>(value.getType());
   llvm::SmallVector<int64_t> sorted(dims), reduced, kept;
   llvm::sort(sorted);
@@ -223,8 +205,8 @@ mlir::Value Elaborator::reduce(SourceRange range, nn::ReduceKind kind, mlir::Val
   return keep ? reshape(range, value, kept) : value;
 }
 
-mlir::Value Elaborator::slice(SourceRange range, mlir::Value value, llvm::ArrayRef<int64_t> offsets,
-                              llvm::ArrayRef<int64_t> sizes) {
+mlir::Value TensorEmitter::slice(SourceRange range, mlir::Value value,
+                                 llvm::ArrayRef<int64_t> offsets, llvm::ArrayRef<int64_t> sizes) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getShape() == sizes)
     return value;
@@ -234,8 +216,8 @@ mlir::Value Elaborator::slice(SourceRange range, mlir::Value value, llvm::ArrayR
                            builder.getDenseI64ArrayAttr(strides));
 }
 
-mlir::Value Elaborator::concat(SourceRange range, llvm::ArrayRef<mlir::Value> values,
-                               int64_t axis) {
+mlir::Value TensorEmitter::concat(SourceRange range, llvm::ArrayRef<mlir::Value> values,
+                                  int64_t axis) {
   if (values.size() == 1)
     return values[0];
   auto type = cast<RankedTensorType>(values[0].getType());
@@ -247,8 +229,8 @@ mlir::Value Elaborator::concat(SourceRange range, llvm::ArrayRef<mlir::Value> va
                             builder.getI64IntegerAttr(axis));
 }
 
-mlir::Value Elaborator::transpose(SourceRange range, mlir::Value value,
-                                  llvm::ArrayRef<int64_t> permutation) {
+mlir::Value TensorEmitter::transpose(SourceRange range, mlir::Value value,
+                                     llvm::ArrayRef<int64_t> permutation) {
   auto type = cast<RankedTensorType>(value.getType());
   llvm::SmallVector<int64_t> shape;
   for (int64_t axis : permutation)
@@ -257,7 +239,34 @@ mlir::Value Elaborator::transpose(SourceRange range, mlir::Value value,
                                builder.getDenseI64ArrayAttr(permutation));
 }
 
-mlir::Value Elaborator::scalar(const Value &value, SourceRange range, llvm::StringRef what) {
+mlir::Value TensorEmitter::newValue(SourceRange at, llvm::StringRef name, const Value &value,
+                                    RankedTensorType type, SourceRange declared) {
+  // An initial value may be written as f32, zeros() is; a new value would lose its fractions.
+  bool loses = value.isTensor() && type.getElementType().isInteger() &&
+               !value.tensorType().getElementType().isInteger();
+  if (loses || !fills(value, type)) {
+    report(Code::WrongType, at,
+           "the new value of '" + name + "' is " + typeName(value) + ", not " + typeName(type))
+        .note(declared, "declared here");
+    return nullptr;
+  }
+  if (value.isTensor() && value.shape() != type.getShape()) {
+    report(Code::ShapesDiffer, at,
+           "'" + name + "' is " + typeName(type) + ", its new value is " + typeName(value))
+        .note(declared, "declared here");
+    return nullptr;
+  }
+  return materialize(at, value, type.getShape(), type.getElementType());
+}
+
+mlir::Value TensorEmitter::choose(SourceRange range, mlir::Value condition, mlir::Value value,
+                                  mlir::Value otherwise) {
+  mlir::Value everywhere =
+      broadcastTo(range, condition, cast<RankedTensorType>(value.getType()).getShape());
+  return make<nn::SelectOp>(range, value.getType(), everywhere, value, otherwise);
+}
+
+mlir::Value TensorEmitter::scalar(const Value &value, SourceRange range, llvm::StringRef what) {
   if (value.isError())
     return nullptr;
   if (value.isNumber())
@@ -271,14 +280,15 @@ mlir::Value Elaborator::scalar(const Value &value, SourceRange range, llvm::Stri
   return nullptr;
 }
 
-mlir::Value Elaborator::readState(llvm::StringRef path, RankedTensorType type, SourceRange range) {
+mlir::Value TensorEmitter::readState(llvm::StringRef path, RankedTensorType type,
+                                     SourceRange range) {
   mlir::Value &read = current->reads[path];
   if (!read)
     read = make<nn::ReadOp>(range, type, path);
   return read;
 }
 
-Value Elaborator::runScalar(llvm::StringRef name, SourceRange range) {
+Value TensorEmitter::runScalar(llvm::StringRef name, SourceRange range) {
   static constexpr llvm::StringRef names[] = {"step",    "steps_per_epoch", "epochs",
                                               "samples", "epoch",           "total_steps"};
   if (!llvm::is_contained(names, name))
@@ -312,7 +322,11 @@ Value Elaborator::runScalar(llvm::StringRef name, SourceRange range) {
   return Value::tensor(make<nn::FloorOp>(range, f32({}), quotient));
 }
 
-mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange range) {
+int64_t TensorEmitter::batch() const {
+  return cast<nn::ImagesType>(current->images.getType()).getBatch();
+}
+
+mlir::Value TensorEmitter::materializeImage(const ImageValue &image, SourceRange range) {
   if (image.size == 0) {
     Diagnostic &error =
         report(Code::NoFixedSize, range, "the picture has no fixed size, so it cannot be a tensor");
@@ -336,7 +350,7 @@ mlir::Value Elaborator::materializeImage(const ImageValue &image, SourceRange ra
               llvm::Twine(image.size) + ")");
     return nullptr;
   }
-  auto type = f32({batch, image.size, image.size, 3});
+  auto type = f32({batch(), image.size, image.size, 3});
   return make<nn::AugmentOp>(range, type, current->images, builder.getArrayAttr(image.stages),
                              builder.getI64IntegerAttr(nextStream(range)));
 }

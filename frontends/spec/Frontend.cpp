@@ -3,8 +3,8 @@
 #include "frontends/spec/Frontend.h"
 
 #include "dialects/ssl/SslDialect.h"
-#include "frontends/spec/ElaborateUnits.h"
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/MethodBuilder.h"
+#include "frontends/spec/Units.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
@@ -14,7 +14,7 @@ namespace doppel::spec {
 
 using namespace mlir;
 
-/// Calls nest as deep as the spec says (Elaborator.h bounds it), deeper than the stack of a main
+/// Calls nest as deep as the spec says (Trace.h bounds it), deeper than the stack of a main
 /// thread.
 constexpr unsigned stackBytes = 512u << 20;
 
@@ -31,7 +31,7 @@ static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &optio
     (void)units.openModules();
     // A tree with syntax errors lacks what could not be parsed, so its names prove nothing.
     if (unit && !diagnostics.hasErrors())
-      module = Elaborator(context, sources, diagnostics, units).run(*unit, options.sets);
+      module = elaborate(context, sources, diagnostics, units, *unit, options.sets);
   });
   worker.join();
   diagnostics.print(out, options.colour);

@@ -151,6 +151,17 @@ bool Value::holdsError() const {
          (isSequence() && llvm::any_of(elements(), [](const Value &v) { return v.holdsError(); }));
 }
 
+Value Value::mapTensors(llvm::function_ref<mlir::Value(mlir::Value)> map) const {
+  if (isTensor())
+    return tensor(map(asTensor()));
+  if (!isSequence())
+    return *this;
+  std::vector<Value> mapped;
+  for (const Value &element : elements())
+    mapped.push_back(element.mapTensors(map));
+  return isList() ? list(std::move(mapped)) : tuple(std::move(mapped));
+}
+
 const NetChild *NetNode::child(llvm::StringRef name) const {
   for (const NetChild &entry : children)
     if (entry.name == name)

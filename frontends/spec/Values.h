@@ -10,6 +10,7 @@
 #include "mlir/IR/Attributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -133,6 +134,8 @@ public:
   size_t weight() const;
   /// How deep lists and nets stand in each other; 0 for what holds nothing.
   unsigned depth() const;
+  /// The same with every tensor in it replaced, in order.
+  Value mapTensors(llvm::function_ref<mlir::Value(mlir::Value)> map) const;
 
 private:
   struct Payload;

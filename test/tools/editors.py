@@ -4,7 +4,7 @@
 #   editors.py ROOT --scopes SPEC   what the grammar of VS Code makes of a spec: a line, then its tokens with their scopes
 #
 # The words: reserved ones from Tokens.def, words of the grammar from the parser (Parse*.cpp asks for them by name), types from
-# ElaborateTypes.cpp, functions from the tables of Builtins*.cpp.
+# EvaluateTypes.cpp, functions from the tables of Builtins*.cpp.
 import json
 import pathlib
 import re
@@ -31,7 +31,7 @@ def words_of_the_language():
     for word in found(r'(?:atWord|acceptWord)\("(\w+)"\)', "Parse*.cpp"):
         yield "word", word, [f"{word} name(x) {{", f"{word} name {{", f"  x {word} loss", f"  x {word} forward", f'use "x" {word} y',
                              f"use {word}.x", f"  x after {word}", f"  x before {word}", f"  x {word} y"]
-    [table] = found(r"known\[\] = \{([^}]*)\}", "ElaborateTypes.cpp")
+    [table] = found(r"known\[\] = \{([^}]*)\}", "EvaluateTypes.cpp")
     for word in re.findall(r'"(\w+)"', table):
         yield "type", word, [f"fn f(x: {word}, y)", f"  state x: {word}[n] = y"]
     for word in found(r'^\s+\{"([\w.]+)",', "Builtins*.cpp"):

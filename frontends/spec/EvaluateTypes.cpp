@@ -1,27 +1,26 @@
 // Written types: what a value must be to fit one, and dimensions that get their size from the
 // argument.
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/Evaluator.h"
 
 namespace doppel::spec {
 
 using namespace mlir;
 
-Type Elaborator::elementType(llvm::StringRef name) {
+Type Evaluator::elementType(llvm::StringRef name) {
   if (name == "f32")
-    return builder.getF32Type();
+    return emit.builder.getF32Type();
   if (name == "i32")
-    return builder.getI32Type();
+    return emit.builder.getI32Type();
   if (name == "bool")
-    return builder.getI1Type();
+    return emit.builder.getI1Type();
   return nullptr;
 }
 
-std::string Elaborator::typeText(const TypeExpr &type) const {
-  return sources.text(type.range).str();
+std::string Evaluator::typeText(const TypeExpr &type) const {
+  return trace.sources.text(type.range).str();
 }
 
-/// `f32[a, b]` of a state, parameter or buffer: every size is known.
-std::optional<RankedTensorType> Elaborator::evalTensorType(const TypeExpr &type) {
+std::optional<RankedTensorType> Evaluator::evalTensorType(const TypeExpr &type) {
   Type element = type.element ? nullptr : elementType(type.name.text);
   if (!element || !type.hasDims) {
     Diagnostic &error =
@@ -38,13 +37,13 @@ std::optional<RankedTensorType> Elaborator::evalTensorType(const TypeExpr &type)
   }
   if (failed)
     return std::nullopt;
-  return tensorType(shape, element);
+  return emit.tensorType(shape, element);
 }
 
 /// Checks a tensor's shape against the written one. A name without a value gets the size, if
 /// `bindDims`.
-bool Elaborator::checkDims(const Value &value, const TypeExpr &type, llvm::StringRef what,
-                           SourceRange valueRange, SourceRange declared, bool bindDims) {
+bool Evaluator::checkDims(const Value &value, const TypeExpr &type, llvm::StringRef what,
+                          SourceRange valueRange, SourceRange declared, bool bindDims) {
   llvm::ArrayRef<int64_t> shape = value.shape();
   if (shape.size() != type.dims.size()) {
     report(Code::WrongRank, valueRange,
@@ -75,19 +74,18 @@ bool Elaborator::checkDims(const Value &value, const TypeExpr &type, llvm::Strin
     fits = false;
     Diagnostic &error =
         report(Code::ShapesDiffer, valueRange,
-               what + " is " + shapeText(shape) + ", but " + sources.text(dim->range) + " is " +
-                   llvm::Twine(*size) + ": axis " + llvm::Twine(axis) + " differs");
+               what + " is " + shapeText(shape) + ", but " + trace.sources.text(dim->range) +
+                   " is " + llvm::Twine(*size) + ": axis " + llvm::Twine(axis) + " differs");
     error.note(dim->range, "'" + typeText(type) + "' asks for it");
     if (known && known->isDimension && known->range.isValid())
-      error.note(known->range, sources.text(dim->range) + " is " + llvm::Twine(*size) +
+      error.note(known->range, trace.sources.text(dim->range) + " is " + llvm::Twine(*size) +
                                    " because of '" + label(known->range, "this") + "'");
   }
   return fits;
 }
 
-/// Makes `value` fit the type: an int becomes a float where one is asked for. False after an error.
-bool Elaborator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what,
-                        SourceRange valueRange, SourceRange declared, bool bindDims) {
+bool Evaluator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what,
+                       SourceRange valueRange, SourceRange declared, bool bindDims) {
   if (value.isError())
     return true;
   auto mismatch = [&] {
@@ -121,8 +119,8 @@ bool Elaborator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what
       return false;
     }
     // What a method represents may pass the picture through functions of tensors.
-    if (value.isImage() && type.hasDims && current->kind == ContextKind::Represent)
-      if (mlir::Value view = materializeImage(value.asImage(), valueRange))
+    if (value.isImage() && type.hasDims && emit.current->kind == ContextKind::Represent)
+      if (mlir::Value view = emit.materializeImage(value.asImage(), valueRange))
         value = Value::tensor(view);
     bool scalar = type.hasDims && type.dims.empty();
     if (scalar && value.isNumber())

@@ -1,5 +1,5 @@
 // Operators: on numbers computed here, on tensors emitted with every broadcast explicit.
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/Evaluator.h"
 
 #include <cmath>
 
@@ -99,8 +99,8 @@ static double doubleBinary(BinaryOp op, double a, double b) {
   }
 }
 
-Value Elaborator::numberBinary(BinaryOp op, const Value &left, const Value &right,
-                               SourceRange range) {
+Value Evaluator::numberBinary(BinaryOp op, const Value &left, const Value &right,
+                              SourceRange range) {
   if ((op == BinaryOp::Divide || op == BinaryOp::Remainder) && right.asDouble() == 0)
     return fail(Code::BadValue, range,
                 "division by zero: " + valueText(left) + " " + spelling(op) + " " +
@@ -122,152 +122,17 @@ Value Elaborator::numberBinary(BinaryOp op, const Value &left, const Value &righ
   return Value::number(result);
 }
 
-//===- Tensors --------------------------------------------------------------------------------===//
-
-Value Elaborator::matmul(const Value &left, const Value &right, SourceRange leftRange,
-                         SourceRange rightRange, SourceRange range) {
-  std::string leftName = label(leftRange, "the left"), rightName = label(rightRange, "the right");
-  auto both = [&] {
-    return leftName + " is " + (left.isTensor() ? shapeText(left.shape()) : typeName(left)) + ", " +
-           rightName + " is " + (right.isTensor() ? shapeText(right.shape()) : typeName(right));
-  };
-  if (!left.isTensor() || !right.isTensor())
-    return fail(Code::BadOperands, range, both() + ": '@' takes two tensors");
-  llvm::ArrayRef<int64_t> a = left.shape(), b = right.shape();
-  if (a.size() < 2 || b.size() != a.size()) {
-    Diagnostic &error =
-        report(Code::WrongRank, range, both() + ": '@' takes two matrices, or two stacks of them");
-    if (a.size() == 2 && b.size() == 1)
-      error.help("for a vector use sum(" + leftName + " * " + rightName + ", axis: 1)");
-    return Value::error();
-  }
-  size_t rank = a.size();
-  for (size_t axis = 0; axis + 2 < rank; ++axis)
-    if (a[axis] != b[axis])
-      return fail(Code::ShapesDiffer, range, both() + ": axis " + llvm::Twine(axis) + " differs");
-  if (a[rank - 1] != b[rank - 2]) {
-    Diagnostic &error = report(Code::ShapesDiffer, range,
-                               both() + ": the inner axes " + llvm::Twine(a[rank - 1]) + " and " +
-                                   llvm::Twine(b[rank - 2]) + " differ");
-    if (a[rank - 1] == b[rank - 1])
-      error.help("transpose one: " + leftName + " @ transpose(" + rightName + ")");
-    return Value::error();
-  }
-  Type f32Type = builder.getF32Type();
-  mlir::Value lhs = convert(leftRange, left.asTensor(), f32Type);
-  mlir::Value rhs = convert(rightRange, right.asTensor(), f32Type);
-  llvm::SmallVector<int64_t> result(a.drop_back());
-  result.push_back(b[rank - 1]);
-  if (rank > 3) {
-    int64_t stack = 1;
-    for (int64_t size : a.drop_back(2))
-      stack *= size;
-    lhs = reshape(range, lhs, {stack, a[rank - 2], a[rank - 1]});
-    rhs = reshape(range, rhs, {stack, b[rank - 2], b[rank - 1]});
-    mlir::Value product = make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs,
-                                             rhs, UnitAttr(), UnitAttr());
-    return Value::tensor(reshape(range, product, result));
-  }
-  return Value::tensor(
-      make<nn::MatmulOp>(range, f32(result), lhs, rhs, UnitAttr(), UnitAttr()).getResult());
-}
-
-static nn::ComparePredicate predicateOf(BinaryOp op) {
-  switch (op) {
-  case BinaryOp::Equal:
-    return nn::ComparePredicate::EQ;
-  case BinaryOp::NotEqual:
-    return nn::ComparePredicate::NE;
-  case BinaryOp::Less:
-    return nn::ComparePredicate::LT;
-  case BinaryOp::LessEqual:
-    return nn::ComparePredicate::LE;
-  case BinaryOp::Greater:
-    return nn::ComparePredicate::GT;
-  default:
-    return nn::ComparePredicate::GE;
-  }
-}
-
-Value Elaborator::tensorBinary(BinaryOp op, const Value &left, const Value &right,
-                               SourceRange leftRange, SourceRange rightRange, SourceRange range) {
-  auto isBool = [](const Value &value) {
-    return value.isBool() || (value.isTensor() && value.tensorType().getElementType().isInteger(1));
-  };
-  bool logical = op == BinaryOp::And || op == BinaryOp::Or;
-  if (logical != (isBool(left) || isBool(right)) || isBool(left) != isBool(right)) {
-    Diagnostic &error = report(Code::BadOperands, range,
-                               "'" + spelling(op) + "' does not apply to " + typeName(left) +
-                                   " and " + typeName(right));
-    if (!logical)
-      error.help("float(x) makes numbers 0 and 1 of bools");
-    return Value::error();
-  }
-  // Small powers are products: exact, and their derivative needs no logarithm.
-  if (op == BinaryOp::Power && left.isTensor() && right.isNumber()) {
-    double exponent = right.asDouble();
-    mlir::Value x = convert(leftRange, left.asTensor(), builder.getF32Type());
-    auto product = [&](mlir::Value a, mlir::Value b) -> mlir::Value {
-      return make<nn::MulOp>(range, a.getType(), a, b);
-    };
-    if (exponent == 1)
-      return Value::tensor(x);
-    if (exponent == 2)
-      return Value::tensor(product(x, x));
-    if (exponent == 3)
-      return Value::tensor(product(product(x, x), x));
-    if (exponent == 0.5)
-      return Value::tensor(make<nn::SqrtOp>(range, x.getType(), x));
-    if (exponent == -0.5)
-      return Value::tensor(make<nn::RsqrtOp>(range, x.getType(), x));
-  }
-  if ((op == BinaryOp::Divide || op == BinaryOp::Remainder) && right.isNumber() &&
-      right.asDouble() == 0)
-    return fail(Code::BadValue, range, "division by zero");
-
-  mlir::Value a, b;
-  if (!unify(left, right, leftRange, rightRange, range, a, b))
-    return Value::error();
-  if ((op == BinaryOp::Divide || op == BinaryOp::Power) && !isBool(left)) {
-    a = convert(leftRange, a, builder.getF32Type());
-    b = convert(rightRange, b, builder.getF32Type());
-  }
-  Type type = a.getType();
-  switch (op) {
-  case BinaryOp::Add:
-    return Value::tensor(make<nn::AddOp>(range, type, a, b));
-  case BinaryOp::Subtract:
-    return Value::tensor(make<nn::SubOp>(range, type, a, b));
-  case BinaryOp::Multiply:
-    return Value::tensor(make<nn::MulOp>(range, type, a, b));
-  case BinaryOp::Divide:
-    return Value::tensor(make<nn::DivOp>(range, type, a, b));
-  case BinaryOp::Remainder:
-    return Value::tensor(make<nn::RemOp>(range, type, a, b));
-  case BinaryOp::Power:
-    return Value::tensor(make<nn::PowOp>(range, type, a, b));
-  case BinaryOp::And:
-    return Value::tensor(make<nn::AndOp>(range, type, a, b));
-  case BinaryOp::Or:
-    return Value::tensor(make<nn::OrOp>(range, type, a, b));
-  default: {
-    auto result = tensorType(cast<RankedTensorType>(type).getShape(), builder.getI1Type());
-    return Value::tensor(make<nn::CompareOp>(range, result, predicateOf(op), a, b));
-  }
-  }
-}
-
 //===- All operands ---------------------------------------------------------------------------===//
 
-Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
-                         SourceRange rightRange, SourceRange range) {
+Value Evaluator::binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
+                        SourceRange rightRange, SourceRange range) {
   if (left.isError() || right.isError())
     return Value::error();
   if (op == BinaryOp::MatMul)
-    return matmul(left, right, leftRange, rightRange, range);
+    return emit.matmul(left, right, leftRange, rightRange, range);
   auto isOperand = [](const Value &v) { return v.isTensor() || v.isNumber() || v.isBool(); };
   if ((left.isTensor() && isOperand(right)) || (right.isTensor() && isOperand(left)))
-    return tensorBinary(op, left, right, leftRange, rightRange, range);
+    return emit.arithmetic(op, left, right, leftRange, rightRange, range);
   if (op == BinaryOp::Equal || op == BinaryOp::NotEqual)
     if (std::optional<bool> same = equal(left, right))
       return Value::boolean(*same == (op == BinaryOp::Equal));
@@ -305,7 +170,7 @@ Value Elaborator::binary(BinaryOp op, const Value &left, const Value &right, Sou
   return Value::error();
 }
 
-Value Elaborator::evalBinary(const BinaryExpr *expr) {
+Value Evaluator::evalBinary(const BinaryExpr *expr) {
   if (expr->op == BinaryOp::And || expr->op == BinaryOp::Or)
     return evalLogical(expr);
   Value left = eval(expr->left);
@@ -313,7 +178,7 @@ Value Elaborator::evalBinary(const BinaryExpr *expr) {
   return binary(expr->op, left, right, expr->left->range, expr->right->range, expr->range);
 }
 
-Value Elaborator::evalLogical(const BinaryExpr *expr) {
+Value Evaluator::evalLogical(const BinaryExpr *expr) {
   Value left = eval(expr->left);
   if (left.isBool() && left.asBool() == (expr->op == BinaryOp::Or))
     return left; // the right side is not evaluated
@@ -329,7 +194,7 @@ Value Elaborator::evalLogical(const BinaryExpr *expr) {
                   typeName(right) + ": it takes bools");
 }
 
-Value Elaborator::evalUnary(const UnaryExpr *expr) {
+Value Evaluator::evalUnary(const UnaryExpr *expr) {
   Value operand = eval(expr->operand);
   if (operand.isError())
     return operand;
@@ -338,7 +203,8 @@ Value Elaborator::evalUnary(const UnaryExpr *expr) {
     if (operand.isBool())
       return Value::boolean(!operand.asBool());
     if (isBoolTensor)
-      return Value::tensor(make<nn::NotOp>(expr->range, operand.tensorType(), operand.asTensor()));
+      return Value::tensor(
+          emit.make<nn::NotOp>(expr->range, operand.tensorType(), operand.asTensor()));
   } else {
     if (operand.isInt()) {
       int64_t negated;
@@ -349,7 +215,8 @@ Value Elaborator::evalUnary(const UnaryExpr *expr) {
     if (operand.isNumber())
       return Value::number(-operand.asDouble());
     if (operand.isTensor() && !isBoolTensor)
-      return Value::tensor(make<nn::NegOp>(expr->range, operand.tensorType(), operand.asTensor()));
+      return Value::tensor(
+          emit.make<nn::NegOp>(expr->range, operand.tensorType(), operand.asTensor()));
   }
   return fail(Code::BadOperands, expr->range,
               "'" + spelling(expr->op) + "' does not apply to " +

@@ -1,5 +1,5 @@
 // Params: defaults, values of --set, and what is allowed.
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/MethodBuilder.h"
 
 #include <cmath>
 
@@ -8,8 +8,7 @@ namespace doppel::spec {
 using namespace mlir;
 
 /// Every name of --set must be a param of the method, wherever it stands.
-void Elaborator::checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> given,
-                           llvm::ArrayRef<const Stmt *> body) {
+void MethodBuilder::checkSets(Sets given, llvm::ArrayRef<const Stmt *> body) {
   std::vector<llvm::StringRef> known;
   auto collect = [&](auto &&self, llvm::ArrayRef<const Stmt *> stmts) -> void {
     for (const Stmt *stmt : stmts) {
@@ -26,7 +25,7 @@ void Elaborator::checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> g
     sets[name] = text;
     if (llvm::is_contained(known, name))
       continue;
-    Diagnostic &error = diagnostics.report(
+    Diagnostic &error = trace.diagnostics.report(
         Code::UnknownParam, {}, "--set " + name + ": the method has no param '" + name + "'");
     if (auto nearest = nearestName(name, known))
       error.help("did you mean '" + *nearest + "'?");
@@ -36,18 +35,18 @@ void Elaborator::checkSets(llvm::ArrayRef<std::pair<std::string, std::string>> g
 }
 
 /// A param of a branch that is not taken changes nothing, nor does one that nothing read.
-void Elaborator::warnOfIdleSets() {
+void MethodBuilder::warnOfIdleSets() {
   for (const auto &[name, text] : sets) {
     bool isOfRun = name == "batch" || name == "epochs" || name == "samples";
-    bool isDeclared = declaredNames.contains(name);
-    if (isDeclared && (isOfRun || readParams.contains(name)))
+    bool isDeclared = declared.contains(name);
+    if (isDeclared && (isOfRun || names.names.findHere(name)->isRead))
       continue;
-    diagnostics
+    trace.diagnostics
         .report(Code::SetUnused, {},
                 "--set " + name + " changes nothing: '" + name +
                     (isDeclared ? "' is not used with the other params as they are"
                                 : "' stands in a branch that is not taken"))
-        .note(methodNames.find(name)->second, "the param is declared here");
+        .note(names.declared.find(name)->second, "the param is declared here");
   }
 }
 
@@ -142,10 +141,10 @@ private:
 };
 } // namespace
 
-Value Elaborator::parseSet(const ParamStmt &stmt, const Value &fallback, llvm::StringRef text) {
+Value MethodBuilder::parseSet(const ParamStmt &stmt, const Value &fallback, llvm::StringRef text) {
   std::string type;
   if (stmt.type)
-    type = typeText(*stmt.type);
+    type = evaluator.typeText(*stmt.type);
   else if (fallback.isSequence())
     type = "list";
   else if (fallback.isNone())
@@ -156,7 +155,7 @@ Value Elaborator::parseSet(const ParamStmt &stmt, const Value &fallback, llvm::S
     return Value::error();
   if (std::optional<Value> value = SetReader(text).read(type, fallback))
     return *value;
-  diagnostics
+  trace.diagnostics
       .report(Code::BadParamText, {},
               "--set " + stmt.name.text + "=" + text + ": '" + text + "' is not " +
                   (type == "int"    ? "an int"
@@ -166,7 +165,7 @@ Value Elaborator::parseSet(const ParamStmt &stmt, const Value &fallback, llvm::S
   return Value::error();
 }
 
-bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool isSet) {
+bool MethodBuilder::checkAllowed(const ParamStmt &stmt, const Value &value, bool isSet) {
   if (stmt.allowed.empty() || value.isError())
     return true;
   SourceRange at = isSet ? SourceRange() : stmt.fallback ? stmt.fallback->range : stmt.name.range;
@@ -176,7 +175,7 @@ bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool is
                            : "'" + stmt.name.text.str() + "' is " + given + ", but";
   auto refuse = [&](const llvm::Twine &allowed) {
     Diagnostic &error =
-        isSet ? diagnostics.report(Code::ParamNotAllowed, at, what + " must be " + allowed)
+        isSet ? trace.diagnostics.report(Code::ParamNotAllowed, at, what + " must be " + allowed)
               : report(Code::ParamNotAllowed, at, what + " must be " + allowed);
     error.note(stmt.name.range, "the param is declared here");
     return false;
@@ -186,11 +185,11 @@ bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool is
     std::vector<llvm::StringRef> texts;
     std::vector<std::string> owned;
     for (const Expr *member : stmt.allowed) {
-      Value allowed = eval(member);
+      Value allowed = evaluator.eval(member);
       if (allowed.isError())
         return false;
-      Value same =
-          binary(BinaryOp::Equal, value, allowed, stmt.name.range, member->range, member->range);
+      Value same = evaluator.binary(BinaryOp::Equal, value, allowed, stmt.name.range, member->range,
+                                    member->range);
       if (same.isError() || (same.isBool() && same.asBool()))
         return !same.isError();
       all += (all.empty() ? "" : ", ") + valueText(allowed, /*quoted=*/true);
@@ -203,7 +202,7 @@ bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool is
   auto bound = [&](const Expr *expr) -> std::optional<Value> {
     if (!expr)
       return Value();
-    Value limit = eval(expr);
+    Value limit = evaluator.eval(expr);
     if (limit.isNumber())
       return limit;
     if (!limit.isError())
@@ -228,13 +227,13 @@ bool Elaborator::checkAllowed(const ParamStmt &stmt, const Value &value, bool is
   return refuse("from " + valueText(*low) + " to " + valueText(*high));
 }
 
-void Elaborator::runParam(const ParamStmt *stmt) {
+void MethodBuilder::runParam(const ParamStmt *stmt) {
   llvm::StringRef name = stmt->name.text;
-  if (!declareInMethod(stmt->name))
+  if (!declare(stmt->name))
     return;
   auto given = sets.find(name);
   bool isSet = given != sets.end();
-  Value value = stmt->fallback ? eval(stmt->fallback) : Value();
+  Value value = stmt->fallback ? evaluator.eval(stmt->fallback) : Value();
   if (value.holdsTensor()) {
     report(Code::NotKnownAtCompileTime, stmt->fallback->range,
            "the default of '" + name + "' is " + typeName(value) +
@@ -242,8 +241,8 @@ void Elaborator::runParam(const ParamStmt *stmt) {
     value = Value::error();
   }
   if (stmt->fallback && stmt->type &&
-      !coerce(value, *stmt->type, ("the default of '" + name + "'").str(), stmt->fallback->range,
-              stmt->type->range, /*bindDims=*/false))
+      !evaluator.coerce(value, *stmt->type, ("the default of '" + name + "'").str(),
+                        stmt->fallback->range, stmt->type->range, /*bindDims=*/false))
     value = Value::error();
   if (!isSet && value.isNone()) {
     report(Code::MissingParam, stmt->name.range, "'" + name + "' has no default and is not set")
@@ -267,10 +266,11 @@ void Elaborator::runParam(const ParamStmt *stmt) {
       value = Value::error();
     }
     if (name == "batch" && fits) {
-      batch = value.asInt();
+      names.batch = value.asInt();
       if (!stepContext->images)
-        stepContext->images = stepContext->block->addArgument(nn::ImagesType::get(&context, batch),
-                                                              fileLocation(stmt->name.range));
+        stepContext->images =
+            stepContext->block->addArgument(nn::ImagesType::get(builder.getContext(), names.batch),
+                                            trace.fileLocation(stmt->name.range));
     }
     if (name == "samples" && fits)
       samples = value.asInt();
@@ -281,7 +281,7 @@ void Elaborator::runParam(const ParamStmt *stmt) {
       return;
     }
   }
-  bind(name, std::move(value), stmt->name.range);
+  evaluator.bind(name, std::move(value), stmt->name.range);
 }
 
 } // namespace doppel::spec

@@ -1,15 +1,17 @@
 // Names in what has not been evaluated: bodies that nobody calls and branches that are not taken.
 // Whether a name exists needs no values, so the whole file is checked, as a reader would.
+#include "frontends/spec/CheckNames.h"
+
 #include "frontends/spec/Builtins.h"
-#include "frontends/spec/Elaborator.h"
 
 namespace doppel::spec {
 
+namespace {
 /// Walks the bodies of a file with every name that is bound there standing for nothing. Reports
 /// what lookup() would; a message that evaluation has given already is kept once.
 class NameChecker {
 public:
-  explicit NameChecker(Elaborator &elaborator) : elaborator(elaborator), builtins(builtinNames()) {}
+  explicit NameChecker(Evaluator &evaluator) : evaluator(evaluator), builtins(builtinNames()) {}
 
   void check(const Unit &unit, const MethodDecl *method) {
     if (!seen.insert(&unit).second)
@@ -25,7 +27,7 @@ public:
       else if (decl == method)
         inFrame(unit, method->name.text, /*isMethod=*/true, [&] {
           bind("image");
-          for (const auto &entry : elaborator.methodNames)
+          for (const auto &entry : evaluator.method.declared)
             bind(entry.getKey());
           statements(method->body);
         });
@@ -40,19 +42,19 @@ private:
                llvm::function_ref<void()> body) {
     Frame frame{.name = name, .unit = &unit, .isMethod = isMethod};
     Scope names{.isRoot = true};
-    Scoped<Frame *> inFrame(elaborator.frame, &frame);
-    Scoped<Scope *> inScope(elaborator.scope, &names);
+    Scoped<Frame *> inFrame(evaluator.trace.frame, &frame);
+    Scoped<Scope *> inScope(evaluator.scope, &names);
     body();
   }
 
   void inScope(llvm::function_ref<void()> body) {
-    Scope names{.parent = elaborator.scope};
-    Scoped<Scope *> inside(elaborator.scope, &names);
+    Scope names{.parent = evaluator.scope};
+    Scoped<Scope *> inside(evaluator.scope, &names);
     body();
   }
 
   void bind(llvm::StringRef name) {
-    elaborator.scope->bindings.push_back({.name = name, .value = Value::error()});
+    evaluator.scope->bindings.push_back({.name = name, .value = Value::error()});
   }
   void bind(const Pattern &pattern) {
     for (const Name &name : pattern.names)
@@ -60,17 +62,17 @@ private:
   }
 
   bool isBound(llvm::StringRef name) const {
-    for (Scope *scope = elaborator.scope; scope; scope = scope->parent)
+    for (Scope *scope = evaluator.scope; scope; scope = scope->parent)
       if (scope->findHere(name))
         return true;
     return false;
   }
 
   bool exists(llvm::StringRef name) {
-    const Unit *unit = elaborator.frame->unit;
+    const Unit *unit = evaluator.trace.frame->unit;
     return isBound(name) || unit->decls.contains(name) || unit->modules.contains(name) ||
            llvm::is_contained(builtins, name) ||
-           llvm::any_of(elaborator.units.openModules(),
+           llvm::any_of(evaluator.units.openModules(),
                         [&](const Unit *open) { return open->decls.contains(name); });
   }
 
@@ -227,17 +229,17 @@ private:
     case ExprKind::Name: {
       auto *name = llvm::cast<NameExpr>(expr);
       if (!exists(name->name))
-        elaborator.unknownName(name->name, name->range);
+        evaluator.unknownName(name->name, name->range);
       break;
     }
     case ExprKind::Member: {
       auto *member = llvm::cast<MemberExpr>(expr);
       auto *base = llvm::dyn_cast<NameExpr>(member->base);
-      const Unit *unit = elaborator.frame->unit;
+      const Unit *unit = evaluator.trace.frame->unit;
       bool ofModule = base && !isBound(base->name) && !unit->decls.contains(base->name) &&
                       (unit->modules.contains(base->name) || base->name == "random");
       if (ofModule)
-        elaborator.evalMember(member);
+        evaluator.evalMember(member);
       else
         expression(member->base);
       break;
@@ -308,13 +310,14 @@ private:
     });
   }
 
-  Elaborator &elaborator;
+  Evaluator &evaluator;
   std::vector<llvm::StringRef> builtins;
   llvm::DenseSet<const Unit *> seen;
 };
+} // namespace
 
-void Elaborator::checkNames(const Unit &unit, const MethodDecl &decl) {
-  NameChecker(*this).check(unit, &decl);
+void checkNames(Evaluator &evaluator, const Unit &unit, const MethodDecl &decl) {
+  NameChecker(evaluator).check(unit, &decl);
 }
 
 } // namespace doppel::spec

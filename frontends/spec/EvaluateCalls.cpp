@@ -1,51 +1,13 @@
 // Calls of functions, which are inlined, and the statements of their bodies.
 #include "frontends/spec/Builtins.h"
-#include "frontends/spec/Elaborator.h"
+#include "frontends/spec/Evaluator.h"
 
 namespace doppel::spec {
 
-constexpr unsigned maxCallDepth = 200;
-
-//===- Messages -------------------------------------------------------------------------------===//
-
-Diagnostic &Elaborator::report(Code code, SourceRange range, const llvm::Twine &message) {
-  // The user cannot edit the library: the message stands at their call, and the place in the
-  // library is a note.
-  const Frame *at = frame;
-  SourceRange shown = range;
-  bool inLibrary = range.isValid() && frame && frame->unit && frame->unit->isLibrary &&
-                   range.file == frame->unit->ast.file;
-  while (inLibrary && at && at->unit->isLibrary && at->callRange.isValid()) {
-    shown = at->callRange;
-    at = at->caller;
-  }
-  size_t before = diagnostics.all().size();
-  Diagnostic &error = diagnostics.report(code, shown, message);
-  if (diagnostics.all().size() == before)
-    return error;
-  if (inLibrary)
-    error.note(range, "in '" + frame->name + "' of the library");
-  unsigned notes = 0;
-  for (; at && at->caller && at->callRange.isValid() && notes < 4; at = at->caller) {
-    if (at->startsLocations)
-      continue; // the frame of the net's forward says the same
-    error.note(at->callRange, "in this use of '" + at->name + "'");
-    ++notes;
-  }
-  return error;
-}
-
-std::string Elaborator::label(SourceRange range, llvm::StringRef otherwise) const {
-  llvm::StringRef text = range.isValid() ? sources.text(range).trim() : llvm::StringRef();
-  if (text.empty() || text.size() > 32 || text.contains('\n'))
-    return otherwise.str();
-  return text.str();
-}
-
 //===- Arguments ------------------------------------------------------------------------------===//
 
-bool Elaborator::evalArguments(llvm::ArrayRef<Argument> written,
-                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
+bool Evaluator::evalArguments(llvm::ArrayRef<Argument> written,
+                              llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
   bool sound = true;
   for (const Argument &argument : written) {
     if (auto *spread = llvm::dyn_cast<SpreadExpr>(argument.value)) {
@@ -66,7 +28,7 @@ bool Elaborator::evalArguments(llvm::ArrayRef<Argument> written,
   return sound;
 }
 
-Value Elaborator::evalCall(const CallExpr *expr) {
+Value Evaluator::evalCall(const CallExpr *expr) {
   Value callee = eval(expr->callee);
   llvm::SmallVector<EvaluatedArgument> arguments;
   bool isSampleIndex = callee.isCallable() && callee.asCallable().builtin &&
@@ -81,8 +43,14 @@ Value Elaborator::evalCall(const CallExpr *expr) {
   return call(callee, arguments, expr->range, expr->callee->range);
 }
 
-Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
-                       SourceRange range, SourceRange calleeRange) {
+static bool hasTensors(const NetValue &net) {
+  bool found = false;
+  forEachTensor(net, "", [&](auto &, auto &, auto &) { found = true; });
+  return found;
+}
+
+Value Evaluator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                      SourceRange range, SourceRange calleeRange) {
   if (callee.isError() || stopped())
     return Value::error();
   if (callee.isCallable()) {
@@ -94,17 +62,17 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
   }
   if (callee.isNet()) {
     const NetValue &net = callee.asNet();
-    if (!frame->isMethod || net.place || !hasTensors(net) || holdsPlaced(callee))
+    if (!trace.frame->isMethod || net.place || !hasTensors(net) || holdsPlaced(callee))
       return applyNet(net, arguments, range);
     if (!placeless.insert(net.node.get()).second)
       return Value::error();
-    llvm::StringRef text = sources.text(calleeRange);
+    llvm::StringRef text = trace.sources.text(calleeRange);
     Diagnostic &error =
         report(Code::NetWithoutPlace, calleeRange,
                label(calleeRange, "this net") + " has no place, so its parameters do not exist");
     if (net.node->range.isValid())
       error.note(net.node->range, "made here");
-    if (methodNames.contains(text))
+    if (method.declared.contains(text))
       error.help("declare it by 'net " + text + " = ...' instead of 'let'");
     else
       error.help("give it a place: 'net NAME = ...', and apply NAME");
@@ -135,38 +103,15 @@ Value Elaborator::call(const Value &callee, llvm::SmallVectorImpl<EvaluatedArgum
                   ", which cannot be called");
 }
 
-bool Elaborator::enterCall(Frame &next, SourceRange range) {
-  if (frame->depth + 1 > maxCallDepth) {
-    // The call that began it is what the user can understand; what lies between is the same over
-    // and over.
-    Frame *first = frame;
-    while (first->caller && !first->caller->isMethod)
-      first = const_cast<Frame *>(first->caller);
-    SourceRange began = first->callRange;
-    diagnostics
-        .report(Code::RecursionTooDeep, began.isValid() ? began : range,
-                "'" + first->name + "' does not come to an end within 200 nested calls")
-        .note(range, "the call of '" + next.name + "' that is one too many");
-    abandoned = true;
-    return false;
-  }
-  next.depth = frame->depth + 1;
-  next.caller = frame;
-  next.callRange = range;
-  if (!next.startsLocations && !frame->startsLocations)
-    next.callLocation = location(range);
-  return true;
-}
-
 /// Gives every parameter a value in the current scope: first those that were given, then defaults,
 /// then all are checked against their types, in order.
-bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::StringRef callee,
-                                SourceRange declared,
-                                llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
-                                SourceRange range, const Frame &callerFrame, Scope *callerScope) {
+bool Evaluator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::StringRef callee,
+                               SourceRange declared,
+                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                               SourceRange range, Frame &callerFrame, Scope *callerScope) {
   // Messages about arguments belong to the caller.
   auto atCaller = [&](auto &&action) {
-    Scoped<Frame *> callerIs(frame, const_cast<Frame *>(&callerFrame));
+    Scoped<Frame *> callerIs(trace.frame, &callerFrame);
     Scoped<Scope *> scopeIs(scope, callerScope);
     return action();
   };
@@ -247,13 +192,13 @@ bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::Stri
                      slot.range.begin == parameter.fallback->range.begin;
     // Dimensions are looked up in the function, the message is the caller's.
     Value value = slot.value;
-    Frame *own = frame;
+    Frame *own = trace.frame;
     const Frame *outer = own->caller;
     bool fits;
     if (isDefault || !outer) {
       fits = coerce(value, *parameter.type, what, slot.range, parameter.name.range, true);
     } else {
-      Scoped<Frame *> callerIs(frame, const_cast<Frame *>(&callerFrame));
+      Scoped<Frame *> callerIs(trace.frame, &callerFrame);
       fits = coerce(value, *parameter.type, what, slot.range, parameter.name.range, true);
     }
     if (!fits)
@@ -263,17 +208,17 @@ bool Elaborator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::Stri
   return true;
 }
 
-Value Elaborator::callFunction(const Callable &callee,
-                               llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
-                               SourceRange range) {
+Value Evaluator::callFunction(const Callable &callee,
+                              llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                              SourceRange range) {
   const FunctionDecl *function = callee.function;
   Frame next{.name = function->name.text, .unit = callee.unit};
-  if (!enterCall(next, range))
+  if (!trace.enterCall(next, range))
     return Value::error();
-  Frame *caller = frame;
+  Frame *caller = trace.frame;
   Scope *callerScope = scope;
   Scope names{.isRoot = true};
-  Scoped<Frame *> inFrame(frame, &next);
+  Scoped<Frame *> inFrame(trace.frame, &next);
   Scoped<Scope *> inScope(scope, &names);
   if (!bindParameters(function->parameters, function->name.text, function->name.range, arguments,
                       range, *caller, callerScope))
@@ -293,9 +238,9 @@ Value Elaborator::callFunction(const Callable &callee,
   return result;
 }
 
-Value Elaborator::callBuiltin(const Builtin &builtin,
-                              llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
-                              SourceRange range) {
+Value Evaluator::callBuiltin(const Builtin &builtin,
+                             llvm::SmallVectorImpl<EvaluatedArgument> &arguments,
+                             SourceRange range) {
   BuiltinCall call(*this, builtin, range);
   if (!call.bind(arguments))
     return Value::error();
@@ -304,15 +249,15 @@ Value Elaborator::callBuiltin(const Builtin &builtin,
 
 //===- Statements -----------------------------------------------------------------------------===//
 
-void Elaborator::bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable) {
+void Evaluator::bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable) {
   Binding binding{.name = name, .value = std::move(value), .range = range};
   binding.isVariable = isVariable;
   scope->bindings.push_back(std::move(binding));
 }
 
-Elaborator::Flow Elaborator::runBody(llvm::ArrayRef<const Stmt *> body, Value &result) {
+Evaluator::Flow Evaluator::runBody(llvm::ArrayRef<const Stmt *> body, Value &result) {
   for (const Stmt *stmt : body) {
-    if (!countEvaluation(stmt->range)) {
+    if (!trace.countEvaluation(stmt->range)) {
       result = Value::error();
       return Flow::Return;
     }
@@ -322,9 +267,7 @@ Elaborator::Flow Elaborator::runBody(llvm::ArrayRef<const Stmt *> body, Value &r
   return Flow::Next;
 }
 
-/// After a condition that could not be evaluated: names of both branches exist, but nothing is
-/// known of them.
-void Elaborator::poisonNames(llvm::ArrayRef<const Stmt *> body) {
+void Evaluator::poisonNames(llvm::ArrayRef<const Stmt *> body) {
   auto poison = [&](const Name &name) {
     if (!scope->findHere(name.text))
       bind(name.text, Value::error(), name.range, /*isVariable=*/true);
@@ -349,7 +292,7 @@ void Elaborator::poisonNames(llvm::ArrayRef<const Stmt *> body) {
   }
 }
 
-Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
+Evaluator::Flow Evaluator::runStmt(const Stmt *stmt, Value &result) {
   switch (stmt->kind) {
   case StmtKind::Let: {
     auto *let = llvm::cast<LetStmt>(stmt);
@@ -387,15 +330,13 @@ Elaborator::Flow Elaborator::runStmt(const Stmt *stmt, Value &result) {
   }
 }
 
-/// A call for its effect: `require`, or a function that is made of it. An error if it does not
-/// hold.
-Value Elaborator::runCall(const CallStmt *stmt) {
+Value Evaluator::runCall(const CallStmt *stmt) {
   Value value = eval(stmt->call);
   if (!value.holdsTensor() && !value.isNet() && !value.isImage() && !value.isCallable())
     return value;
   Diagnostic &idle =
       report(Code::MisplacedItem, stmt->call->range, "this value is computed and not used");
-  if (frame->isMethod)
+  if (trace.frame->isMethod)
     idle.help("a method uses it as 'loss ...', 'metric NAME = ...', 'let NAME = ...' or "
               "'update STATE = ... after loss'");
   else
@@ -403,7 +344,7 @@ Value Elaborator::runCall(const CallStmt *stmt) {
   return Value();
 }
 
-Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {
+Evaluator::Flow Evaluator::runFor(const ForStmt *stmt, Value &result) {
   Value iterable = eval(stmt->iterable);
   if (!iterable.isSequence()) {
     if (!iterable.isError())
@@ -413,7 +354,7 @@ Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {
     return Flow::Return;
   }
   for (const Value &element : iterable.elements()) {
-    if (!countEvaluation(stmt->range)) {
+    if (!trace.countEvaluation(stmt->range)) {
       result = Value::error();
       return Flow::Return;
     }
@@ -426,7 +367,7 @@ Elaborator::Flow Elaborator::runFor(const ForStmt *stmt, Value &result) {
   return Flow::Next;
 }
 
-void Elaborator::runAssign(const AssignStmt *stmt) {
+void Evaluator::runAssign(const AssignStmt *stmt) {
   Value value = eval(stmt->value);
   for (Scope *s = scope; s; s = s->isRoot ? nullptr : s->parent) {
     Binding *binding = s->findHere(stmt->name.text);
@@ -451,13 +392,13 @@ void Elaborator::runAssign(const AssignStmt *stmt) {
   bind(stmt->name.text, Value::error(), stmt->name.range, /*isVariable=*/true);
 }
 
-void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
+void Evaluator::runBufferUpdate(const UpdateStmt *stmt) {
   SourceRange at = stmt->target->range;
-  llvm::StringRef name = sources.text(at);
+  llvm::StringRef name = trace.sources.text(at);
   Binding *target = nullptr;
   for (Scope *s = scope; s && !target; s = s->parent)
     target = s->findHere(name);
-  if (!target || !target->isBuffer || !frame->isForward) {
+  if (!target || !target->isBuffer || !trace.frame->isForward) {
     Diagnostic &error =
         report(Code::BadUpdateTarget, at, "'" + name + "' is not a buffer of this net");
     if (target && target->range.isValid())
@@ -466,18 +407,19 @@ void Elaborator::runBufferUpdate(const UpdateStmt *stmt) {
       error.help("declare it in the net: buffer " + name + ": f32[...] = zeros()");
     return;
   }
-  if (auto [first, isNew] = frame->updated.try_emplace(name.str(), at); !isNew) {
+  if (auto [first, isNew] = trace.frame->updated.try_emplace(name.str(), at); !isNew) {
     report(Code::UpdatedTwice, at, "'" + name + "' is updated twice in a forward")
         .note(first->second, "the first is here");
     return;
   }
   Value value = eval(stmt->value);
-  if (value.isError() || !current->training)
+  if (value.isError() || !emit.current->training)
     return; // in inference an update does nothing
-  mlir::Value tensor = newValue(stmt->value->range, name, value, target->stateType, target->range);
+  mlir::Value tensor =
+      emit.newValue(stmt->value->range, name, value, target->stateType, target->range);
   if (!tensor)
     return;
-  make<nn::WriteOp>(stmt->range, *target->state, tensor);
+  emit.make<nn::WriteOp>(stmt->range, *target->state, tensor);
 }
 
 } // namespace doppel::spec

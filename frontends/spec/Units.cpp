@@ -1,5 +1,5 @@
-// Files and the modules that they use; see ElaborateUnits.h.
-#include "frontends/spec/ElaborateUnits.h"
+// Files and the modules that they use; see Units.h.
+#include "frontends/spec/Units.h"
 
 #include "frontends/spec/Lexer.h"
 #include "frontends/spec/Parser.h"

@@ -1,52 +1,39 @@
-// Expressions: names, members, indices, lists, comprehensions and compositions. Operators are in
-// ElaborateOperators.cpp, calls in ElaborateCalls.cpp.
+// Expressions: members, indices, lists, comprehensions and compositions. Names are in
+// EvaluateNames.cpp, operators in EvaluateOperators.cpp, calls in EvaluateCalls.cpp.
 #include "frontends/spec/Builtins.h"
-#include "frontends/spec/Elaborator.h"
-#include "llvm/ADT/StringSwitch.h"
+#include "frontends/spec/Evaluator.h"
 
 namespace doppel::spec {
 
 constexpr unsigned maxEvalDepth = 20000;
-constexpr size_t maxEvaluations = 50'000'000;
 constexpr size_t maxElements = 1'000'000;
 constexpr unsigned maxNested = 1000;
 
-bool Elaborator::countEvaluation(SourceRange range) {
-  if (stopped())
-    return false;
-  if (++evaluations > maxEvaluations) {
-    report(Code::TooLarge, range, "the spec does not come to an end within 50 million evaluations");
-    gaveUp = true;
-    return false;
-  }
-  return true;
-}
-
-bool Elaborator::checkLength(size_t length, SourceRange range) {
+bool Evaluator::checkLength(size_t length, SourceRange range) {
   if (length <= maxElements)
     return true;
   if (!stopped())
     report(Code::TooLarge, range, "a list or string has at most a million elements");
-  abandoned = true;
+  trace.abandonItem();
   return false;
 }
 
-Value Elaborator::checkNested(Value value, SourceRange range) {
+Value Evaluator::checkNested(Value value, SourceRange range) {
   if (value.depth() > maxNested) {
     report(Code::NestingTooDeep, range,
            "lists and nets stand in each other more than " + llvm::Twine(maxNested) + " deep");
-    abandoned = true;
+    trace.abandonItem();
     return Value::error();
   }
   return checkLength(value.weight(), range) ? value : Value::error();
 }
 
-Value Elaborator::eval(const Expr *expr) {
-  if (!countEvaluation(expr->range))
+Value Evaluator::eval(const Expr *expr) {
+  if (!trace.countEvaluation(expr->range))
     return Value::error();
   if (evalDepth >= maxEvalDepth) {
     report(Code::RecursionTooDeep, expr->range, "calls and expressions are nested too deeply");
-    abandoned = true;
+    trace.abandonItem();
     return Value::error();
   }
   ++evalDepth;
@@ -55,7 +42,12 @@ Value Elaborator::eval(const Expr *expr) {
   return value;
 }
 
-Value Elaborator::evalExpr(const Expr *expr) {
+Value Evaluator::evalOfImage(const Expr *expr) {
+  Scoped<bool> image(imageAllowed, true);
+  return eval(expr);
+}
+
+Value Evaluator::evalExpr(const Expr *expr) {
   switch (expr->kind) {
   case ExprKind::Int:
     return Value::integer(llvm::cast<IntExpr>(expr)->value);
@@ -102,8 +94,8 @@ Value Elaborator::evalExpr(const Expr *expr) {
   return Value::error();
 }
 
-std::optional<bool> Elaborator::evalCondition(const Expr *expr, llvm::StringRef what,
-                                              llvm::StringRef help) {
+std::optional<bool> Evaluator::evalCondition(const Expr *expr, llvm::StringRef what,
+                                             llvm::StringRef help) {
   Value value = eval(expr);
   if (value.isError())
     return std::nullopt;
@@ -118,7 +110,7 @@ std::optional<bool> Elaborator::evalCondition(const Expr *expr, llvm::StringRef 
   return std::nullopt;
 }
 
-std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef what) {
+std::optional<int64_t> Evaluator::evalSize(const Expr *expr, llvm::StringRef what) {
   Value value = eval(expr);
   if (value.isError())
     return std::nullopt;
@@ -143,197 +135,9 @@ std::optional<int64_t> Elaborator::evalSize(const Expr *expr, llvm::StringRef wh
   return std::nullopt;
 }
 
-//===- Names ----------------------------------------------------------------------------------===//
-
-Value Elaborator::bindingValue(Binding &binding, SourceRange range) {
-  if (binding.state && *binding.state != updating)
-    readStates.insert(*binding.state);
-  if (binding.state)
-    return Value::tensor(readState(*binding.state, binding.stateType, range));
-  if (!binding.context || current->sees(binding.context) || !binding.value.holdsTensor())
-    return binding.value;
-  llvm::StringRef where = current->kind == ContextKind::Rate      ? "a rate"
-                          : current->kind == ContextKind::Initial ? "an initial value"
-                          : current->kind == ContextKind::Represent
-                              ? "'represent'"
-                              : "an update before the forward";
-  if (!binding.let) {
-    // The user wrote the name of a `let` that leads here.
-    llvm::StringRef used = reevaluated ? reevaluated->name : binding.name;
-    Diagnostic &error =
-        report(Code::NotAvailableHere, reevaluated ? reevaluatedAt : range,
-               "'" + used + "' comes from the batch, which does not exist in " + where);
-    if (reevaluated)
-      error.note(reevaluated->range, "declared here");
-    error.note(binding.range,
-               reevaluated ? "with '" + binding.name + "' of the batch" : "declared here");
-    return Value::error();
-  }
-  // The name stands for what its expression means here.
-  Scoped<Scope *> inMethod(scope, methodScope);
-  Scoped<const Binding *> outermost(reevaluated, reevaluated ? reevaluated : &binding);
-  Scoped<SourceRange> at(
-      reevaluatedAt, reevaluated == &binding && !reevaluatedAt.isValid() ? range : reevaluatedAt);
-  Value value = eval(binding.let->value);
-  if (binding.let->pattern.isSingle() || value.isError())
-    return value;
-  for (auto [name, element] : llvm::zip(binding.let->pattern.names, value.elements()))
-    if (name.text == binding.name)
-      return element;
-  return Value::error();
-}
-
-Value Elaborator::lookup(llvm::StringRef name, SourceRange range) {
-  for (Scope *s = scope; s; s = s->parent)
-    if (Binding *binding = s->findHere(name)) {
-      if (s == methodScope && sets.contains(name))
-        readParams.insert(name);
-      return bindingValue(*binding, range);
-    }
-  const Unit *unit = frame->unit;
-  if (auto decl = unit->decls.find(name); decl != unit->decls.end())
-    return declValue(decl->second, unit, range);
-  if (auto module = unit->modules.find(name); module != unit->modules.end())
-    return Value::module(module->second, name.str());
-  for (const Unit *open : units.openModules())
-    if (auto decl = open->decls.find(name); decl != open->decls.end())
-      return declValue(decl->second, open, range);
-
-  if (name == "image" && frame->isMethod) {
-    bool inPlace = imageAllowed || current->kind == ContextKind::Represent;
-    if (inPlace)
-      return Value::image({});
-    Diagnostic &error = report(Code::ImageMisplaced, range, "'image' stands outside of a view");
-    error.help("give the picture a name: view x = augment.simclr(image, size: 32)");
-    return Value::error();
-  }
-  if (name == "pi")
-    return Value::number(3.14159265358979323846);
-  if (name == "batch" && batch > 0)
-    return Value::integer(batch);
-  if (name == "random")
-    return Value::module(nullptr, "random");
-  if (const Builtin *builtin = findBuiltin(name))
-    return Value::callable({.builtin = builtin});
-  if (Value value = runScalar(name, range); !value.isNone())
-    return value;
-  return unknownName(name, range);
-}
-
-Value Elaborator::declValue(const Decl *decl, const Unit *unit, SourceRange range) {
-  if (auto *function = llvm::dyn_cast<FunctionDecl>(decl))
-    return Value::callable({.function = function, .unit = unit});
-  if (auto *net = llvm::dyn_cast<NetDecl>(decl))
-    return Value::callable({.net = net, .unit = unit});
-  return fail(Code::WrongType, range, "a method is not a value");
-}
-
-/// What Python, numpy or torch call otherwise.
-static llvm::StringRef nameElsewhere(llvm::StringRef name) {
-  return llvm::StringSwitch<llvm::StringRef>(name)
-      .Case("None", "reshape(x, shape) for a new axis, or leave the argument out")
-      .Case("True", "true")
-      .Case("False", "false")
-      .Case("range", "a list of ints as 0..n")
-      .Cases({"cat", "hstack", "vstack"}, "concat(a, b, axis: 0)")
-      .Cases({"detach", "no_grad"}, "stop_gradient(x)")
-      .Cases({"matmul", "mm", "bmm", "dot"}, "a @ b")
-      .Case("eye", "diagonal(n), which is bool, or float(diagonal(n))")
-      .Cases({"zip", "enumerate"}, "an index: [f(a[i], b[i]) for i in 0..len(a)]")
-      .Case("arange", "iota(n)")
-      .Case("permute", "transpose(x, [0, 2, 1])")
-      .Case("view", "reshape(x, shape)")
-      .Case("print", "metric NAME = ... for a value of each step")
-      .Case("assert", "require(condition, \"message\")")
-      .Case("AdamW", "adamw(lr: 0.001, weight_decay: 0.05)")
-      .Cases({"Adam", "adam"}, "adamw(lr: 0.001)")
-      .Case("SGD", "sgd(lr: 0.1, momentum: 0.9)")
-      .Case("LARS", "lars(lr: 0.1)")
-      .Case("var", "variance(x, axis: 0)")
-      .Case("std", "sqrt(variance(x, axis: 0))")
-      .Cases({"randn", "rand", "randint", "randperm"},
-             "random.normal, .uniform, .integers or .permutation")
-      .Cases({"zeros_like", "ones_like"}, "zeros(x.shape) or ones(x.shape)")
-      .Cases({"mse", "mse_loss", "MSELoss"}, "mean((a - b) ** 2)")
-      .Cases({"CrossEntropyLoss", "nll_loss"}, "mean(cross_entropy(targets, logits))")
-      .Cases({"unsqueeze", "expand_dims", "squeeze", "view_as"}, "reshape(x, shape)")
-      .Cases({"expand", "tile", "repeat"}, "broadcast(x, shape)")
-      .Case("einsum", "reshape, transpose and @")
-      .Cases({"topk", "sort", "argsort"}, "a loop over argmax(x): there is no sorting")
-      .Cases({"roll", "shift"}, "concat(x[1..], x[..1])")
-      .Cases({"stop_grad", "sg"}, "stop_gradient(x)")
-      .Cases({"copy", "deepcopy"}, "net key = ema(online, 0.99)")
-      .Cases({"label", "labels", "targets"}, "sample_index(image): a spec sees no labels")
-      .Case("optimize", "optimize NET with sgd(lr: 0.1)")
-      .Case("self", "the names of the net alone, without 'self'")
-      .Case("int32", "i32")
-      .Case("float32", "f32")
-      .Default({});
-}
-
-Value Elaborator::unknownName(llvm::StringRef name, SourceRange range) {
-  if (name == "_")
-    return fail(Code::UnknownName, range, "'_' names nothing: it stands for what is not wanted");
-  if (frame->isMethod)
-    if (auto later = methodNames.find(name); later != methodNames.end()) {
-      if (later->second.file == range.file && itemRange.begin <= later->second.begin &&
-          later->second.begin < itemRange.end)
-        report(Code::UnknownName, range, "'" + name + "' is used in its own declaration")
-            .help("a name keeps its value: give the new one another name");
-      else if (later->second.file == range.file && later->second.begin < range.begin)
-        report(Code::UnknownName, range,
-               "'" + name + "' stands in a branch of 'if' that is not taken")
-            .note(later->second, "declared here");
-      else
-        report(Code::UnknownName, range, "'" + name + "' is used before its declaration")
-            .note(later->second, "declared here, further down");
-      return Value::error();
-    }
-  if (frame->isMethod && (name == "batch" || name == "epochs"))
-    return Value::error(); // that there is no such param is reported at the end
-  std::vector<llvm::StringRef> known = builtinNames();
-  for (Scope *s = scope; s; s = s->parent)
-    for (const Binding &binding : s->bindings)
-      known.push_back(binding.name);
-  auto addUnit = [&](const Unit *unit) {
-    for (const auto &entry : unit->decls)
-      known.push_back(entry.getKey());
-  };
-  addUnit(frame->unit);
-  for (const auto &entry : frame->unit->modules)
-    known.push_back(entry.getKey());
-  for (const Unit *open : units.openModules())
-    addUnit(open);
-  for (llvm::StringRef name :
-       {"image", "step", "epoch", "steps_per_epoch", "total_steps", "samples"})
-    if (frame->isMethod)
-      known.push_back(name);
-  llvm::sort(known);
-  std::vector<std::string> inModules;
-  Diagnostic &error = report(Code::UnknownName, range, "unknown name '" + name + "'");
-  for (const auto &[module, unit] : frame->unit->modules)
-    if (unit->decls.contains(name))
-      inModules.push_back((module + "." + name).str());
-  if (findBuiltin(("random." + name).str()))
-    inModules.push_back(("random." + name).str());
-  if (llvm::is_contained(libraryNames(), name))
-    error.help("open the library's module: use std." + name);
-  else if (!inModules.empty())
-    error.help("write " + llvm::join(inModules, " or "));
-  else if (llvm::StringRef here = nameElsewhere(name); !here.empty())
-    error.help("write " + here);
-  else if (name == "image" && !frame->isMethod)
-    error.help("an augmentation gets the picture as a parameter: augment name(image) = ...");
-  else if (methodNames.contains(name))
-    error.help("a function does not see the method's names: pass it as an argument");
-  else if (auto nearest = nearestName(name, known))
-    error.help("did you mean '" + *nearest + "'?");
-  return Value::error();
-}
-
 //===- Members and indices --------------------------------------------------------------------===//
 
-Value Elaborator::evalMember(const MemberExpr *expr) {
+Value Evaluator::evalMember(const MemberExpr *expr) {
   Value base = eval(expr->base);
   llvm::StringRef member = expr->member.text;
   switch (base.kind()) {
@@ -420,7 +224,7 @@ struct Slice {
 };
 } // namespace
 
-Value Elaborator::evalIndex(const IndexExpr *expr) {
+Value Evaluator::evalIndex(const IndexExpr *expr) {
   Value base = eval(expr->base);
   if (base.isError())
     return base;
@@ -470,7 +274,7 @@ Value Elaborator::evalIndex(const IndexExpr *expr) {
                   label(expr->base->range, "the list") + " has " + llvm::Twine(size) + " elements");
 }
 
-Value Elaborator::indexTensor(const Value &base, const IndexExpr *expr) {
+Value Evaluator::indexTensor(const Value &base, const IndexExpr *expr) {
   llvm::ArrayRef<int64_t> shape = base.shape();
   std::string name = label(expr->base->range, "the tensor");
   if (expr->indices.size() > shape.size())
@@ -535,13 +339,13 @@ Value Elaborator::indexTensor(const Value &base, const IndexExpr *expr) {
     if (!s.drops)
       kept.push_back(s.size);
   }
-  mlir::Value part = slice(expr->range, base.asTensor(), offsets, sizes);
-  return Value::tensor(reshape(expr->range, part, kept));
+  mlir::Value part = emit.slice(expr->range, base.asTensor(), offsets, sizes);
+  return Value::tensor(emit.reshape(expr->range, part, kept));
 }
 
 //===- Lists, comprehensions, ranges ----------------------------------------------------------===//
 
-Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTuple) {
+Value Evaluator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTuple) {
   std::vector<Value> values;
   for (const Expr *element : elements) {
     if (auto *spread = llvm::dyn_cast<SpreadExpr>(element)) {
@@ -563,7 +367,7 @@ Value Elaborator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTup
   return elements.empty() ? all : checkNested(std::move(all), elements.front()->range);
 }
 
-Value Elaborator::evalRange(const RangeExpr *expr) {
+Value Evaluator::evalRange(const RangeExpr *expr) {
   Value begin = expr->begin ? eval(expr->begin) : Value::error();
   Value end = expr->end ? eval(expr->end) : Value::error();
   if (begin.isError() || end.isError())
@@ -584,44 +388,41 @@ Value Elaborator::evalRange(const RangeExpr *expr) {
   return Value::list(std::move(values));
 }
 
-bool Elaborator::bindPattern(const Pattern &pattern, const Value &value, SourceRange valueRange,
-                             bool isVariable, const LetStmt *let) {
-  auto add = [&](const Name &name, Value part) {
-    if (name.text == "_")
-      return;
-    if (frame->isMethod && scope == methodScope && !declareInMethod(name))
-      return;
-    Binding binding{.name = name.text, .value = std::move(part), .range = name.range};
-    binding.isVariable = isVariable;
-    if (frame->isMethod && scope == methodScope) {
-      binding.context = current;
-      binding.let = let;
-    }
-    scope->bindings.push_back(std::move(binding));
-  };
-  if (pattern.isSingle()) {
-    add(pattern.names[0], value);
-    return true;
-  }
-  bool matches = value.isSequence() && value.elements().size() == pattern.names.size();
-  if (!matches && !value.isError())
+static bool fits(const Pattern &pattern, const Value &value) {
+  return pattern.isSingle() ||
+         (value.isSequence() && value.elements().size() == pattern.names.size());
+}
+
+std::vector<Value> Evaluator::takeApart(const Pattern &pattern, const Value &value,
+                                        SourceRange valueRange) {
+  if (pattern.isSingle())
+    return {value};
+  if (fits(pattern, value))
+    return value.elements();
+  if (!value.isError())
     report(Code::WrongType, pattern.range,
            llvm::Twine(pattern.names.size()) + " names take apart " +
                label(valueRange, "the value") + ", which is " + typeName(value));
-  for (auto [i, name] : llvm::enumerate(pattern.names))
-    add(name, matches ? value.elements()[i] : Value::error());
-  return matches || value.isError();
+  return std::vector<Value>(pattern.names.size(), Value::error());
 }
 
-Value Elaborator::evalComprehension(const ComprehensionExpr *expr) {
+bool Evaluator::bindPattern(const Pattern &pattern, const Value &value, SourceRange valueRange,
+                            bool isVariable) {
+  for (auto [name, part] : llvm::zip(pattern.names, takeApart(pattern, value, valueRange)))
+    if (name.text != "_")
+      bind(name.text, part, name.range, isVariable);
+  return fits(pattern, value) || value.isError();
+}
+
+Value Evaluator::evalComprehension(const ComprehensionExpr *expr) {
   std::vector<Value> results;
   bool failed = false;
   runClauses(expr, 0, results, failed);
   return failed ? Value::error() : checkNested(Value::list(std::move(results)), expr->range);
 }
 
-void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
-                            std::vector<Value> &results, bool &failed) {
+void Evaluator::runClauses(const ComprehensionExpr *expr, size_t clause,
+                           std::vector<Value> &results, bool &failed) {
   if (clause == expr->clauses.size()) {
     if (checkLength(results.size() + 1, expr->range))
       results.push_back(eval(expr->element));
@@ -658,7 +459,7 @@ void Elaborator::runClauses(const ComprehensionExpr *expr, size_t clause,
 
 //===- Compositions ---------------------------------------------------------------------------===//
 
-Value Elaborator::evalCompose(const ComposeExpr *expr) {
+Value Evaluator::evalCompose(const ComposeExpr *expr) {
   auto node = std::make_shared<NetNode>();
   node->kind = NetNode::Kind::Chain;
   node->range = expr->range;
