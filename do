@@ -23,7 +23,8 @@ TEXT
 # What builds and tests need; all of it from Debian 12's own archives.
 packages=(g++ cmake ninja-build
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools liblld-22-dev lld-22
-  libdnnl-dev libflatbuffers-dev flatbuffers-compiler libjpeg-dev libpng-dev libxxhash-dev
+  libdnnl-dev libflatbuffers-dev flatbuffers-compiler libjpeg-dev libpng-dev libwebp-dev
+  libgif-dev libtiff-dev libxxhash-dev
   libcli11-dev libfmt-dev nlohmann-json3-dev libgtest-dev python3 python3-numpy python3-psutil)
 
 say() { printf '%s\n' "$@"; }

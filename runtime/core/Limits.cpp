@@ -1,4 +1,5 @@
 // Reads /proc/self/cgroup (which groups) and /proc/self/mountinfo (where they are mounted).
+// Whatever is missing there sets no limit.
 #include "runtime/core/Limits.h"
 
 #include <algorithm>
@@ -45,6 +46,17 @@ std::string unescaped(const std::string &text) {
     }
   }
   return result;
+}
+
+/// The number after `key` in a file of lines "key number ...".
+std::optional<uint64_t> numberAfter(const fs::path &file, std::string_view key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    uint64_t number = 0;
+    if (line.starts_with(key) && std::istringstream(line.substr(key.size())) >> number)
+      return number;
+  }
+  return std::nullopt;
 }
 
 std::vector<Mount> mountsOf(std::string_view controller, const fs::path &root) {
@@ -132,6 +144,34 @@ int availableProcessors() {
   int64_t count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
                                                                : sysconf(_SC_NPROCESSORS_ONLN);
   return int(std::max<int64_t>(1, std::min(count, processorQuota().value_or(count))));
+}
+
+uint64_t availableMemory(const fs::path &root) {
+  uint64_t available = uint64_t(1) << 32; // where nothing is told
+  if (auto free = numberAfter(root / "proc/meminfo", "MemAvailable:"))
+    available = *free << 10;
+  auto bound = [&](uint64_t limit, uint64_t used) {
+    available = std::min(available, limit - std::min(limit, used));
+  };
+  for (const fs::path &group : controlGroups("memory", root)) {
+    // Files that were read lately count as used, and go where memory is wanted. Of version 1 only
+    // the total counts groups below.
+    auto cached = numberAfter(group / "memory.stat", "total_inactive_file");
+    if (!cached)
+      cached = numberAfter(group / "memory.stat", "inactive_file");
+    for (auto [limitName, usedName] : {std::pair{"memory.max", "memory.current"},
+                                       {"memory.limit_in_bytes", "memory.usage_in_bytes"}}) {
+      auto limit = readLimit(group / limitName);
+      uint64_t used = uint64_t(readLimit(group / usedName).value_or(0));
+      if (limit && *limit >= 0)
+        bound(uint64_t(*limit), used - std::min(used, cached.value_or(0)));
+    }
+  }
+  fs::path limits = root / "proc/self/limits", status = root / "proc/self/status";
+  for (auto [name, use] : {std::pair{"Max address space", "VmSize:"}, {"Max data size", "VmData:"}})
+    if (auto limit = numberAfter(limits, name))
+      bound(*limit, numberAfter(status, use).value_or(0) << 10);
+  return available;
 }
 
 } // namespace doppel::runtime

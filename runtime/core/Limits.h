@@ -1,5 +1,5 @@
 // What the system lets this process use: processors by affinity and by the quota of its control
-// groups. The folders of those groups serve other limits too.
+// groups, memory by their limits and by `ulimit`.
 #pragma once
 
 #include <cstdint>
@@ -27,5 +27,10 @@ std::optional<int64_t> processorQuota(const std::filesystem::path &root = "/");
 /// Threads that can run at once: the processors of the affinity mask, at most the quota, at least
 /// 1. A thread beyond the quota would spin at barriers while the others are throttled.
 int availableProcessors();
+
+/// Bytes that this process may still take before the system refuses them or ends it: the least of
+/// what is free on the machine, of every control group (its use without the files cached for it),
+/// and of `ulimit -v` and `-d`.
+uint64_t availableMemory(const std::filesystem::path &root = "/");
 
 } // namespace doppel::runtime

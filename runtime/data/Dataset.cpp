@@ -2,12 +2,12 @@
 // and offsets run in parallel, by index; an index once given out never changes its meaning.
 
 #include "runtime/data/Dataset.h"
+#include "runtime/core/Limits.h"
 #include "runtime/data/Parallel.h"
 #include "runtime/data/Source.h"
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -27,14 +27,6 @@ std::string grouped(uint64_t number) {
 std::string mebibytes(uint64_t bytes) {
   return bytes < (uint64_t(1) << 34) ? fmt::format("{} MiB", grouped((bytes + (1 << 19)) >> 20))
                                      : fmt::format("{} GiB", grouped(bytes >> 30));
-}
-
-/// The number in a file of the control group; none where there is no file or it says "max".
-std::optional<uint64_t> readNumber(const char *path) {
-  uint64_t number;
-  if (std::ifstream file(path); file >> number)
-    return number;
-  return std::nullopt;
 }
 
 Result<std::unique_ptr<Source>> openSource(const std::string &specification, Split split,
@@ -242,19 +234,6 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
   }
   dataset->knownBroken.resize(dataset->samples.size());
   return dataset;
-}
-
-uint64_t availableMemory() {
-  uint64_t available = uint64_t(1) << 32;
-  std::ifstream machine("/proc/meminfo");
-  for (std::string line; std::getline(machine, line);)
-    if (line.starts_with("MemAvailable:"))
-      available = std::stoull(line.substr(13)) << 10;
-  std::optional<uint64_t> limit = readNumber("/sys/fs/cgroup/memory.max");
-  std::optional<uint64_t> used = readNumber("/sys/fs/cgroup/memory.current");
-  if (limit && used)
-    available = std::min(available, *limit - std::min(*limit, *used));
-  return available;
 }
 
 } // namespace doppel::runtime

@@ -137,7 +137,4 @@ private:
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
                                              const DataOptions &options = {});
 
-/// Bytes that this process may still take: the smaller of the machine's and the control group's.
-uint64_t availableMemory();
-
 } // namespace doppel::runtime

@@ -78,7 +78,7 @@ int orientationOf(const jpeg_decompress_struct &info) {
   for (jpeg_saved_marker_ptr marker = info.marker_list; marker; marker = marker->next)
     if (marker->marker == JPEG_APP0 + 1 && marker->data_length > sizeof(kExif) &&
         std::memcmp(marker->data, kExif, sizeof(kExif)) == 0)
-      return exifOrientation({marker->data + sizeof(kExif), marker->data_length - sizeof(kExif)});
+      return exifOrientation({marker->data, marker->data_length});
   return 1;
 }
 
@@ -86,15 +86,13 @@ bool isFourChannels(const jpeg_decompress_struct &info) {
   return info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
 }
 
-/// Adobe's programs store the inks inverted and say so by their marker.
-void inksToRgb(const uint8_t *inks, int32_t width, bool inverted, uint8_t *row) {
-  for (int32_t column = 0; column < width; ++column) {
-    int black = inverted ? inks[4 * column + 3] : 255 - inks[4 * column + 3];
-    for (int channel = 0; channel < 3; ++channel) {
-      int ink = inks[4 * column + channel];
-      row[3 * column + channel] = uint8_t(((inverted ? ink : 255 - ink) * black + 127) / 255);
-    }
-  }
+/// Inks are stored inverted. Adobe's programs do so and say so by their marker; Pillow and
+/// torchvision take files without it alike.
+void inksToRgb(const uint8_t *inks, int32_t width, uint8_t *row) {
+  for (int32_t column = 0; column < width; ++column)
+    for (int channel = 0; channel < 3; ++channel)
+      row[3 * column + channel] =
+          uint8_t((inks[4 * column + channel] * inks[4 * column + 3] + 127) / 255);
 }
 
 bool readHeaderGuarded(Decompressor &jpeg, std::span<const uint8_t> file, Header &header) {
@@ -125,20 +123,18 @@ bool readGuarded(Decompressor &jpeg, std::span<const uint8_t> file, Extent store
     JSAMPROW target = fourChannels ? inks : row;
     jpeg_read_scanlines(&jpeg.info, &target, 1);
     if (fourChannels)
-      inksToRgb(inks, stored.width, jpeg.info.saw_Adobe_marker, row);
+      inksToRgb(inks, stored.width, row);
   }
   jpeg_finish_decompress(&jpeg.info);
   jpeg_destroy_decompress(&jpeg.info);
   return true;
 }
 
-} // namespace
-
 bool isJpeg(std::span<const uint8_t> file) {
   return file.size() >= 3 && file[0] == 0xFF && file[1] == 0xD8 && file[2] == 0xFF;
 }
 
-Result<Header> readJpegHeader(std::span<const uint8_t> file) {
+Result<Header> readHeader(std::span<const uint8_t> file) {
   Decompressor jpeg;
   initialise(jpeg);
   Header header;
@@ -147,7 +143,7 @@ Result<Header> readJpegHeader(std::span<const uint8_t> file) {
   return header;
 }
 
-Result<void> readJpeg(std::span<const uint8_t> file, Extent stored, uint8_t *pixels) {
+Result<void> read(std::span<const uint8_t> file, Extent stored, uint8_t *pixels) {
   Decompressor jpeg;
   initialise(jpeg);
   std::vector<uint8_t> inks(size_t(stored.width) * 4);
@@ -155,5 +151,9 @@ Result<void> readJpeg(std::span<const uint8_t> file, Extent stored, uint8_t *pix
     return fail("broken JPEG: {}", jpeg.message);
   return {};
 }
+
+} // namespace
+
+const Format kJpeg = {"JPEG", isJpeg, readHeader, read};
 
 } // namespace doppel::runtime::codec

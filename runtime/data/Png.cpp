@@ -92,21 +92,24 @@ bool prepareGuarded(Reader &reader) {
   return true;
 }
 
-bool readRowsGuarded(Reader &reader, png_bytepp rows) {
+/// Reads row by row through `row`; only an interlaced picture needs all of them at once.
+bool readRowsGuarded(Reader &reader, Extent stored, png_bytep row, uint8_t *pixels) {
+  if (setjmp(png_jmpbuf(reader.png)))
+    return false;
+  for (int32_t number = 0; number < stored.height; ++number) {
+    png_read_row(reader.png, row, nullptr);
+    codec::composeOverWhite(row, size_t(stored.width), pixels + size_t(number) * stored.width * 3);
+  }
+  png_read_end(reader.png, nullptr);
+  return true;
+}
+
+bool readInterlacedGuarded(Reader &reader, png_bytepp rows) {
   if (setjmp(png_jmpbuf(reader.png)))
     return false;
   png_read_image(reader.png, rows);
   png_read_end(reader.png, nullptr);
   return true;
-}
-
-void composeOverWhite(const uint8_t *rgba, size_t pixels, uint8_t *rgb) {
-  for (size_t pixel = 0; pixel < pixels; ++pixel) {
-    int alpha = rgba[4 * pixel + 3];
-    for (int channel = 0; channel < 3; ++channel)
-      rgb[3 * pixel + channel] =
-          uint8_t((rgba[4 * pixel + channel] * alpha + 255 * (255 - alpha) + 127) / 255);
-  }
 }
 
 /// Owns the library's writing state.
@@ -145,12 +148,13 @@ bool writeGuarded(Writer &writer, Extent extent, const uint8_t *pixels,
 } // namespace
 
 namespace codec {
+namespace {
 
 bool isPng(std::span<const uint8_t> file) {
   return file.size() >= size_t(kSignatureBytes) && !png_sig_cmp(file.data(), 0, kSignatureBytes);
 }
 
-Result<Header> readPngHeader(std::span<const uint8_t> file) {
+Result<Header> readHeader(std::span<const uint8_t> file) {
   Reader reader(file);
   Header header;
   if (!readHeaderGuarded(reader, header))
@@ -158,7 +162,7 @@ Result<Header> readPngHeader(std::span<const uint8_t> file) {
   return header;
 }
 
-Result<void> readPng(std::span<const uint8_t> file, Extent stored, uint8_t *pixels) {
+Result<void> read(std::span<const uint8_t> file, Extent stored, uint8_t *pixels) {
   Reader reader(file);
   Header header;
   if (!readHeaderGuarded(reader, header) || !prepareGuarded(reader))
@@ -167,15 +171,27 @@ Result<void> readPng(std::span<const uint8_t> file, Extent stored, uint8_t *pixe
   if (png_get_rowbytes(reader.png, reader.info) != rowBytes)
     return fail("broken PNG: rows of {} bytes, not {}", png_get_rowbytes(reader.png, reader.info),
                 rowBytes);
-  std::vector<uint8_t> rgba(rowBytes * size_t(stored.height));
-  std::vector<png_bytep> rows(size_t(stored.height));
-  for (size_t row = 0; row < rows.size(); ++row)
-    rows[row] = rgba.data() + row * rowBytes;
-  if (!readRowsGuarded(reader, rows.data()))
+  bool interlaced = png_get_interlace_type(reader.png, reader.info) != PNG_INTERLACE_NONE;
+  std::vector<uint8_t> rgba(interlaced ? rowBytes * size_t(stored.height) : rowBytes);
+  bool done = false;
+  if (interlaced) {
+    std::vector<png_bytep> rows(size_t(stored.height));
+    for (size_t row = 0; row < rows.size(); ++row)
+      rows[row] = rgba.data() + row * rowBytes;
+    done = readInterlacedGuarded(reader, rows.data());
+    if (done)
+      composeOverWhite(rgba.data(), size_t(stored.height) * stored.width, pixels);
+  } else {
+    done = readRowsGuarded(reader, stored, rgba.data(), pixels);
+  }
+  if (!done)
     return fail("broken PNG: {}", reader.message.text);
-  composeOverWhite(rgba.data(), size_t(stored.height) * stored.width, pixels);
   return {};
 }
+
+} // namespace
+
+const Format kPng = {"PNG", isPng, readHeader, read};
 
 } // namespace codec
 

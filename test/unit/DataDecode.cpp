@@ -53,7 +53,7 @@ TEST(DataDecode, GreyJpegBecomesRgb) {
   EXPECT_LE(largestDifference(decoded(file), grey(image)), 3);
 }
 
-TEST(DataDecode, FourInksBecomeRgbWithAndWithoutAdobesInversion) {
+TEST(DataDecode, FourInksAreStoredInvertedWithAdobesMarkerOrWithout) {
   Image image = gradient(24, 40);
   for (bool adobe : {false, true})
     for (J_COLOR_SPACE stored : {JCS_CMYK, JCS_YCCK}) {
@@ -61,9 +61,9 @@ TEST(DataDecode, FourInksBecomeRgbWithAndWithoutAdobesInversion) {
         continue; // only Adobe's marker says that a file is YCCK
       std::vector<uint8_t> inks;
       for (size_t value = 0; value < image.pixels.size(); ++value) {
-        inks.push_back(adobe ? image.pixels[value] : uint8_t(255 - image.pixels[value]));
+        inks.push_back(image.pixels[value]);
         if (value % 3 == 2)
-          inks.push_back(adobe ? 255 : 0); // no black
+          inks.push_back(255); // no black
       }
       std::vector<uint8_t> file =
           encodeJpeg(image.extent, inks.data(),
@@ -253,11 +253,12 @@ TEST(DataDecode, HostileExtentsAreRefusedBeforeMemoryIsTaken) {
 }
 
 TEST(DataDecode, OtherFilesAreNamedAsSuch) {
-  for (std::string text : {"", "GIF89a.....", "just a text", "\xFF\xD8", "\x89PNG"}) {
+  for (std::string text : {"", "GIF88a.....", "BM and more, a text that begins so", "just a text", "\xFF\xD8", "\x89PNG"}) {
     Result<Image> image =
         decodeImage({reinterpret_cast<const uint8_t *>(text.data()), text.size()});
     ASSERT_FALSE(image);
-    EXPECT_EQ(image.error().message, text.empty() ? "the file is empty" : "neither JPEG nor PNG");
+    EXPECT_EQ(image.error().message, text.empty() ? "the file is empty"
+                                                  : "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
   }
 }
 
