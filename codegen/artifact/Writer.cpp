@@ -11,12 +11,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 using namespace mlir;
@@ -414,44 +410,6 @@ FailureOr<std::string> serializeArtifact(ModuleOp module, const ArtifactParts &p
   for (auto [segment, content] : llvm::zip(segments, contents))
     content.bytes->copy(file.data() + segment.offset, content.bytes->size());
   return file;
-}
-
-std::string writeFileAtomically(StringRef path, StringRef bytes) {
-  std::string target = path.str(), temporary = target + ".XXXXXX";
-  auto failed = [&](const char *what) {
-    std::string message =
-        std::string("cannot ") + what + " " + target + ": " + std::strerror(errno);
-    ::unlink(temporary.c_str());
-    return message;
-  };
-  int file = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (file < 0)
-    return std::string("cannot create ") + target + ": " + std::strerror(errno);
-  mode_t mask = ::umask(0); // the permissions that open() would have given
-  ::umask(mask);
-  ::fchmod(file, 0666 & ~mask);
-  for (size_t done = 0; done < bytes.size();) {
-    ssize_t count = ::write(file, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0) {
-      std::string message = failed("write");
-      ::close(file);
-      return message;
-    }
-    done += count;
-  }
-  if (::fsync(file) != 0 || ::close(file) != 0)
-    return failed("write");
-  if (::rename(temporary.c_str(), target.c_str()) != 0)
-    return failed("create");
-  size_t slash = target.rfind('/');
-  std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
-  if (int handle = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); handle >= 0) {
-    ::fsync(handle);
-    ::close(handle);
-  }
-  return "";
 }
 
 } // namespace doppel

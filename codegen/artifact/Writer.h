@@ -23,8 +23,4 @@ struct ArtifactParts {
 /// that is not in the `plan` phase.
 mlir::FailureOr<std::string> serializeArtifact(mlir::ModuleOp module, const ArtifactParts &parts);
 
-/// Writes `bytes` to `path`, wholly or not at all: to a temporary file beside it, which is synced
-/// and renamed. Returns an empty string or what went wrong.
-std::string writeFileAtomically(llvm::StringRef path, llvm::StringRef bytes);
-
 } // namespace doppel

@@ -4,17 +4,14 @@
 #include "runtime/artifact/Artifact.h"
 
 #include "runtime/artifact/Validate.h"
+#include "runtime/core/File.h"
 #include "runtime/schema/Format.h"
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <optional>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
 #include <xxhash.h>
 
@@ -243,34 +240,14 @@ Result<Artifact> Artifact::parse(std::span<const std::byte> bytes, std::string_v
 }
 
 Result<Artifact> Artifact::load(const std::filesystem::path &path, Machine machine) {
-  struct File {
-    int descriptor;
-    ~File() {
-      if (descriptor >= 0)
-        ::close(descriptor);
-    }
-  } file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat status;
-  if (file.descriptor < 0 || ::fstat(file.descriptor, &status) != 0)
-    return fail("cannot open {}: {}", path.string(), std::strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    return fail("{}: is no file", path.string());
-  uint64_t size = status.st_size;
+  DOPPEL_TRY(File file, File::openRegular(path));
+  uint64_t size = file.size();
   uint64_t room = (size + format::alignment) / format::alignment * format::alignment;
   std::unique_ptr<std::byte[], Free> storage(
       static_cast<std::byte *>(std::aligned_alloc(format::alignment, room)));
   if (!storage)
     return fail("{}: no memory for {} bytes", path.string(), size);
-  for (uint64_t done = 0; done < size;) {
-    ssize_t count = ::read(file.descriptor, storage.get() + done, size - done);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return fail("cannot read {}: {}", path.string(), std::strerror(errno));
-    if (count == 0)
-      return fail("{}: became shorter while it was read", path.string());
-    done += count;
-  }
+  DOPPEL_CHECK(file.read(storage.get(), size));
   auto artifact = verify(std::move(storage), size, machine);
   if (!artifact)
     return std::unexpected(std::move(artifact.error()).within(path.string()));

@@ -1,40 +1,62 @@
+// UTF-8 as RFC 3629 has it: the shortest form of each code point, no surrogates, up to U+10FFFF.
 #include "runtime/core/Text.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <fmt/format.h>
 
 namespace doppel::runtime {
+
 namespace {
 
-/// Bytes of the valid UTF-8 sequence that `text` begins with; 0 where it begins with none.
-size_t sequenceLength(std::string_view text) {
-  auto byte = [&](size_t at) { return at < text.size() ? uint8_t(text[at]) : uint8_t(0); };
-  uint8_t first = byte(0);
-  if (first < 0x80)
-    return 1;
-  size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4)
+/// Takes one code point off the front; its bytes, 0 where they are no UTF-8.
+size_t decode(std::string_view text, uint32_t &point) {
+  auto lead = static_cast<unsigned char>(text[0]);
+  size_t length = lead < 0x80                   ? 1
+                  : lead >= 0xc2 && lead < 0xe0 ? 2
+                  : lead >= 0xe0 && lead < 0xf0 ? 3
+                  : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                : 0;
+  if (length == 0 || length > text.size())
     return 0;
-  for (size_t at = 1; at < length; ++at)
-    if ((byte(at) & 0xC0) != 0x80)
+  point = length == 1 ? lead : lead & (0x7fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xc0) != 0x80)
       return 0;
-  bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-  bool surrogate = first == 0xED && byte(1) > 0x9F;
-  bool beyond = first == 0xF4 && byte(1) > 0x8F;
-  return overlong || surrogate || beyond ? 0 : length;
+    point = point << 6 | (byte & 0x3f);
+  }
+  if ((length == 3 && point < 0x800) || (length == 4 && (point < 0x10000 || point > 0x10ffff)) ||
+      (point >= 0xd800 && point < 0xe000))
+    return 0;
+  return length;
+}
+
+bool obeyed(uint32_t point) {
+  return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e || point == 0x200f ||
+         (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
 }
 
 } // namespace
 
+bool isUtf8(std::string_view text) {
+  for (uint32_t point; !text.empty();) {
+    size_t length = decode(text, point);
+    if (length == 0)
+      return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string escapedUtf8(std::string_view bytes) {
   std::string text;
-  while (!bytes.empty()) {
-    size_t length = sequenceLength(bytes);
-    uint8_t first = uint8_t(bytes[0]);
-    if (length == 0 || first < 0x20 || first == 0x7F) {
-      text += fmt::format("\\x{:02x}", first);
+  for (uint32_t point; !bytes.empty();) {
+    size_t length = decode(bytes, point);
+    if (length == 0 || point < 0x20 || point == 0x7f) {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[0]));
       length = 1;
-    } else if (first == '\\') {
+    } else if (point == '\\') {
       text += "\\\\";
     } else {
       text += bytes.substr(0, length);
@@ -42,6 +64,19 @@ std::string escapedUtf8(std::string_view bytes) {
     bytes.remove_prefix(length);
   }
   return text;
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (uint32_t point; !text.empty();) {
+    size_t length = decode(text, point);
+    if (length == 0 || obeyed(point))
+      result += '?';
+    else
+      result += text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return result;
 }
 
 } // namespace doppel::runtime

@@ -2,12 +2,12 @@
 // rotten one is told from a good one.
 #include "runtime/train/Checkpoint.h"
 
+#include "runtime/core/File.h"
+
 #include <algorithm>
 #include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 #include <xxhash.h>
 
 namespace doppel::runtime {
@@ -22,68 +22,11 @@ constexpr const char *kManifestFile = "manifest.json";
 constexpr const char *kPrefix = "step-";
 constexpr size_t kKept = 2;
 
-/// A file descriptor that closes itself.
-class File {
-public:
-  File(const fs::path &path, int flags) : descriptor(open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-  File(const File &) = delete;
-  ~File() {
-    if (descriptor >= 0)
-      close(descriptor);
-  }
-  bool valid() const { return descriptor >= 0; }
-
-  Result<void> write(const void *data, size_t bytes) {
-    auto *next = static_cast<const char *>(data);
-    while (bytes > 0) {
-      ssize_t count = ::write(descriptor, next, bytes);
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count <= 0)
-        return fail("{}", std::strerror(errno));
-      next += count;
-      bytes -= size_t(count);
-    }
-    return {};
-  }
-
-  Result<void> sync() {
-    if (fsync(descriptor) != 0)
-      return fail("{}", std::strerror(errno));
-    return {};
-  }
-
-private:
-  int descriptor;
-};
-
-Result<void> syncFolder(const fs::path &folder) {
-  File file(folder, O_RDONLY | O_DIRECTORY);
-  if (!file.valid())
-    return fail("{}", std::strerror(errno));
-  return file.sync();
-}
-
 Result<void> writeSynced(const fs::path &path, std::span<const std::span<const std::byte>> parts) {
-  File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  if (!file.valid())
-    return fail("cannot write {}: {}", path.string(), std::strerror(errno));
+  DOPPEL_TRY(File file, File::open(path, O_WRONLY | O_CREAT | O_TRUNC));
   for (std::span<const std::byte> part : parts)
-    if (auto written = file.write(part.data(), part.size()); !written)
-      return fail("cannot write {}: {}", path.string(), written.error().message);
-  if (auto synced = file.sync(); !synced)
-    return fail("cannot write {}: {}", path.string(), synced.error().message);
-  return {};
-}
-
-Result<std::string> readText(const fs::path &path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return fail("cannot read {}: {}", path.string(), std::strerror(errno));
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad())
-    return fail("cannot read {}: {}", path.string(), std::strerror(errno));
-  return text;
+    DOPPEL_CHECK(file.write(part));
+  return file.sync();
 }
 
 /// safetensors' name of a type.
@@ -127,10 +70,6 @@ std::string safetensorsHeader(const std::vector<StateInfo> &states) {
 
 fs::path folderName(int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
-std::span<const std::byte> bytesOf(const std::string &text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
 Json toJson(const CheckpointManifest &manifest, uint64_t hash, uint64_t bytes) {
   return {{"format", "doppel checkpoint 1"},
           {"step", manifest.step},
@@ -146,7 +85,7 @@ Json toJson(const CheckpointManifest &manifest, uint64_t hash, uint64_t bytes) {
 
 Result<Json> readManifestJson(const fs::path &checkpoint) {
   fs::path path = checkpoint / kManifestFile;
-  DOPPEL_TRY(std::string text, readText(path));
+  DOPPEL_TRY(std::string text, readFile(path));
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || json.value("format", "") != "doppel checkpoint 1")
     return fail("{} is not the manifest of a checkpoint that this version reads", path.string());
@@ -159,28 +98,7 @@ Result<Json> readManifestJson(const fs::path &checkpoint) {
   return json;
 }
 
-/// Throws away what an interrupted write left behind.
-void removeTemporaries(const fs::path &folder) {
-  std::error_code ignored;
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with(".tmp-"))
-      fs::remove_all(entry.path(), ignored);
-}
-
 } // namespace
-
-Result<void> writeFileAtomically(const fs::path &path, std::span<const std::byte> bytes) {
-  fs::path temporary = path;
-  temporary += ".tmp";
-  DOPPEL_CHECK(writeSynced(temporary, {{bytes}}));
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  if (error)
-    return fail("cannot rename {} to {}: {}", temporary.string(), path.string(), error.message());
-  if (auto synced = syncFolder(path.parent_path().empty() ? "." : path.parent_path()); !synced)
-    return fail("cannot sync the folder of {}: {}", path.string(), synced.error().message);
-  return {};
-}
 
 std::vector<fs::path> listCheckpoints(const fs::path &folder) {
   std::vector<fs::path> found;
@@ -244,7 +162,7 @@ Result<fs::path> writeCheckpoint(const fs::path &folder, Executable &executable,
   if (error)
     return fail("cannot rename {} to {}: {}", temporary.string(), target.string(), error.message());
   if (auto synced = syncFolder(folder); !synced)
-    return fail("cannot sync {}: {}", folder.string(), synced.error().message);
+    return std::unexpected(std::move(synced.error()));
   std::vector<fs::path> all = listCheckpoints(folder);
   for (size_t i = kKept; i < all.size(); ++i)
     fs::remove_all(all[i], error);
@@ -270,7 +188,7 @@ Result<CheckpointManifest> readManifest(const fs::path &checkpoint) {
 Result<void> loadStates(const fs::path &checkpoint, Executable &executable) {
   DOPPEL_TRY(Json manifest, readManifestJson(checkpoint));
   fs::path path = checkpoint / kStatesFile;
-  DOPPEL_TRY(std::string file, readText(path));
+  DOPPEL_TRY(std::string file, readFile(path));
   uint64_t expected = manifest["states_bytes"];
   if (file.size() != expected)
     return fail("{} has {} bytes, its manifest says {}: the checkpoint is damaged", path.string(),

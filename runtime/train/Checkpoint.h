@@ -37,8 +37,4 @@ Result<CheckpointManifest> readManifest(const std::filesystem::path &checkpoint)
 /// names, shapes or types are not the program's; the error names the first difference.
 Result<void> loadStates(const std::filesystem::path &checkpoint, Executable &executable);
 
-/// A file that appears whole or not at all: temporary name, synced, renamed, folder synced.
-Result<void> writeFileAtomically(const std::filesystem::path &path,
-                                 std::span<const std::byte> bytes);
-
 } // namespace doppel::runtime

@@ -1,7 +1,7 @@
 // Makes, locks and reopens the folder of a run.
 #include "runtime/train/RunFolder.h"
 
-#include "runtime/train/Checkpoint.h"
+#include "runtime/core/File.h"
 
 #include <cstring>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 // The training loop.
 #include "runtime/train/Trainer.h"
 
+#include "runtime/core/File.h"
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
 

@@ -1,4 +1,7 @@
-"""kill_after.py STEPS METRICS COMMAND...: starts a training run and kills it (SIGKILL) once METRICS has STEPS lines."""
+"""kill_after.py [--signal NAME] STEPS METRICS COMMAND...: starts a training run and sends it a signal (KILL) once METRICS has STEPS lines.
+Prints the exit code: -9 where a signal ended it."""
+import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -13,16 +16,21 @@ def lines(path):
 
 
 def main():
-    steps, metrics, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-    process = subprocess.Popen(command)
-    while lines(metrics) < steps:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--signal", default="KILL")
+    parser.add_argument("steps", type=int)
+    parser.add_argument("metrics")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    process = subprocess.Popen(arguments.command)
+    while lines(arguments.metrics) < arguments.steps:
         if process.poll() is not None:
-            sys.exit(f"the run ended by itself (exit code {process.returncode}) before step {steps}")
+            sys.exit(f"the run ended by itself (exit code {process.returncode}) before step {arguments.steps}")
         time.sleep(0.001)
-    process.kill()
-    process.wait()
-    if lines(metrics) >= 20:
-        sys.exit("the run was over before it could be killed")
+    process.send_signal(getattr(signal, "SIG" + arguments.signal))
+    print(f"exit code {process.wait()}")
+    if lines(arguments.metrics) >= 20:
+        sys.exit("the run was over before the signal came")
 
 
 main()

@@ -278,7 +278,7 @@ TEST(ArtifactLoader, ReadsFiles) {
   EXPECT_NE(missing.error().message.find("cannot open"), std::string::npos);
   auto folder = Artifact::load("/");
   ASSERT_FALSE(folder);
-  EXPECT_NE(folder.error().message.find("is no file"), std::string::npos);
+  EXPECT_NE(folder.error().message.find("no regular file"), std::string::npos);
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/core/File.h"
 #include "runtime/schema/Format.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -110,6 +111,10 @@ private:
       llvm::errs() << bugMessage();
     return ours ? internalError : userError;
   }
+  int writeFile(const std::string &path, StringRef bytes) {
+    auto written = runtime::writeFileAtomically(path, runtime::bytesOf(bytes));
+    return written ? int(done) : fail(written.error().message);
+  }
   int dump(Phase phase, StringRef text);
   int writeText(StringRef text);
   FailureOr<cpu::CpuTarget> findTarget();
@@ -166,8 +171,7 @@ int Compilation::dump(Phase phase, StringRef text) {
                          .str();
   SmallString<128> path(options.dumpFolder);
   llvm::sys::path::append(path, name);
-  std::string error = writeFileAtomically(path, text);
-  return error.empty() ? int(done) : fail(error);
+  return writeFile(path.str().str(), text);
 }
 
 static std::string textOf(ModuleOp module) {
@@ -205,8 +209,7 @@ int Compilation::writeText(StringRef text) {
     llvm::outs() << text;
     return done;
   }
-  std::string error = writeFileAtomically(options.output, text);
-  return error.empty() ? int(done) : fail(error);
+  return writeFile(options.output, text);
 }
 
 FailureOr<cpu::CpuTarget> Compilation::findTarget() {
@@ -238,11 +241,14 @@ int Compilation::emitArtifact(const cpu::CpuTarget &target) {
   if (failed(bytes))
     return afterFailure(Phase::Artifact);
   std::string path = artifactPath();
-  if (std::string error = writeFileAtomically(path, *bytes); !error.empty())
-    return fail(error);
+  if (int code = writeFile(path, *bytes))
+    return code;
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   if (!options.quiet)
     printSummary(*module, path, bytes->size(), seconds.count(), llvm::outs());
+  // The artifact is what was asked for; that nobody reads about it is no failure.
+  llvm::outs().flush();
+  llvm::outs().clear_error();
   return done;
 }
 

@@ -52,6 +52,9 @@ bool wantsColour();
 /// What to say before exit code 70.
 std::string bugMessage();
 
+/// Flushes stdout. Fails where what was printed could not be written, with a message.
+int finishOutput(int code);
+
 /// From now on a crash says that it is a bug of Doppel and exits with 70.
 void reportCrashes();
 

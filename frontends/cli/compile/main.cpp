@@ -2,12 +2,13 @@
 // fmt` and `doppel train` start it.
 #include "frontends/cli/compile/Driver.h"
 
+#include "runtime/core/Process.h"
+
 #include "llvm/Support/ErrorHandling.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <unistd.h>
 
 using namespace doppel;
@@ -24,26 +25,27 @@ std::string bugMessage() {
 }
 
 void reportCrashes() {
-  // A stack of its own: the crash may be an overflow of the usual one.
-  static char stack[1 << 16];
-  stack_t alternate = {};
-  alternate.ss_sp = stack;
-  alternate.ss_size = sizeof(stack);
-  sigaltstack(&alternate, nullptr);
   static std::string message;
   message = bugMessage();
-  struct sigaction action = {};
-  action.sa_flags = SA_ONSTACK | SA_RESETHAND;
-  action.sa_handler = [](int) {
-    [[maybe_unused]] ssize_t written = write(STDERR_FILENO, message.data(), message.size());
-    _exit(internalError);
-  };
-  for (int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
-    sigaction(signal, &action, nullptr);
+  runtime::guardProcess(message);
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
     fprintf(stderr, "doppel: %s\n%s", reason, message.c_str());
     _exit(internalError);
   });
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { runtime::exitForMemory(); });
+}
+
+int finishOutput(int code) {
+  llvm::outs().flush();
+  if (std::error_code error = llvm::outs().error()) {
+    // Without this LLVM's own end of the process is a crash.
+    llvm::outs().clear_error();
+    llvm::errs() << "doppel: error: cannot write to stdout: " << error.message() << '\n';
+    code = code == done ? int(userError) : code;
+  }
+  llvm::errs().clear_error();
+  return code;
 }
 
 } // namespace doppel::cli
@@ -179,5 +181,9 @@ int main(int argc, char **argv) {
   for (int i = 0; i < argc; ++i)
     cli::commandLine += (i ? " " : "") + std::string(i ? argv[i] : "doppel");
   cli::reportCrashes();
-  return run(argc, argv);
+  try {
+    return cli::finishOutput(run(argc, argv));
+  } catch (...) {
+    return runtime::reportException(std::current_exception());
+  }
 }

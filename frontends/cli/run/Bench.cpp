@@ -3,6 +3,7 @@
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
+#include "runtime/core/Text.h"
 #include "runtime/data/Loader.h"
 #include "runtime/data/Png.h"
 
@@ -92,21 +93,22 @@ Result<void> bench(const BenchOptions &options) {
                                 {"images_per_second", images / median},
                                 {"views_per_second", images * double(viewCount) / median},
                                 {"peak_memory_bytes", peakMemoryBytes()}};
-    fmt::print("{}\n", json.dump());
+    printOut("{}\n", json.dump());
     return {};
   }
-  fmt::print("{} of {} on {}\n", function, bench->artifact.program().method()->str(),
-             bench->device->description());
+  printOut("{} of {} on {}\n", function,
+           printable(bench->artifact.program().method()->string_view()),
+           bench->device->description());
   std::vector<std::vector<std::string>> rows{
       {"median", "p90", "p99", "images/s", "views/s", "spread", "peak memory"},
       {fmt::format("{:.2f} ms", median * 1e3), fmt::format("{:.2f} ms", percentile(0.9) * 1e3),
        fmt::format("{:.2f} ms", percentile(0.99) * 1e3), formatRate(images / median),
        formatRate(images * double(viewCount) / median), fmt::format("{:.1f} %", spread * 100),
        fmt::format("{} MiB", peakMemoryBytes() >> 20)}};
-  fmt::print("{}", formatTable(rows, std::vector<bool>(7, true)));
+  printOut("{}", formatTable(rows, std::vector<bool>(7, true)));
   if (spread > 0.1)
-    fmt::print("note: the times spread by {:.0f} %; other work on this machine disturbs them\n",
-               spread * 100);
+    printOut("note: the times spread by {:.0f} %; other work on this machine disturbs them\n",
+             spread * 100);
   if (!options.profile)
     return {};
   DOPPEL_TRY(auto times, executable.profile(function, int(options.steps)));
@@ -118,9 +120,9 @@ Result<void> bench(const BenchOptions &options) {
   rows = {{"ms a step", "share", "operation", "computes"}};
   for (const auto &time : times)
     rows.push_back({fmt::format("{:.3f}", time.seconds * 1e3 / double(options.steps)),
-                    fmt::format("{:.1f} %", time.seconds * 100 / total), time.name,
-                    time.expression});
-  fmt::print("\n{}", formatTable(rows, {true, true}));
+                    fmt::format("{:.1f} %", time.seconds * 100 / total), printable(time.name),
+                    printable(time.expression)});
+  printOut("\n{}", formatTable(rows, {true, true}));
   return {};
 }
 
@@ -165,7 +167,7 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
     }
   }
   DOPPEL_CHECK(writePng(out, {.height = int32_t(height), .width = int32_t(width)}, pixels.data()));
-  fmt::print("{}: {} images, {} views each\n", out, rows, views.size());
+  printOut("{}: {} images, {} views each\n", out, rows, views.size());
   return {};
 }
 

@@ -53,7 +53,7 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
   for (const fs::path &checkpoint : listCheckpoints(path / "checkpoints")) {
     auto manifest = readManifest(checkpoint);
     if (!manifest)
-      fmt::print(stderr, "doppel: warning: {}; looking for an older checkpoint\n",
+      printError("doppel: warning: {}; looking for an older checkpoint\n",
                  manifest.error().message);
     if (manifest && (!options.step || manifest->step == *options.step)) {
       encoder.checkpoint = checkpoint;
@@ -160,7 +160,7 @@ int runEval(const EvalOptions &options) {
                                {"raw_pixels_linear", scores->rawLinear}})
       if (value)
         json[name] = *value;
-    fmt::print("{}\n", json.dump());
+    printOut("{}\n", json.dump());
     return 0;
   }
   std::string encoder = options.untrained ? fmt::format("untrained encoder (seed {})", options.seed)
@@ -177,12 +177,12 @@ int runEval(const EvalOptions &options) {
   if (scores->raw)
     add("raw pixels", *scores->raw, scores->rawLinear);
   add(encoder, scores->encoder, scores->linear);
-  fmt::print("{} on {} test images (bank {}, k {}, T {})\n{}",
-             options.linear ? "accuracy" : "kNN accuracy", formatCount(scores->test),
-             formatCount(scores->bank), options.neighbours, options.temperature,
-             formatTable(rows, {false, true, true}));
+  printOut("{} on {} test images (bank {}, k {}, T {})\n{}",
+           options.linear ? "accuracy" : "kNN accuracy", formatCount(scores->test),
+           formatCount(scores->bank), options.neighbours, options.temperature,
+           formatTable(rows, {false, true, true}));
   if (!scores->note.empty())
-    fmt::print("note: {}\n", scores->note);
+    printOut("note: {}\n", scores->note);
   return 0;
 }
 

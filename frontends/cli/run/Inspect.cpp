@@ -2,7 +2,8 @@
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
-#include <fmt/format.h>
+#include "runtime/core/Text.h"
+
 #include <map>
 
 namespace doppel::cli {
@@ -10,6 +11,11 @@ namespace doppel::cli {
 using namespace runtime;
 
 namespace {
+
+/// What the artifact says, which may be anything, for a terminal.
+std::string textOf(const flatbuffers::String *text) {
+  return text ? printable(text->string_view()) : "";
+}
 
 std::string mebibytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", double(bytes) / (1 << 20));
@@ -41,7 +47,7 @@ void printStates(const schema::Program &program) {
   for (const auto &[kind, total] : totals)
     rows.push_back(
         {kind, formatCount(total.count), formatCount(total.elements), mebibytes(total.bytes)});
-  fmt::print("\n{}", formatTable(rows, {false, true, true, true}));
+  printOut("\n{}", formatTable(rows, {false, true, true, true}));
 }
 
 void printFunctions(const schema::Program &program) {
@@ -52,25 +58,25 @@ void printFunctions(const schema::Program &program) {
     for (const schema::Instruction *instruction : *function->instructions())
       ++counts[instruction->operation_type()];
     auto count = [&](schema::Operation operation) { return formatCount(counts[operation]); };
-    rows.push_back({function->name()->str(), count(schema::Operation::Launch),
+    rows.push_back({textOf(function->name()), count(schema::Operation::Launch),
                     count(schema::Operation::Call), count(schema::Operation::Copy),
                     count(schema::Operation::Collective), count(schema::Operation::Check)});
   }
-  fmt::print("\n{}", formatTable(rows, {false, true, true, true, true, true}));
+  printOut("\n{}", formatTable(rows, {false, true, true, true, true, true}));
 }
 
 void printKernels(const schema::Program &program) {
   std::vector<std::vector<std::string>> rows{{"kernel", "kind", "workgroups", "scratch bytes"}};
   for (const schema::Kernel *kernel : *program.kernels())
-    rows.push_back({kernel->symbol()->str(), schema::EnumNameKernelKind(kernel->kind()),
+    rows.push_back({textOf(kernel->symbol()), schema::EnumNameKernelKind(kernel->kind()),
                     formatCount(int64_t(kernel->grid())),
                     formatCount(int64_t(kernel->scratch_bytes()))});
-  fmt::print("\n{}", formatTable(rows, {false, false, true, true}));
+  printOut("\n{}", formatTable(rows, {false, false, true, true}));
   rows = {{"state", "kind", "shape"}};
   for (const schema::State *state : *program.states())
-    rows.push_back({state->name()->str(), schema::EnumNameStateKind(state->kind()),
+    rows.push_back({textOf(state->name()), schema::EnumNameStateKind(state->kind()),
                     shapeText(*program.buffers()->Get(state->buffer()))});
-  fmt::print("\n{}", formatTable(rows));
+  printOut("\n{}", formatTable(rows));
 }
 
 } // namespace
@@ -81,10 +87,10 @@ int runInspect(const std::string &path, bool kernels) {
     return report(artifact.error());
   const schema::Program &program = artifact->program();
   std::vector<std::vector<std::string>> rows{
-      {"method", program.method()->str()},
-      {"producer", program.producer()->str()},
+      {"method", textOf(program.method())},
+      {"producer", textOf(program.producer())},
       {"target",
-       fmt::format("{} {}", program.target()->kind()->str(), program.target()->name()->str())},
+       fmt::format("{} {}", textOf(program.target()->kind()), textOf(program.target()->name()))},
       {"batch", formatCount(program.batch())},
       {"epochs", formatCount(program.epochs())},
       {"kernels", formatCount(program.kernels()->size())},
@@ -92,12 +98,12 @@ int runInspect(const std::string &path, bool kernels) {
       {"file", fmt::format("{:.1f} KiB", double(artifact->bytes().size()) / 1024)},
       {"memory", mebibytes(program.peak_bytes()) + " of states and a step, beside the libraries'"},
       {"fingerprint", fmt::format("{:016x}", artifact->fingerprint())}};
-  fmt::print("{}", formatTable(rows));
+  printOut("{}", formatTable(rows));
   if (program.params() && program.params()->size() > 0) {
     rows = {{"param", "value"}};
     for (const schema::Param *param : *program.params())
-      rows.push_back({param->name()->str(), param->value()->str()});
-    fmt::print("\n{}", formatTable(rows));
+      rows.push_back({textOf(param->name()), textOf(param->value())});
+    printOut("\n{}", formatTable(rows));
   }
   printStates(program);
   printFunctions(program);

@@ -2,8 +2,8 @@
 #include "frontends/cli/run/Terminal.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <fmt/format.h>
+#include <cerrno>
+#include <cstring>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -23,6 +23,20 @@ size_t terminalWidth() {
 }
 
 } // namespace
+
+void write(std::FILE *stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
+
+bool flushOutput() {
+  errno = 0;
+  bool failed = std::fflush(stdout) != 0;
+  if (!failed && !std::ferror(stdout))
+    return true;
+  printError("doppel: error: cannot write to standard output{}{}\n", errno ? ": " : "",
+             errno ? std::strerror(errno) : "");
+  return false;
+}
 
 bool isTerminal() { return isatty(STDERR_FILENO); }
 
@@ -82,7 +96,7 @@ void Progress::update(std::string_view before, int64_t done, int64_t total,
   last = now;
   double part = total > 0 ? std::clamp(double(done) / double(total), 0.0, 1.0) : 0;
   if (!terminal) {
-    fmt::print(stderr, "{} {}/{} {}\n", before, done, total, after);
+    printError("{} {}/{} {}\n", before, done, total, after);
     return;
   }
   // Where the line is too long, the bar gives way before the numbers.
@@ -96,23 +110,23 @@ void Progress::update(std::string_view before, int64_t done, int64_t total,
   }
   line += counts;
   line.resize(std::min(line.size(), terminalWidth() - 1));
-  fmt::print(stderr, "\r\x1b[K{}", line);
+  printError("\r\x1b[K{}", line);
   std::fflush(stderr);
   open = true;
 }
 
 void Progress::finish() {
   if (open)
-    fmt::print(stderr, "\n");
+    printError("\n");
   open = false;
   last = {};
 }
 
 void Progress::message(std::string_view line) {
   if (open)
-    fmt::print(stderr, "\r\x1b[K");
+    printError("\r\x1b[K");
   open = false;
-  fmt::print(stderr, "{}\n", line);
+  printError("{}\n", line);
 }
 
 } // namespace doppel::cli

@@ -3,12 +3,31 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <fmt/format.h>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace doppel::cli {
+
+/// Writes to a standard stream. What cannot be written, since a pipe was closed or a disk is full,
+/// is no reason to stop: it is dropped, and flushOutput() tells.
+void write(std::FILE *stream, std::string_view text);
+
+/// Prints results, to standard output.
+template <typename... Args> void printOut(fmt::format_string<Args...> format, Args &&...args) {
+  write(stdout, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Prints messages and progress, to standard error.
+template <typename... Args> void printError(fmt::format_string<Args...> format, Args &&...args) {
+  write(stderr, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Whether all that was printed to standard output has arrived; if not, says why on standard error.
+bool flushOutput();
 
 /// Whether standard error is a terminal: progress goes there, results to standard output.
 bool isTerminal();

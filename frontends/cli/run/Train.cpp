@@ -2,8 +2,9 @@
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
+#include "runtime/core/Text.h"
+
 #include <csignal>
-#include <fmt/format.h>
 
 namespace doppel::cli {
 
@@ -17,12 +18,20 @@ void requestStop(int signal) {
   stopRequested.store(true, std::memory_order_relaxed);
 }
 
-/// `text` without what a terminal would obey: names of files may hold anything.
-std::string printable(std::string text) {
-  for (char &c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      c = '?';
-  return text;
+/// Signals that would end a run because of its surroundings. What they tell comes back from the
+/// call that could not write, and is no reason to lose a run.
+void ignoreBrokenOutputs() {
+  std::signal(SIGPIPE, SIG_IGN); // `doppel run ... | head`
+  std::signal(SIGXFSZ, SIG_IGN); // ulimit -f
+}
+
+/// From now on these end the run after the step, with a checkpoint.
+void stopBySignals() {
+  std::signal(SIGTERM, requestStop);
+  std::signal(SIGINT, requestStop);
+  // The terminal was closed; nohup has it ignored.
+  if (std::signal(SIGHUP, requestStop) == SIG_IGN)
+    std::signal(SIGHUP, SIG_IGN);
 }
 
 class Observer : public runtime::TrainObserver {
@@ -35,13 +44,12 @@ public:
 
   void configured(const std::vector<runtime::ConfigurationLine> &lines) override {
     // Until now there was nothing to save, and a signal ended the process at once.
-    std::signal(SIGTERM, requestStop);
-    std::signal(SIGINT, requestStop);
+    stopBySignals();
     progress.finish();
     std::vector<std::vector<std::string>> rows;
     for (const auto &line : lines)
-      rows.push_back({line.name, line.value});
-    fmt::print(stderr, "{}", formatTable(rows));
+      rows.push_back({line.name, runtime::printable(line.value)});
+    printError("{}", formatTable(rows));
   }
 
   void stepped(const runtime::StepReport &report) override {
@@ -58,7 +66,7 @@ public:
   void checkpointed(const std::filesystem::path &, int64_t) override {}
 
   void warned(const std::string &message) override {
-    progress.message("warning: " + printable(message));
+    progress.message("warning: " + runtime::printable(message));
   }
 
   Progress progress;
@@ -68,33 +76,32 @@ public:
 
 int report(const runtime::Error &error) {
   if (error.kind == runtime::ErrorKind::Internal) {
-    fmt::print(stderr, "doppel: internal error: {}\nThis is a bug in Doppel; please report it.\n",
-               error.message);
+    printError("doppel: internal error: {}\nThis is a bug in Doppel; please report it.\n",
+               runtime::printable(error.message));
     return 70;
   }
-  fmt::print(stderr, "doppel: error: {}\n", error.message);
+  printError("doppel: error: {}\n", runtime::printable(error.message));
   return 1;
 }
 
 int runTrain(const runtime::TrainOptions &options) {
+  ignoreBrokenOutputs();
   Observer observer;
   auto summary = runtime::train(options, observer, stopRequested);
   observer.progress.finish();
   if (!summary)
     return report(summary.error());
   if (summary->taken == 0) {
-    fmt::print("nothing to do: the run has taken {} steps of {} already\ncheckpoint {}\n",
-               summary->step, summary->steps, summary->checkpoint.string());
+    printOut("nothing to do: the run has taken {} steps of {} already\ncheckpoint {}\n",
+             summary->step, summary->steps, summary->checkpoint.string());
     return 0;
   }
   if (summary->interrupted && stopRequested)
-    fmt::print(stderr, "stopped after step {} of {}; go on with --resume\n", summary->step,
-               summary->steps);
-  fmt::print("trained {} step{} in {} ({} images/s), loss {:.4f}, peak memory {} MiB\n",
-             summary->step, summary->step == 1 ? "" : "s", formatDuration(summary->seconds),
-             formatRate(summary->imagesPerSecond), summary->lastLoss,
-             summary->peakMemoryBytes >> 20);
-  fmt::print("checkpoint {}\n", summary->checkpoint.string());
+    printError("stopped after step {} of {}; go on with --resume\n", summary->step, summary->steps);
+  printOut("trained {} step{} in {} ({} images/s), loss {:.4f}, peak memory {} MiB\n",
+           summary->step, summary->step == 1 ? "" : "s", formatDuration(summary->seconds),
+           formatRate(summary->imagesPerSecond), summary->lastLoss, summary->peakMemoryBytes >> 20);
+  printOut("checkpoint {}\n", summary->checkpoint.string());
   return stoppedBy ? 128 + stoppedBy : 0;
 }
 

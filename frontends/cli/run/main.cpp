@@ -1,11 +1,15 @@
 // doppel: the command that users run. It links no LLVM: `compile`, `check`, `fmt` and the first
 // half of `train` are done by doppel-compile, which lies beside it.
 #include "frontends/cli/run/Commands.h"
+#include "frontends/cli/run/Terminal.h"
+
+#include "runtime/core/Process.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstring>
-#include <fmt/format.h>
 #include <limits>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,10 +35,10 @@ std::vector<char *> asArguments(std::vector<std::string> &words) {
 }
 
 int compilerMissing(const std::string &path) {
-  fmt::print(stderr,
-             "doppel: error: the compiler {} cannot be started ({}); this installation can run "
-             "artifacts but not compile specs\n",
-             path, std::strerror(errno));
+  cli::printError(
+      "doppel: error: the compiler {} cannot be started ({}); this installation can run "
+      "artifacts but not compile specs\n",
+      path, std::strerror(errno));
   return 1;
 }
 
@@ -46,11 +50,15 @@ int execCompiler(std::vector<std::string> words) {
   return compilerMissing(words[0]);
 }
 
-/// Runs the compiler and waits for it; its exit code.
+/// Runs the compiler and waits for it; its exit code. The compiler dies with this process, whose
+/// folder it writes into.
 int callCompiler(std::vector<std::string> words) {
   words.insert(words.begin(), compilerPath());
-  pid_t child = fork();
+  pid_t parent = getpid(), child = fork();
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+      _exit(1);
     std::vector<char *> arguments = asArguments(words);
     execv(arguments[0], arguments.data());
     _exit(compilerMissing(words[0]));
@@ -223,10 +231,10 @@ int runProgram(int argc, char **argv) {
   CLI::App *benchCommand = app.add_subcommand("bench", "time a training step without reading data");
   benchCommand->add_option("ARTIFACT", bench.artifact, "artifact")->required();
   benchCommand->add_option("--steps", bench.steps, "steps to time")
-      ->check(atLeast(1))
+      ->check(atLeast(1, 1'000'000))
       ->capture_default_str();
   benchCommand->add_option("--warmup", bench.warmup, "steps before")
-      ->check(atLeast(0))
+      ->check(atLeast(0, 1'000'000))
       ->capture_default_str();
   benchCommand->add_option("--threads", bench.threads, "threads (default: all processors)")
       ->check(threadNumber());
@@ -252,7 +260,7 @@ int runProgram(int argc, char **argv) {
   });
 
   if (argc == 1) {
-    fmt::print("{}", app.help());
+    cli::printOut("{}", app.help());
     return 2;
   }
   try {
@@ -263,7 +271,7 @@ int runProgram(int argc, char **argv) {
     for (const CLI::App *command : app.get_subcommands({}))
       known |= command->get_name() == word;
     if (!known) {
-      fmt::print(stderr, "doppel: error: there is no command '{}'\n\n{}", word, app.help());
+      cli::printError("doppel: error: there is no command '{}'\n\n{}", word, app.help());
       return 2;
     }
     return app.exit(error) == 0 ? 0 : 2;
@@ -274,9 +282,20 @@ int runProgram(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
+  runtime::guardProcess(
+      "doppel: internal error: this is a bug in Doppel 0.1.0; please report it with the "
+      "command.\n");
   // Handed over untouched, so that the compiler's own help and errors show.
   if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0 ||
                     std::strcmp(argv[1], "fmt") == 0 || std::strcmp(argv[1], "explain") == 0))
     return execCompiler(std::vector<std::string>(argv + 1, argv + argc));
-  return runProgram(argc, argv);
+  try {
+    int code = runProgram(argc, argv);
+    // What a run gives is in its folder; what the other commands give is what they print.
+    bool trains =
+        argc >= 2 && (std::strcmp(argv[1], "run") == 0 || std::strcmp(argv[1], "train") == 0);
+    return cli::flushOutput() || trains || code != 0 ? code : 1;
+  } catch (...) {
+    return runtime::reportException(std::current_exception());
+  }
 }

@@ -1,0 +1,90 @@
+// All that is said here is said by write(2): a crashed process, or one without memory, has no
+// streams.
+#include "runtime/core/Process.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <new>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+
+namespace doppel::runtime {
+
+namespace {
+
+constexpr int kUserError = 1, kInternalError = 70;
+
+std::string bug;
+
+void say(std::string_view text) {
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+void openStandardDescriptors() {
+  // The other way round than they are used: reading or writing fails, as it would have.
+  for (auto [descriptor, flags] :
+       {std::pair{STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_RDONLY}})
+    if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) [[maybe_unused]]
+      int opened = ::open("/dev/null", flags);
+}
+
+void reportSignals() {
+  // A stack of its own: the crash may be an overflow of the usual one.
+  static char stack[1 << 16];
+  stack_t alternate = {};
+  alternate.ss_sp = stack;
+  alternate.ss_size = sizeof(stack);
+  ::sigaltstack(&alternate, nullptr);
+  struct sigaction action = {};
+  action.sa_flags = int(SA_ONSTACK | SA_RESETHAND);
+  action.sa_handler = [](int) {
+    say(bug);
+    ::_exit(kInternalError);
+  };
+  for (int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
+    ::sigaction(signal, &action, nullptr);
+}
+
+} // namespace
+
+void guardProcess(std::string bugMessage) {
+  bug = std::move(bugMessage);
+  openStandardDescriptors();
+  reportSignals();
+  std::set_terminate([] { ::_exit(reportException(std::current_exception())); });
+}
+
+int reportException(std::exception_ptr exception) {
+  try {
+    if (exception)
+      std::rethrow_exception(exception);
+  } catch (const std::bad_alloc &) {
+    say("doppel: error: not enough memory: the system refuses more. What was written before is "
+        "kept\n");
+    return kUserError;
+  } catch (const std::system_error &error) {
+    // What std::thread throws.
+    if (error.code() == std::errc::resource_unavailable_try_again) {
+      say("doppel: error: the system refuses another thread (ulimit -u, or the limit of a control "
+          "group); give fewer by --threads. What was written before is kept\n");
+      return kUserError;
+    }
+    say("doppel: ");
+    say(error.what());
+    say("\n");
+  } catch (const std::exception &error) {
+    say("doppel: ");
+    say(error.what());
+    say("\n");
+  } catch (...) {
+  }
+  say(bug);
+  return kInternalError;
+}
+
+void exitForMemory() { ::_exit(reportException(std::make_exception_ptr(std::bad_alloc()))); }
+
+} // namespace doppel::runtime
