@@ -5,6 +5,7 @@
 #include "dialects/nn/NnDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -155,6 +156,15 @@ static bool holds(nn::ComparePredicate predicate, double x, double y) {
   llvm_unreachable("a comparison has a predicate");
 }
 
+/// A float rounds toward zero, to the nearest that the integer can hold; NaN gives 0. An integer of
+/// another width keeps its low bits.
+static double toInteger(double x, Type from, Type to) {
+  double half = std::ldexp(1.0, int(to.getIntOrFloatBitWidth()) - 1);
+  if (isa<IntegerType>(from))
+    return x - 2 * half * std::floor((x + half) / (2 * half));
+  return std::isnan(x) ? 0 : std::clamp(std::trunc(x), -half, half - 1) + 0.0; // no -0
+}
+
 LogicalResult Evaluation::executeElementwise(Operation *op) {
   bool isInteger = isa<IntegerType>(getElementTypeOrSelf(op->getResult(0).getType()));
   return TypeSwitch<Operation *, LogicalResult>(op)
@@ -199,8 +209,11 @@ LogicalResult Evaluation::executeElementwise(Operation *op) {
         return give(op, std::move(result));
       })
       .Case([&](nn::ConvertOp convert) {
-        bool toBool = convert.getType().getElementType().isInteger(1);
-        return map(op, [&](double x) { return toBool ? x != 0 : isInteger ? std::trunc(x) : x; });
+        Type from = getElementTypeOrSelf(convert.getInput().getType());
+        Type to = convert.getType().getElementType();
+        return map(op, [&](double x) -> double {
+          return to.isInteger(1) ? x != 0 : isInteger ? toInteger(x, from, to) : x;
+        });
       })
       .Default([&](Operation *) { return op->emitError("has no reference formula"); });
 }

@@ -24,14 +24,22 @@ FailureOr<reference::Value> ArgumentSource::draw(Location location, Type type,
                                                  DictionaryAttr attributes, unsigned number) {
   if (auto batch = dyn_cast<nn::ImagesType>(type)) {
     auto given = attributes ? attributes.getAs<DenseIntElementsAttr>("nn.value") : nullptr;
+    int64_t first = 0;
+    if (auto number = attributes ? attributes.getAs<IntegerAttr>("nn.first") : nullptr)
+      first = number.getInt();
+    auto numbered = [&](reference::Images images) {
+      for (abi::ImageRef &image : images)
+        image.index += first;
+      return reference::Value(std::move(images));
+    };
     if (!given)
-      return reference::Value(images(batch.getBatch()));
+      return numbered(images(batch.getBatch()));
     ArrayRef<int64_t> shape = given.getType().getShape();
     if (shape.size() != 4 || shape[0] != batch.getBatch() || shape[3] != 3 ||
         !given.getElementType().isInteger(8))
       return emitError(location) << "nn.value is of type " << given.getType()
                                  << ", not [batch, height, width, 3] of bytes";
-    return reference::Value(images(given));
+    return numbered(images(given));
   }
   auto tensorType = dyn_cast<RankedTensorType>(type);
   if (!tensorType || !tensorType.hasStaticShape())

@@ -11,10 +11,13 @@
 namespace doppel::verify {
 
 /// Arguments of a function, drawn from a seed. By attributes of the argument:
-///   nn.value = dense<...>        this value
-///   nn.range = [low, high]       uniform in [low, high), instead of [-1, 1); integers are rounded
-///   down, booleans are x >= 0 nn.replicated                the same on every rank, where others
-///   differ
+///
+///   nn.value = dense<...>    this value
+///   nn.range = [low, high]   uniform in [low, high), instead of [-1, 1); integers are rounded
+///                            down, booleans are x >= 0
+///   nn.replicated            the same on every rank, where others differ
+///   nn.first = N : i64       the number of the first sample of a batch of images, instead of 0
+///
 /// Values of f32 arguments are exact floats. Images are procedural, of various sizes, or given by
 /// nn.value as [N, H, W, 3] of ui8.
 class ArgumentSource {

@@ -1,7 +1,7 @@
 // Gathers, scatters and queues as compiled code against the oracle. The numbers: rows of the table,
 // rows of the other tensor, elements of a row, step.
 // RUN: for shape in "1 5 33 0" "7 37 5 1" "100 32 16 2" "129 43 1 3" "37 300 129 4" \
-// RUN:     "5000 4999 3 5"; do set -- $shape; \
+// RUN:     "5000 4999 3 5" "700 900 65 7"; do set -- $shape; \
 // RUN:   sed "s/TABLE/$1/g; s/COUNT/$2/g; s/WIDTH/$3/g; s/QUEUE/$(($2 * 3))/g" %s \
 // RUN:     | doppel-verify kernels - --step $4 \
 // RUN:     | FileCheck %s --implicit-check-not=WRONG || exit 1; done
