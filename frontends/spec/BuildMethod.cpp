@@ -139,7 +139,7 @@ bool MethodBuilder::declare(const Name &name) {
 void MethodBuilder::runItems(llvm::ArrayRef<const Stmt *> body) {
   for (const Stmt *stmt : body) {
     trace.beginItem();
-    if (trace.countEvaluation(stmt->range))
+    if (trace.count(stmt->range))
       runItem(stmt);
   }
 }

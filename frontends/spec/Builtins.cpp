@@ -235,6 +235,7 @@ std::optional<llvm::SmallVector<int64_t>> BuiltinCall::integers(llvm::StringRef 
   bool fits = list.isInt() || list.isSequence();
   if (list.isInt())
     result.push_back(list.asInt());
+  trace.count(rangeOf(name), list.weight());
   if (list.isSequence())
     for (const Value &element : list.elements()) {
       fits &= element.isInt();

@@ -172,7 +172,10 @@ Value runStr(BuiltinCall &call) {
   const Value &x = call.value("x");
   if (x.holdsTensor() || !(x.isNumber() || x.isBool() || x.isString() || x.isSequence()))
     return call.wrongType("x", "a number, bool, string or list");
-  return Value::string(valueText(x));
+  call.trace.count(call.range, x.weight());
+  std::string text = valueText(x);
+  return call.evaluator.checkLength(text.size(), call.range) ? Value::string(std::move(text))
+                                                             : Value::error();
 }
 
 Value runRequire(BuiltinCall &call) {

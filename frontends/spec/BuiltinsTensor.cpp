@@ -71,6 +71,7 @@ Value reduceList(BuiltinCall &call, Reduction reduction, llvm::ArrayRef<Value> l
     if (!element.isNumber() && !element.isTensor())
       return call.fail(Code::WrongType, call.rangeOf("x"),
                        "the list holds a " + typeName(element) + ", not numbers or tensors");
+  call.trace.count(call.range, list.size());
   TensorEmitter &e = call.emit;
   Value result = list[0];
   for (const Value &element : list.drop_front()) {
@@ -153,6 +154,7 @@ Value join(BuiltinCall &call, bool stacks) {
       parts.push_back(argument);
       continue;
     }
+    call.trace.count(argument.range, argument.value.elements().size());
     for (const Value &element : argument.value.elements())
       parts.push_back({{}, element, argument.range});
   }
@@ -515,6 +517,7 @@ bool flattenNumbers(const Value &value, size_t depth, llvm::SmallVectorImpl<int6
 Value runTensor(BuiltinCall &call) {
   llvm::SmallVector<int64_t> shape;
   std::vector<double> numbers;
+  call.trace.count(call.range, call.value("values").weight());
   if (!flattenNumbers(call.value("values"), 0, shape, numbers))
     return call.wrongType("values", "a number, or lists of numbers of equal lengths");
   TensorEmitter &e = call.emit;

@@ -17,6 +17,7 @@ Value stopGradient(BuiltinCall &call, const Value &x) {
     return x;
   if (!x.isSequence())
     return call.wrongType("x", "a tensor or a list of tensors");
+  call.trace.count(call.range, x.elements().size());
   std::vector<Value> elements;
   for (const Value &element : x.elements())
     elements.push_back(stopGradient(call, element));

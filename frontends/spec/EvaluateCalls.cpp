@@ -19,6 +19,7 @@ bool Evaluator::evalArguments(llvm::ArrayRef<Argument> written,
                  "'...' takes a list apart, but this is " + typeName(list));
         continue;
       }
+      trace.count(argument.value->range, list.elements().size());
       for (const Value &element : list.elements())
         arguments.push_back({{}, element, argument.value->range});
       continue;
@@ -257,7 +258,7 @@ void Evaluator::bind(llvm::StringRef name, Value value, SourceRange range, bool 
 
 Evaluator::Flow Evaluator::runBody(llvm::ArrayRef<const Stmt *> body, Value &result) {
   for (const Stmt *stmt : body) {
-    if (!trace.countEvaluation(stmt->range)) {
+    if (!trace.count(stmt->range)) {
       result = Value::error();
       return Flow::Return;
     }
@@ -354,7 +355,7 @@ Evaluator::Flow Evaluator::runFor(const ForStmt *stmt, Value &result) {
     return Flow::Return;
   }
   for (const Value &element : iterable.elements()) {
-    if (!trace.countEvaluation(stmt->range)) {
+    if (!trace.count(stmt->range)) {
       result = Value::error();
       return Flow::Return;
     }

@@ -29,7 +29,7 @@ Value Evaluator::checkNested(Value value, SourceRange range) {
 }
 
 Value Evaluator::eval(const Expr *expr) {
-  if (!trace.countEvaluation(expr->range))
+  if (!trace.count(expr->range))
     return Value::error();
   if (evalDepth >= maxEvalDepth) {
     report(Code::RecursionTooDeep, expr->range, "calls and expressions are nested too deeply");
@@ -258,6 +258,7 @@ Value Evaluator::evalIndex(const IndexExpr *expr) {
       return fail(Code::IndexOutOfRange, index->range,
                   "the slice is " + llvm::Twine(begin.asInt()) + ".." + llvm::Twine(end.asInt()) +
                       ", the list has " + llvm::Twine(size) + " elements");
+    trace.count(index->range, to - from);
     std::vector<Value> part(elements.begin() + from, elements.begin() + to);
     return Value::list(std::move(part));
   }
@@ -363,6 +364,8 @@ Value Evaluator::evalElements(llvm::ArrayRef<const Expr *> elements, bool isTupl
     }
     values.push_back(eval(element));
   }
+  if (!elements.empty())
+    trace.count(elements.front()->range, values.size());
   Value all = isTuple ? Value::tuple(std::move(values)) : Value::list(std::move(values));
   return elements.empty() ? all : checkNested(std::move(all), elements.front()->range);
 }
@@ -382,6 +385,7 @@ Value Evaluator::evalRange(const RangeExpr *expr) {
     length = end.asInt() > begin.asInt() ? INT64_MAX : 0;
   if (length > 0 && !checkLength(static_cast<size_t>(length), expr->range))
     return Value::error();
+  trace.count(expr->range, std::max<int64_t>(length, 0));
   std::vector<Value> values;
   for (int64_t i = begin.asInt(); i < end.asInt(); ++i)
     values.push_back(Value::integer(i));
@@ -481,9 +485,8 @@ Value Evaluator::evalCompose(const ComposeExpr *expr) {
       failed = true;
       continue;
     }
-    node->depth = std::max(node->depth, net->node->depth + 1);
-    node->children.push_back({name, Value::net(std::move(*net)),
-                              part.isLabelled() ? part.label.range : part.value->range});
+    node->add({name, Value::net(std::move(*net)),
+               part.isLabelled() ? part.label.range : part.value->range});
   }
   if (failed)
     return Value::error();

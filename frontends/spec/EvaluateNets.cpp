@@ -48,7 +48,7 @@ Value Evaluator::makeNet(const Callable &callee,
     if (!node->child(binding.name))
       node->names.push_back({binding.name, binding.value, binding.range});
   }
-  return Value::net({.node = std::move(node)});
+  return checkNested(Value::net({.node = std::move(node)}), range);
 }
 
 void Evaluator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
@@ -66,7 +66,7 @@ void Evaluator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
     return false;
   };
   for (const Stmt *stmt : body) {
-    if (!trace.countEvaluation(stmt->range))
+    if (!trace.count(stmt->range))
       return;
     switch (stmt->kind) {
     case StmtKind::Assign: {
@@ -79,7 +79,7 @@ void Evaluator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
         value = net ? Value::net(std::move(*net)) : Value::error();
       }
       if (!value.isError())
-        node.children.push_back({assign->name.text, value, assign->name.range});
+        node.add({assign->name.text, value, assign->name.range});
       bind(assign->name.text, value, assign->name.range);
       break;
     }
@@ -145,12 +145,13 @@ std::optional<NetValue> Evaluator::asNet(const Value &value, SourceRange range) 
     node->kind = NetNode::Kind::Chain;
     node->range = range;
     node->indexNames.reserve(value.elements().size());
+    trace.count(range, value.elements().size());
     for (const Value &element : value.elements()) {
       llvm::StringRef name = node->indexNames.emplace_back(std::to_string(node->indexNames.size()));
       std::optional<NetValue> part = asNet(element, range);
       if (!part)
         return std::nullopt;
-      node->children.push_back({name, Value::net(std::move(*part)), range});
+      node->add({name, Value::net(std::move(*part)), range});
     }
     return NetValue{.node = std::move(node)};
   }

@@ -5,6 +5,9 @@
 
 namespace doppel::spec {
 
+/// Characters that are copied or compared in what one step of evaluation takes.
+constexpr size_t bytesOfStep = 64;
+
 using namespace mlir;
 
 static bool isComparison(BinaryOp op) {
@@ -133,6 +136,8 @@ Value Evaluator::binary(BinaryOp op, const Value &left, const Value &right, Sour
   auto isOperand = [](const Value &v) { return v.isTensor() || v.isNumber() || v.isBool(); };
   if ((left.isTensor() && isOperand(right)) || (right.isTensor() && isOperand(left)))
     return emit.arithmetic(op, left, right, leftRange, rightRange, range);
+  if (left.isSequence() && right.isSequence())
+    trace.count(range, std::min(left.weight(), right.weight()));
   if (op == BinaryOp::Equal || op == BinaryOp::NotEqual)
     if (std::optional<bool> same = equal(left, right))
       return Value::boolean(*same == (op == BinaryOp::Equal));
@@ -147,6 +152,7 @@ Value Evaluator::binary(BinaryOp op, const Value &left, const Value &right, Sour
     if (op == BinaryOp::Add &&
         !checkLength(left.asString().size() + right.asString().size(), range))
       return Value::error();
+    trace.count(range, (left.asString().size() + right.asString().size()) / bytesOfStep);
     if (op == BinaryOp::Add)
       return Value::string((left.asString() + right.asString()).str());
     if (isComparison(op))
@@ -155,6 +161,7 @@ Value Evaluator::binary(BinaryOp op, const Value &left, const Value &right, Sour
   if (op == BinaryOp::Add && left.isList() && right.isList()) {
     if (!checkLength(left.elements().size() + right.elements().size(), range))
       return Value::error();
+    trace.count(range, left.elements().size() + right.elements().size());
     std::vector<Value> joined(left.elements());
     llvm::append_range(joined, right.elements());
     return checkNested(Value::list(std::move(joined)), range);

@@ -102,6 +102,7 @@ bool Evaluator::coerce(Value &value, const TypeExpr &type, llvm::StringRef what,
   if (type.element) {
     if (!value.isSequence())
       return mismatch();
+    trace.count(valueRange, value.elements().size());
     std::vector<Value> elements(value.elements());
     for (auto [i, element] : llvm::enumerate(elements))
       if (!coerce(element, *type.element, ("element " + llvm::Twine(i) + " of " + what).str(),

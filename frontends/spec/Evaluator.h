@@ -87,6 +87,8 @@ public:
   Value binary(BinaryOp op, const Value &left, const Value &right, SourceRange leftRange,
                SourceRange rightRange, SourceRange range);
   Value evalMember(const MemberExpr *expr);
+  /// False, after an error, if a list or string would have more than a million elements.
+  bool checkLength(size_t length, SourceRange range);
   /// Reports a name that stands for nothing.
   Value unknownName(llvm::StringRef name, SourceRange range);
 
@@ -132,8 +134,6 @@ public:
 
 private:
   // Limits.
-  /// False, after an error, if a list or string would have more than a million elements.
-  bool checkLength(size_t length, SourceRange range);
   /// The value, or an error where it holds too much or nests too deep.
   Value checkNested(Value value, SourceRange range);
 

@@ -9,7 +9,7 @@ namespace doppel::spec {
 using namespace mlir;
 
 constexpr unsigned maxCallDepth = 200;
-constexpr size_t maxEvaluations = 50'000'000;
+constexpr size_t maxSteps = 5'000'000;
 
 //===- Messages -------------------------------------------------------------------------------===//
 
@@ -56,27 +56,37 @@ Location Trace::fileLocation(SourceRange range) const {
   return FileLineColLoc::get(&context, sources.path(range.file), at.line, at.column);
 }
 
-Location Trace::location(SourceRange range) const {
+Location Trace::locationIn(Frame &in, SourceRange range) const {
   Location place = fileLocation(range);
-  if (!frame->callLocation)
+  if (in.startsLocations || !in.caller || in.caller->startsLocations)
     return place;
-  return CallSiteLoc::get(NameLoc::get(StringAttr::get(&context, frame->name), place),
-                          *frame->callLocation);
+  if (!in.callLocation)
+    in.callLocation = locationIn(*in.caller, in.callRange);
+  return CallSiteLoc::get(NameLoc::get(StringAttr::get(&context, in.name), place),
+                          *in.callLocation);
 }
 
+Location Trace::location(SourceRange range) const { return locationIn(*frame, range); }
+
 //===- Calls and limits -----------------------------------------------------------------------===//
+
+/// The call in the method that led here; null in the method itself.
+const Frame *Trace::outermostCall() const {
+  const Frame *first = frame;
+  while (first->caller && !first->caller->isMethod)
+    first = first->caller;
+  return first->isMethod ? nullptr : first;
+}
 
 bool Trace::enterCall(Frame &next, SourceRange range) {
   if (frame->depth + 1 > maxCallDepth) {
     // The call that began it is what the user can understand; what lies between is the same over
     // and over.
-    const Frame *first = frame;
-    while (first->caller && !first->caller->isMethod)
-      first = first->caller;
-    SourceRange began = first->callRange;
+    const Frame *first = outermostCall();
     diagnostics
-        .report(Code::RecursionTooDeep, began.isValid() ? began : range,
-                "'" + first->name + "' does not come to an end within 200 nested calls")
+        .report(Code::RecursionTooDeep, first ? first->callRange : range,
+                "'" + (first ? first->name : next.name) +
+                    "' does not come to an end within 200 nested calls")
         .note(range, "the call of '" + next.name + "' that is one too many");
     abandoned = true;
     return false;
@@ -84,20 +94,30 @@ bool Trace::enterCall(Frame &next, SourceRange range) {
   next.depth = frame->depth + 1;
   next.caller = frame;
   next.callRange = range;
-  if (!next.startsLocations && !frame->startsLocations)
-    next.callLocation = location(range);
   return true;
 }
 
-bool Trace::countEvaluation(SourceRange range) {
+bool Trace::count(SourceRange range, size_t more) {
   if (stopped())
     return false;
-  if (++evaluations > maxEvaluations) {
-    report(Code::TooLarge, range, "the spec does not come to an end within 50 million evaluations");
-    gaveUp = true;
-    return false;
-  }
-  return true;
+  steps += more;
+  if (steps <= maxSteps)
+    return true;
+  // What the user wrote is the outermost call; where evaluation stopped tells what repeats.
+  const Frame *first = outermostCall();
+  std::string limit = "an end within 5 million steps of evaluation";
+  if (first)
+    diagnostics
+        .report(Code::TooLarge, first->callRange, "'" + first->name + "' does not come to " + limit)
+        .note(range, llvm::Twine(frame->depth) + (frame->depth == 1 ? " call" : " calls") +
+                         " deep evaluation stopped here, in '" + frame->name + "'")
+        .help("a function that calls another twice doubles the work at each level: name the result "
+              "with 'let' and use it twice");
+  else
+    diagnostics.report(Code::TooLarge, range, "the method does not come to " + limit)
+        .help("loops are unrolled: make the list shorter, or compute with a tensor: iota(n)");
+  gaveUp = true;
+  return false;
 }
 
 } // namespace doppel::spec

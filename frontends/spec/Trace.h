@@ -24,7 +24,7 @@ struct Frame {
   bool isForward = false;
   bool startsLocations = false; ///< a net's body is shared by its applications, so locations do not
                                 ///< go on to the caller
-  std::optional<mlir::Location> callLocation = {};
+  std::optional<mlir::Location> callLocation = {}; ///< once an operation has asked for it
   std::map<std::string, SourceRange, std::less<>> updated = {}; ///< buffers, in a forward
 };
 
@@ -47,8 +47,9 @@ public:
   /// Fills in what a call at `range` knows of its caller. False, after an error, where calls nest
   /// too deep.
   bool enterCall(Frame &next, SourceRange range);
-  /// Counts one evaluation. False where evaluation has stopped, or stops here after an error.
-  bool countEvaluation(SourceRange range);
+  /// Counts `steps` of evaluation: an expression, a statement, an element that is copied. False
+  /// where evaluation has stopped, or stops here after an error.
+  bool count(SourceRange range, size_t steps = 1);
 
   /// Evaluation has been given up: so many errors, or so large a program, that the rest helps
   /// nobody.
@@ -65,8 +66,11 @@ public:
   Frame *frame = nullptr;
 
 private:
+  const Frame *outermostCall() const;
+  mlir::Location locationIn(Frame &frame, SourceRange range) const;
+
   mlir::MLIRContext &context;
-  size_t evaluations = 0;
+  size_t steps = 0;
   bool gaveUp = false;
   bool abandoned = false;
 };

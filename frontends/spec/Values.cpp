@@ -56,12 +56,14 @@ Value Value::list(std::vector<Value> elements) {
   for (const Value &element : payload->elements) {
     payload->weight = llvm::SaturatingAdd(payload->weight, element.weight());
     payload->depth = std::max(payload->depth, element.depth() + 1);
+    payload->holdsTensor |= element.holdsTensor();
+    payload->holdsError |= element.holdsError();
   }
   result.payload = std::move(payload);
   return result;
 }
 
-size_t Value::weight() const { return isSequence() ? payload->weight : 1; }
+size_t Value::weight() const { return isSequence() ? payload->weight : isNet() ? asNet().node->weight : 1; }
 
 unsigned Value::depth() const {
   return isSequence() ? payload->depth : isNet() ? asNet().node->depth : 0;
@@ -138,7 +140,7 @@ bool Value::holdsTensor() const {
     return true;
   case ValueKind::List:
   case ValueKind::Tuple:
-    return llvm::any_of(elements(), [](const Value &v) { return v.holdsTensor(); });
+    return payload->holdsTensor;
   case ValueKind::Optimizer:
     return asOptimizer().learningRate.holdsTensor() || asOptimizer().weightDecay.holdsTensor();
   default:
@@ -147,8 +149,7 @@ bool Value::holdsTensor() const {
 }
 
 bool Value::holdsError() const {
-  return isError() ||
-         (isSequence() && llvm::any_of(elements(), [](const Value &v) { return v.holdsError(); }));
+  return isError() || (isSequence() && payload->holdsError);
 }
 
 Value Value::mapTensors(llvm::function_ref<mlir::Value(mlir::Value)> map) const {
@@ -160,6 +161,12 @@ Value Value::mapTensors(llvm::function_ref<mlir::Value(mlir::Value)> map) const 
   for (const Value &element : elements())
     mapped.push_back(element.mapTensors(map));
   return isList() ? list(std::move(mapped)) : tuple(std::move(mapped));
+}
+
+void NetNode::add(NetChild part) {
+  depth = std::max(depth, part.value.depth() + 1);
+  weight = llvm::SaturatingAdd(weight, part.value.weight());
+  children.push_back(std::move(part));
 }
 
 const NetChild *NetNode::child(llvm::StringRef name) const {

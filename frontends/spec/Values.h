@@ -130,7 +130,8 @@ public:
   bool holdsTensor() const;
   /// Whether an Error is somewhere inside.
   bool holdsError() const;
-  /// Values inside of lists and tuples, however deep, each as often as it is met; itself included.
+  /// Values inside of lists, tuples and nets, however deep, each as often as it is met; itself
+  /// included.
   size_t weight() const;
   /// How deep lists and nets stand in each other; 0 for what holds nothing.
   unsigned depth() const;
@@ -168,6 +169,8 @@ struct Value::Payload {
   std::vector<Value> elements;
   size_t weight = 1; ///< of elements
   unsigned depth = 1;
+  bool holdsTensor = false;
+  bool holdsError = false;
   ImageValue image;
   Callable callable;
   NetValue net;
@@ -213,7 +216,11 @@ struct NetNode {
   // Function: a function of one tensor as a part.
   Value function;
 
-  unsigned depth = 1; ///< of a Chain: one more than its deepest part
+  unsigned depth = 1; ///< one more than its deepest part
+  size_t weight = 1;  ///< Value::weight: itself and its parts
+
+  /// Adds a part at the end.
+  void add(NetChild part);
 
   const NetChild *child(llvm::StringRef name) const;
 };
