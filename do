@@ -13,6 +13,8 @@ usage: ./do COMMAND [ARGUMENT...]
   test long         the same with the tests that take minutes (test/long)
   demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
   mutants [PATTERN] build, then try the small wrong changes that test/mutants lists: what do the tests not notice? (--list names them)
+  fuzz TARGET [--minutes N]
+                    build by clang, then run libFuzzer on it (spec, artifact, jpeg, png, webp, bmp, gif, tiff; 5 minutes by default)
   bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
   format            format the C++ sources in place
   lint              check formatting, and the rules of the house that a script can check
@@ -167,6 +169,38 @@ mutants() {
   /usr/bin/python3 test/mutants/mutants.py "$@"
 }
 
+# What a fuzz target's program and corpus are: test/fuzz/README.md.
+fuzz() {
+  local target=${1:-} minutes=5 program found folders=() status=0
+  [[ $target =~ ^(spec|artifact|jpeg|png|webp|bmp|gif|tiff)$ ]] ||
+    fail "which target? spec, artifact, jpeg, png, webp, bmp, gif or tiff"
+  if [[ ${2:-} == --minutes ]]; then minutes=${3:-}; elif (($# > 1)); then fail "no option '$2' (--minutes N)"; fi
+  [[ $minutes =~ ^[1-9][0-9]*$ ]] || fail "--minutes takes a whole number"
+  case $target in
+  spec | artifact) program=doppel-fuzz-$target ;;
+  *) program=doppel-fuzz-image ;;
+  esac
+  [[ $target == spec ]] && folders=(examples test/frontends/spec)
+  [[ -d test/fuzz/corpus/$target ]] && folders+=("test/fuzz/corpus/$target")
+  found=build/fuzz/found/$target
+  mkdir -p "$found"
+  install_missing "${packages[@]}" clang-22 libclang-rt-22-dev libomp-22-dev
+  say "Building $program by clang (the first time takes minutes)"
+  run_quietly build/log/configure-fuzz.log cmake --preset fuzz || exit 1
+  run_quietly build/log/build-fuzz.log cmake --build --preset fuzz -j "$(job_count)" --target "$program" || exit 1
+  say "Fuzzing $target for $minutes minutes; all that libFuzzer says: build/log/fuzz-$target.log"
+  # MLIR's libraries are not built with the sanitizers (see test/lit.cfg.py).
+  ASAN_OPTIONS=detect_container_overflow=0:allow_user_poisoning=0:detect_leaks=0:allocator_may_return_null=1 \
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    pulse "build/log/fuzz-$target.log" "build/fuzz/bin/$program" -max_total_time=$((minutes * 60)) -timeout=20 -rss_limit_mb=4096 \
+    -max_len=8192 -len_control=0 -artifact_prefix="build/fuzz/$target-" "$found" "${folders[@]}" || status=$?
+  if ((status != 0)); then
+    tail -n 60 "build/log/fuzz-$target.log" >&2
+    fail "found something: mend it, and keep the input in test/fuzz/corpus/$target"
+  fi
+  say "$(grep -E '^#[0-9]+' "build/log/fuzz-$target.log" | tail -n 1)" "Nothing found."
+}
+
 sources() { git ls-files '*.cpp' '*.h'; }
 
 format() {
@@ -189,6 +223,7 @@ case $command in
 build) build "$@" ;;
 test) run_tests "$@" ;;
 demo) demo ;;
+fuzz) fuzz "$@" ;;
 bench) bench "$@" ;;
 mutants) mutants "$@" ;;
 format) format ;;

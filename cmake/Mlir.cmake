@@ -18,10 +18,17 @@ find_library(DOPPEL_LIBMLIR MLIR HINTS ${LLVM_LIBRARY_DIR} REQUIRED)
 find_library(DOPPEL_LIBLLVM LLVM HINTS ${LLVM_LIBRARY_DIR} REQUIRED)
 target_link_libraries(DoppelMlir INTERFACE ${DOPPEL_LIBMLIR} ${DOPPEL_LIBLLVM})
 
+# To clang, MLIR's headers beside the C++23 of GCC 12's library are no valid program (std::pair of a type that is not complete yet).
+set(doppel_mlir_standard ${CMAKE_CXX_STANDARD})
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(doppel_mlir_standard 20)
+endif()
+
 # MLIR's headers cost seconds a file; one precompiled header serves every library.
 file(WRITE ${PROJECT_BINARY_DIR}/pch.cpp "")
 add_library(DoppelMlirPch STATIC ${PROJECT_BINARY_DIR}/pch.cpp)
 target_link_libraries(DoppelMlirPch PUBLIC DoppelMlir)
+set_target_properties(DoppelMlirPch PROPERTIES CXX_STANDARD ${doppel_mlir_standard})
 target_precompile_headers(DoppelMlirPch PRIVATE ${PROJECT_SOURCE_DIR}/cmake/MlirPch.h)
 
 function(doppel_tablegen out td)
@@ -47,6 +54,7 @@ function(doppel_mlir_library name)
   if(type STREQUAL "INTERFACE_LIBRARY")
     return()
   endif()
+  set_target_properties(${name} PROPERTIES CXX_STANDARD ${doppel_mlir_standard})
   target_precompile_headers(${name} REUSE_FROM DoppelMlirPch)
   add_dependencies(${name} DoppelTableGen)
 endfunction()
@@ -54,6 +62,7 @@ endfunction()
 function(doppel_mlir_executable name)
   target_link_libraries(${name} PRIVATE DoppelMlir)
   target_compile_options(${name} PRIVATE -fPIC) # as the precompiled header is
+  set_target_properties(${name} PROPERTIES CXX_STANDARD ${doppel_mlir_standard})
   target_precompile_headers(${name} REUSE_FROM DoppelMlirPch)
   add_dependencies(${name} DoppelTableGen)
 endfunction()

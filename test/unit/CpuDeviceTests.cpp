@@ -1,11 +1,28 @@
 // The CPU device passes the conformance suite, with one thread and with several.
-#include "test/unit/DeviceConformance.h"
+#include "test/unit/DeviceConformanceCalls.h"
+
+#include <dlfcn.h>
+#include <fstream>
+#include <iterator>
 
 namespace doppel::runtime::test {
 
-INSTANTIATE_TEST_SUITE_P(Cpu, DeviceConformance,
-                         testing::Values(
-                             +[] { return makeCpuDevice(1); }, +[] { return makeCpuDevice(3); }));
+namespace {
+
+/// The kernels that the build made for the host.
+std::vector<std::byte> hostKernels() {
+  std::ifstream file(DOPPEL_TEST_KERNELS, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  auto *begin = reinterpret_cast<const std::byte *>(bytes.data());
+  return {begin, begin + bytes.size()};
+}
+
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(
+    Cpu, DeviceConformance,
+    testing::Values(DeviceUnderTest{[] { return makeCpuDevice(1); }, hostKernels},
+                    DeviceUnderTest{[] { return makeCpuDevice(3); }, hostKernels}));
 
 TEST(CpuDevice, SaysWhatIsWrongWithACodeSegment) {
   auto device = makeCpuDevice(1);
@@ -13,6 +30,22 @@ TEST(CpuDevice, SaysWhatIsWrongWithACodeSegment) {
   auto module = device->loadModule(garbage);
   ASSERT_FALSE(module);
   EXPECT_NE(module.error().message.find("kernels"), std::string::npos);
+}
+
+/// Kernels of one artifact are not seen by those of another, nor by the program.
+TEST(CpuDevice, KeepsTheSymbolsOfAModuleLocal) {
+  auto device = makeCpuDevice(1);
+  auto module = device->loadModule(hostKernels());
+  ASSERT_TRUE(module);
+  EXPECT_EQ(dlsym(RTLD_DEFAULT, "count_groups"), nullptr);
+}
+
+TEST(CpuDevice, HasAsManyThreadsAsItWasMadeWith) {
+  for (int threads : {1, 2, 3}) {
+    auto device = makeCpuDevice(threads);
+    EXPECT_EQ(device->threads(), threads);
+    EXPECT_NE(device->description().find(std::to_string(threads) + " thread"), std::string::npos);
+  }
 }
 
 } // namespace doppel::runtime::test

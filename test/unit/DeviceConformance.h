@@ -1,10 +1,12 @@
-// What every device must do, told as tests over the interface alone. A device's own test file
-// instantiates the suite with its factory.
+// What every device must do, told as tests over the interface alone: memory, kernels, command
+// lists, and in DeviceConformanceCalls.h library operations. A device's own test file instantiates
+// the suite with what makes the device and with its code of kernels/Conformance.cpp.
 #pragma once
 
 #include "runtime/device/Device.h"
 #include "runtime/schema/Abi.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -13,27 +15,21 @@
 
 namespace doppel::runtime::test {
 
-using DeviceFactory = std::unique_ptr<Device> (*)();
+struct DeviceUnderTest {
+  std::unique_ptr<Device> (*make)();
+  /// The code segment of test/unit/kernels/Conformance.cpp.
+  std::vector<std::byte> (*kernels)();
+};
 
-class DeviceConformance : public testing::TestWithParam<DeviceFactory> {
+class DeviceConformance : public testing::TestWithParam<DeviceUnderTest> {
 protected:
-  void SetUp() override { device = GetParam()(); }
+  static constexpr size_t kSpoiledBytes = 1 << 20;
 
-  /// A tensor in device memory with the given values.
-  TensorRef tensor(std::vector<int64_t> shape, const std::vector<float> &values) {
-    TensorRef ref = empty(std::move(shape), schema::DType::F32);
-    EXPECT_EQ(size_t(ref.elements()), values.size());
-    EXPECT_TRUE(device->upload(ref.data, values.data(), ref.bytes()));
-    return ref;
-  }
-
-  /// Seeded values in [-1, 1) with a tensor of them.
-  TensorRef random(std::vector<int64_t> shape, uint64_t seed, std::vector<float> &values) {
-    values.resize(
-        size_t(std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>())));
-    for (size_t i = 0; i < values.size(); ++i)
-      values[i] = 2 * abi::uniform(abi::philox(seed, i, 0, 0, 0)[0]) - 1;
-    return tensor(std::move(shape), values);
+  void SetUp() override {
+    device = GetParam().make();
+    auto loaded = device->loadModule(GetParam().kernels());
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    kernels = *std::move(loaded);
   }
 
   TensorRef empty(std::vector<int64_t> shape, schema::DType dtype = schema::DType::F32) {
@@ -45,276 +41,367 @@ protected:
     return ref;
   }
 
-  std::vector<float> values(const TensorRef &ref) {
-    std::vector<float> result(size_t(ref.elements()));
+  /// A tensor in device memory with the given values.
+  template <typename T>
+  TensorRef tensor(std::vector<int64_t> shape, const std::vector<T> &values,
+                   schema::DType dtype = schema::DType::F32) {
+    TensorRef ref = empty(std::move(shape), dtype);
+    EXPECT_EQ(ref.bytes(), values.size() * sizeof(T));
+    EXPECT_TRUE(device->upload(ref.data, values.data(), ref.bytes()));
+    return ref;
+  }
+  TensorRef tensor(std::vector<int64_t> shape, std::initializer_list<float> values) {
+    return tensor(std::move(shape), std::vector<float>(values));
+  }
+
+  /// Seeded values in [-1, 1) with a tensor of them.
+  TensorRef random(std::vector<int64_t> shape, uint64_t seed, std::vector<float> &values) {
+    values.resize(
+        size_t(std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<>())));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = 2 * abi::uniform(abi::philox(seed, i, 0, 0, 0)[0]) - 1;
+    return tensor(std::move(shape), values);
+  }
+
+  template <typename T = float> std::vector<T> values(const TensorRef &ref) {
+    std::vector<T> result(size_t(ref.elements()));
+    EXPECT_EQ(ref.bytes(), result.size() * sizeof(T));
     EXPECT_TRUE(device->download(result.data(), ref.data, ref.bytes()));
     return result;
   }
 
-  /// Records one library call and runs it twice: the second run must find everything as the first
-  /// did.
-  void execute(const LibraryCall &call) {
+  std::unique_ptr<CommandList> makeList() {
     auto list = device->makeCommandList();
-    ASSERT_TRUE(list);
-    auto recorded = (*list)->call(call);
-    ASSERT_TRUE(recorded) << recorded.error().message;
-    for (int i = 0; i < 2; ++i) {
-      auto ran = (*list)->run();
-      ASSERT_TRUE(ran);
-      ASSERT_FALSE(*ran);
-    }
+    EXPECT_TRUE(list);
+    return *std::move(list);
   }
 
-  void expectNear(const std::vector<float> &actual, const std::vector<double> &expected,
-                  double tolerance = 1e-5) {
-    ASSERT_EQ(actual.size(), expected.size());
-    double scale = 1e-30;
-    for (double value : expected)
-      scale = std::max(scale, std::abs(value));
-    for (size_t i = 0; i < actual.size(); ++i)
-      ASSERT_NEAR(actual[i], expected[i], tolerance * scale) << "element " << i;
+  void launch(CommandList &list, const KernelLaunch &launch) {
+    auto recorded = list.launch(*kernels, launch);
+    ASSERT_TRUE(recorded) << recorded.error().message;
+  }
+
+  /// Runs a list to its end.
+  void run(CommandList &list) {
+    auto ran = list.run();
+    ASSERT_TRUE(ran) << ran.error().message;
+    ASSERT_FALSE(*ran) << "stopped at command " << (*ran)->command;
+  }
+
+  /// Records one library call and runs it twice, on a workspace full of NaN: it must read nothing
+  /// there that it has not written, and the second run must find everything as the first did.
+  void execute(const LibraryCall &call) {
+    auto list = makeList();
+    launch(*list, {"spoil_scratch", 1, kSpoiledBytes, {}, {empty({1}, schema::DType::I32)}});
+    auto recorded = list->call(call);
+    ASSERT_TRUE(recorded) << recorded.error().message;
+    for (int i = 0; i < 2; ++i)
+      run(*list);
   }
 
   std::unique_ptr<Device> device;
+  std::unique_ptr<KernelModule> kernels;
   std::vector<std::unique_ptr<Allocation>> allocations;
 };
 
-/// A convolution's extents; weights [out, in / groups, kernel, kernel].
-struct ConvolutionCase {
-  int64_t batch, size, in, out, kernel, stride, before, after, dilation, groups;
-
-  int64_t resultSize() const {
-    return (size + before + after - dilation * (kernel - 1) - 1) / stride + 1;
-  }
-  std::vector<int64_t> ints() const {
-    return {stride, stride, before, before, after, after, dilation, dilation, groups};
-  }
-  std::vector<int64_t> inputShape() const { return {batch, size, size, in}; }
-  std::vector<int64_t> weightShape() const { return {out, in / groups, kernel, kernel}; }
-  std::vector<int64_t> outputShape() const { return {batch, resultSize(), resultSize(), out}; }
-
-  /// Calls f(input index, weight index, output index) for every product of the convolution.
-  template <typename F> void forEach(F f) const {
-    int64_t result = resultSize(), perGroup = in / groups;
-    for (int64_t n = 0; n < batch; ++n)
-      for (int64_t oy = 0; oy < result; ++oy)
-        for (int64_t ox = 0; ox < result; ++ox)
-          for (int64_t o = 0; o < out; ++o)
-            for (int64_t i = 0; i < perGroup; ++i)
-              for (int64_t ky = 0; ky < kernel; ++ky)
-                for (int64_t kx = 0; kx < kernel; ++kx) {
-                  int64_t y = oy * stride - before + ky * dilation;
-                  int64_t x = ox * stride - before + kx * dilation;
-                  if (y < 0 || y >= size || x < 0 || x >= size)
-                    continue;
-                  int64_t channel = o / (out / groups) * perGroup + i;
-                  f(size_t(((n * size + y) * size + x) * in + channel),
-                    size_t(((o * perGroup + i) * kernel + ky) * kernel + kx),
-                    size_t(((n * result + oy) * result + ox) * out + o));
-                }
-  }
-};
-
-/// Stem, body, strided, 1x1, asymmetric padding, dilated, grouped; strided 1x1 on few channels.
-inline const ConvolutionCase kConvolutions[] = {
-    {2, 8, 3, 16, 3, 1, 1, 1, 1, 1},  {2, 8, 16, 16, 3, 1, 1, 1, 1, 1},
-    {2, 8, 16, 32, 3, 2, 1, 1, 1, 1}, {2, 8, 16, 32, 1, 2, 0, 0, 1, 1},
-    {1, 9, 3, 8, 7, 2, 3, 3, 1, 1},   {1, 8, 4, 6, 3, 2, 0, 1, 1, 1},
-    {1, 9, 8, 8, 3, 1, 2, 2, 2, 1},   {2, 6, 8, 8, 3, 1, 1, 1, 1, 4},
-    {16, 8, 4, 8, 1, 2, 0, 0, 1, 1},  {4, 14, 2, 12, 1, 2, 0, 0, 1, 1},
-};
+// Memory.
 
 TEST_P(DeviceConformance, AllocatesZeroedAlignedMemory) {
-  TensorRef ref = empty({1000});
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(ref.data) % 64, 0u);
-  for (float value : values(ref))
-    EXPECT_EQ(value, 0.0f);
+  for (int64_t count : {1, 1000, 3 << 20}) {
+    TensorRef ref = empty({count});
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(ref.data) % 64, 0u);
+    EXPECT_EQ(values(ref), std::vector<float>(size_t(count), 0.0f));
+    // What comes after it is free again: no value of it may be seen.
+    std::vector<float> ones(size_t(count), 1.0f);
+    ASSERT_TRUE(device->upload(ref.data, ones.data(), ref.bytes()));
+    EXPECT_EQ(allocations.back()->bytes(), ref.bytes());
+    allocations.pop_back();
+    EXPECT_EQ(values(empty({count})), std::vector<float>(size_t(count), 0.0f));
+  }
+}
+
+TEST_P(DeviceConformance, RefusesMemoryThatThereIsNot) {
+  auto memory = device->allocate(size_t(1) << 60);
+  ASSERT_FALSE(memory);
+  EXPECT_NE(memory.error().message.find("memory"), std::string::npos) << memory.error().message;
+  EXPECT_EQ(memory.error().kind, ErrorKind::User);
+}
+
+TEST_P(DeviceConformance, UploadsAndDownloadsParts) {
+  TensorRef ref = tensor({4}, {1, 2, 3, 4});
+  float two[2] = {8, 9}, read[2];
+  ASSERT_TRUE(device->upload(static_cast<float *>(ref.data) + 1, two, sizeof(two)));
+  EXPECT_EQ(values(ref), (std::vector<float>{1, 8, 9, 4}));
+  ASSERT_TRUE(device->download(read, static_cast<float *>(ref.data) + 2, sizeof(read)));
+  EXPECT_EQ(read[0], 9);
+  EXPECT_EQ(read[1], 4);
 }
 
 TEST_P(DeviceConformance, CopiesBetweenBuffers) {
   std::vector<float> expected;
-  TensorRef source = random({7, 9}, 1, expected), target = empty({63});
-  auto list = device->makeCommandList();
-  ASSERT_TRUE(list);
-  ASSERT_TRUE((*list)->copy(source, target));
-  EXPECT_FALSE((*list)->copy(source, empty({62})));
-  ASSERT_TRUE((*list)->run());
+  TensorRef source = random({7, 9}, 1, expected), target = empty({63}), behind = empty({1});
+  auto list = makeList();
+  ASSERT_TRUE(list->copy(source, target));
+  EXPECT_FALSE(list->copy(source, empty({62})));
+  run(*list);
   EXPECT_EQ(values(target), expected);
+  EXPECT_EQ(values(behind), std::vector<float>{0});
 }
 
-TEST_P(DeviceConformance, StopsAtTheFirstCheckThatFails) {
-  TensorRef good = tensor({3}, {1, 2, 3});
-  TensorRef bad = tensor({5000}, std::vector<float>(5000, 1.0f));
-  TensorRef target = empty({3});
-  float infinity = std::numeric_limits<float>::infinity();
-  ASSERT_TRUE(device->upload(static_cast<float *>(bad.data) + 4321, &infinity, sizeof(float)));
-  auto list = device->makeCommandList();
-  ASSERT_TRUE(list);
-  ASSERT_TRUE((*list)->check(good, "good"));
-  ASSERT_TRUE((*list)->check(bad, "bad"));
-  ASSERT_TRUE((*list)->copy(good, target));
-  auto ran = (*list)->run();
-  ASSERT_TRUE(ran);
-  ASSERT_TRUE(*ran);
-  EXPECT_EQ((*ran)->what, "bad");
-  EXPECT_EQ((*ran)->command, 1u);
-  EXPECT_EQ((*ran)->element, 4321);
-  EXPECT_EQ(values(target), std::vector<float>(3, 0.0f)) << "a later command was executed";
-}
+// Kernels.
 
-TEST_P(DeviceConformance, ATraceFindsTheCommandThatMadeTheValue) {
-  float nan = std::numeric_limits<float>::quiet_NaN();
-  TensorRef source = tensor({2}, {1, nan}), fine = tensor({2}, {1, 2}), target = empty({2});
-  auto list = device->makeCommandList();
-  ASSERT_TRUE(list);
-  ASSERT_TRUE((*list)->copy(fine, target));
-  ASSERT_TRUE((*list)->copy(source, target));
-  auto ran = (*list)->runTraced();
-  ASSERT_TRUE(ran);
-  ASSERT_TRUE(*ran);
-  EXPECT_EQ((*ran)->command, 1u);
-  EXPECT_EQ((*ran)->element, 1);
-}
-
-TEST_P(DeviceConformance, MultipliesMatricesTransposedOrNot) {
-  constexpr int64_t kBatch = 3, kRows = 5, kInner = 7, kColumns = 4;
-  for (int transposeA : {0, 1})
-    for (int transposeB : {0, 1}) {
-      std::vector<float> a, b;
-      TensorRef left = random(transposeA ? std::vector<int64_t>{kBatch, kInner, kRows}
-                                         : std::vector<int64_t>{kBatch, kRows, kInner},
-                              1, a);
-      TensorRef right = random(transposeB ? std::vector<int64_t>{kBatch, kColumns, kInner}
-                                          : std::vector<int64_t>{kBatch, kInner, kColumns},
-                               2, b);
-      TensorRef product = empty({kBatch, kRows, kColumns});
-      execute({schema::LibraryOp::Matmul, {left, right}, {product}, {transposeA, transposeB}});
-      std::vector<double> expected;
-      for (int64_t n = 0; n < kBatch; ++n)
-        for (int64_t i = 0; i < kRows; ++i)
-          for (int64_t j = 0; j < kColumns; ++j) {
-            double sum = 0;
-            for (int64_t k = 0; k < kInner; ++k)
-              sum += double(a[size_t(n * kRows * kInner +
-                                     (transposeA ? k * kRows + i : i * kInner + k))]) *
-                     b[size_t(n * kInner * kColumns +
-                              (transposeB ? j * kInner + k : k * kColumns + j))];
-            expected.push_back(sum);
-          }
-      expectNear(values(product), expected);
+TEST_P(DeviceConformance, DoesEachWorkgroupOnce) {
+  for (int64_t grid : {1, 2, 3, 4, 5, 64, 1001}) {
+    std::vector<float> x(static_cast<size_t>(grid)), once, twice;
+    std::iota(x.begin(), x.end(), 0.0f);
+    for (float value : x) {
+      once.push_back(value + 1);
+      twice.push_back(2 * (value + 1));
     }
-}
-
-TEST_P(DeviceConformance, ConvolvesForwardAndBackward) {
-  for (const ConvolutionCase &c : kConvolutions) {
-    std::vector<float> x, w, dy;
-    TensorRef input = random(c.inputShape(), 1, x), weight = random(c.weightShape(), 2, w);
-    TensorRef gradient = random(c.outputShape(), 3, dy);
-    TensorRef output = empty(c.outputShape()), inputGradient = empty(c.inputShape());
-    TensorRef weightGradient = empty(c.weightShape());
-    execute({schema::LibraryOp::Conv2D, {input, weight}, {output}, c.ints()});
-    execute({schema::LibraryOp::Conv2DBackwardData, {gradient, weight}, {inputGradient}, c.ints()});
-    execute(
-        {schema::LibraryOp::Conv2DBackwardWeights, {input, gradient}, {weightGradient}, c.ints()});
-    std::vector<double> y(dy.size()), dx(x.size()), dw(w.size());
-    c.forEach([&](size_t i, size_t k, size_t o) {
-      y[o] += double(x[i]) * w[k];
-      dx[i] += double(dy[o]) * w[k];
-      dw[k] += double(dy[o]) * x[i];
-    });
-    expectNear(values(output), y);
-    expectNear(values(inputGradient), dx);
-    expectNear(values(weightGradient), dw);
+    TensorRef sum = empty({grid + 8});
+    auto list = makeList();
+    launch(*list, {"count_groups", grid, 0, {tensor({grid}, x)}, {sum}});
+    run(*list);
+    once.resize(size_t(grid) + 8), twice.resize(size_t(grid) + 8);
+    EXPECT_EQ(values(sum), once) << "grid " << grid;
+    run(*list);
+    EXPECT_EQ(values(sum), twice) << "grid " << grid;
   }
 }
 
-TEST_P(DeviceConformance, PoolsTheGreatestAndGivesItTheGradient) {
-  // 3x3 windows at stride 2 with one pixel of padding on a 6x6 image: ResNet's stem.
-  constexpr int64_t kSize = 6, kResult = 3, kChannels = 5;
-  std::vector<int64_t> ints{3, 3, 2, 2, 1, 1, 1, 1};
-  std::vector<float> x, dy;
-  TensorRef input = random({1, kSize, kSize, kChannels}, 1, x);
-  TensorRef output = empty({1, kResult, kResult, kChannels});
-  TensorRef workspace = empty({1, kResult, kResult, kChannels}, schema::DType::U8);
-  TensorRef gradient = random({1, kResult, kResult, kChannels}, 2, dy);
-  TensorRef inputGradient = empty({1, kSize, kSize, kChannels});
-  execute({schema::LibraryOp::MaxPool2D, {input}, {output, workspace}, ints});
-  execute({schema::LibraryOp::MaxPool2DBackward, {gradient, workspace}, {inputGradient}, ints});
-  std::vector<double> y, dx(x.size());
-  for (int64_t oy = 0; oy < kResult; ++oy)
-    for (int64_t ox = 0; ox < kResult; ++ox)
-      for (int64_t c = 0; c < kChannels; ++c) {
-        size_t best = x.size();
-        for (int64_t iy = std::max<int64_t>(0, oy * 2 - 1); iy < std::min(kSize, oy * 2 + 2); ++iy)
-          for (int64_t ix = std::max<int64_t>(0, ox * 2 - 1); ix < std::min(kSize, ox * 2 + 2);
-               ++ix) {
-            size_t at = size_t((iy * kSize + ix) * kChannels + c);
-            if (best == x.size() || x[at] > x[best])
-              best = at;
-          }
-        y.push_back(x[best]);
-        dx[best] += dy[size_t((oy * kResult + ox) * kChannels + c)];
-      }
-  expectNear(values(output), y);
-  expectNear(values(inputGradient), dx);
+TEST_P(DeviceConformance, GivesAKernelEveryKindOfArgument) {
+  using schema::DType;
+  constexpr int64_t kCount = 5;
+  std::vector<uint8_t> pixels(kCount * 12 + abi::imagePadding);
+  std::iota(pixels.begin(), pixels.end(), uint8_t(1));
+  std::vector<abi::ImageRef> images;
+  std::vector<float> f32;
+  std::vector<double> f64;
+  std::vector<int64_t> i64;
+  std::vector<int32_t> i32;
+  std::vector<uint8_t> u8, flags;
+  for (int64_t i = 0; i < kCount; ++i) {
+    images.push_back({pixels.data() + 12 * i, 2, int32_t(1 + i % 2), 1000 + 7 * i});
+    f32.push_back(float(i) + 0.5f);
+    f64.push_back(double(i) * 1e10);
+    i64.push_back((int64_t(1) << 40) - i);
+    i32.push_back(int32_t(-3 * i));
+    u8.push_back(uint8_t(200 + i));
+    flags.push_back(uint8_t(i % 2));
+  }
+  abi::RunScalars run{12345, 6, 78, 9, 1011};
+  TensorRef runBuffer = empty({}, DType::RunScalars);
+  ASSERT_TRUE(device->upload(runBuffer.data, &run, sizeof(run)));
+  TensorRef sum = empty({kCount}, DType::F64);
+  auto list = makeList();
+  launch(*list, {"read_every_kind",
+                 kCount,
+                 0,
+                 {tensor({kCount}, f32), tensor({kCount}, f64, DType::F64),
+                  tensor({kCount}, i64, DType::I64), tensor({kCount}, i32, DType::I32),
+                  tensor({kCount}, u8, DType::U8), tensor({kCount}, flags, DType::Bool),
+                  tensor({kCount}, images, DType::ImageRef), runBuffer},
+                 {sum}});
+  this->run(*list);
+  std::vector<double> expected;
+  for (size_t i = 0; i < kCount; ++i) {
+    const abi::ImageRef &image = images[i];
+    expected.push_back(f32[i] + 2 * f64[i] + 3 * double(i64[i]) + 5 * double(i32[i]) +
+                       7 * double(u8[i]) + 11 * double(flags[i]) + 13 * double(image.pixels[0]) +
+                       17 * double(image.pixels[image.height * image.width * 3 - 1]) +
+                       19 * double(image.index) + 23 * double(run.seed) + 29 * double(run.step) +
+                       31 * double(run.stepsPerEpoch) + 37 * double(run.epochs) +
+                       41 * double(run.samples));
+  }
+  EXPECT_EQ(values<double>(sum), expected);
 }
 
-TEST_P(DeviceConformance, PoolsTheMeanWithPaddingAsZeros) {
-  constexpr int64_t kSize = 4, kResult = 2, kChannels = 3;
-  std::vector<int64_t> ints{3, 3, 2, 2, 1, 1, 0, 0};
-  std::vector<float> x, dy;
-  TensorRef input = random({1, kSize, kSize, kChannels}, 1, x);
-  TensorRef output = empty({1, kResult, kResult, kChannels});
-  TensorRef gradient = random({1, kResult, kResult, kChannels}, 2, dy);
-  TensorRef inputGradient = empty({1, kSize, kSize, kChannels});
-  execute({schema::LibraryOp::AvgPool2D, {input}, {output}, ints});
-  execute({schema::LibraryOp::AvgPool2DBackward, {gradient}, {inputGradient}, ints});
-  std::vector<double> y(dy.size()), dx(x.size());
-  for (int64_t oy = 0; oy < kResult; ++oy)
-    for (int64_t ox = 0; ox < kResult; ++ox)
-      for (int64_t ky = 0; ky < 3; ++ky)
-        for (int64_t kx = 0; kx < 3; ++kx)
-          for (int64_t c = 0; c < kChannels; ++c) {
-            int64_t iy = oy * 2 - 1 + ky, ix = ox * 2 - 1 + kx;
-            if (iy < 0 || iy >= kSize || ix < 0 || ix >= kSize)
-              continue;
-            size_t in = size_t((iy * kSize + ix) * kChannels + c);
-            size_t out = size_t((oy * kResult + ox) * kChannels + c);
-            y[out] += x[in] / 9.0;
-            dx[in] += dy[out] / 9.0;
-          }
-  expectNear(values(output), y);
-  expectNear(values(inputGradient), dx);
+TEST_P(DeviceConformance, TakesEveryKindOfResultFromAKernel) {
+  using schema::DType;
+  constexpr int64_t kCount = 300;
+  TensorRef f32 = empty({kCount}), f64 = empty({kCount}, DType::F64);
+  TensorRef i64 = empty({kCount}, DType::I64), i32 = empty({kCount}, DType::I32);
+  TensorRef u8 = empty({kCount}, DType::U8), flags = empty({kCount}, DType::Bool);
+  auto list = makeList();
+  launch(*list, {"write_every_kind", kCount, 0, {}, {f32, f64, i64, i32, u8, flags}});
+  // Whole numbers whose bits are a float's infinity are no reason to stop a trace.
+  auto traced = list->runTraced();
+  ASSERT_TRUE(traced);
+  EXPECT_FALSE(*traced);
+  for (int64_t i : {int64_t(0), int64_t(1), int64_t(255), int64_t(256), kCount - 1}) {
+    EXPECT_EQ(values(f32)[size_t(i)], float(i) + 0.5f);
+    EXPECT_EQ(values<double>(f64)[size_t(i)], double(i) + 0.25);
+    EXPECT_EQ(values<int64_t>(i64)[size_t(i)], (int64_t(1) << 40) + i);
+    EXPECT_EQ(values<int32_t>(i32)[size_t(i)], 0x7f800000);
+    EXPECT_EQ(values<uint8_t>(u8)[size_t(i)], uint8_t(i));
+    EXPECT_EQ(values<uint8_t>(flags)[size_t(i)], uint8_t(i % 2));
+  }
 }
 
-TEST_P(DeviceConformance, PermutesByTheRunsSeedAndStep) {
-  constexpr int64_t kCount = 100;
-  TensorRef run = empty({}, schema::DType::RunScalars);
-  TensorRef permutation = empty({kCount}, schema::DType::I32);
-  auto draw = [&](uint64_t seed, int64_t step) {
-    abi::RunScalars scalars{seed, step, 10, 1, kCount};
-    EXPECT_TRUE(device->upload(run.data, &scalars, sizeof(scalars)));
-    execute({schema::LibraryOp::RandomPermutation, {run}, {permutation}, {7}});
-    std::vector<int32_t> result(kCount);
-    EXPECT_TRUE(device->download(result.data(), permutation.data, permutation.bytes()));
-    return result;
-  };
-  std::vector<int32_t> first = draw(1, 0);
-  EXPECT_EQ(first, draw(1, 0));
-  EXPECT_NE(first, draw(1, 1));
-  EXPECT_NE(first, draw(2, 0));
-  std::sort(first.begin(), first.end());
-  for (int32_t i = 0; i < kCount; ++i)
-    EXPECT_EQ(first[size_t(i)], i);
+TEST_P(DeviceConformance, GivesEachThreadScratchOfItsOwn) {
+  constexpr int64_t kGrid = 200;
+  TensorRef wrong = empty({kGrid}, schema::DType::I32);
+  std::vector<int32_t> ones(kGrid, 1);
+  ASSERT_TRUE(device->upload(wrong.data, ones.data(), wrong.bytes()));
+  auto list = makeList();
+  launch(*list, {"use_scratch", kGrid, 4096, {}, {wrong}});
+  EXPECT_GE(device->workspaceBytes(), 4096u);
+  run(*list);
+  EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(kGrid, 0));
 }
 
-TEST_P(DeviceConformance, RefusesACallOfTheWrongArity) {
-  TensorRef a = empty({2, 2});
-  auto list = device->makeCommandList();
-  ASSERT_TRUE(list);
-  auto recorded = (*list)->call({schema::LibraryOp::Matmul, {a}, {a}, {0, 0}});
+/// Recording a command that needs more workspace must not leave earlier commands with the old one.
+TEST_P(DeviceConformance, EarlierCommandsFollowAGrownWorkspace) {
+  constexpr int64_t kGrid = 50;
+  TensorRef wrong = empty({kGrid}, schema::DType::I32), spoiled = empty({1}, schema::DType::I32);
+  auto first = makeList(), second = makeList();
+  launch(*first, {"use_scratch", kGrid, 4096, {}, {wrong}});
+  size_t before = device->workspaceBytes();
+  launch(*second, {"spoil_scratch", 1, kSpoiledBytes, {}, {spoiled}});
+  EXPECT_GE(device->workspaceBytes(), std::max(before, kSpoiledBytes));
+  run(*second);
+  run(*first);
+  EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(kGrid, 0));
+  EXPECT_EQ(values<int32_t>(spoiled), std::vector<int32_t>{1});
+}
+
+TEST_P(DeviceConformance, RefusesAKernelThatTheCodeDoesNotHave) {
+  auto list = makeList();
+  auto recorded = list->launch(*kernels, {"count_grapes", 1, 0, {}, {empty({1})}});
   ASSERT_FALSE(recorded);
-  EXPECT_NE(recorded.error().message.find("2 inputs"), std::string::npos);
+  EXPECT_NE(recorded.error().message.find("'count_grapes'"), std::string::npos);
+  run(*list); // and the list is still good, and empty
+}
+
+TEST_P(DeviceConformance, ModulesDoNotKnowOfEachOther) {
+  auto other = device->loadModule(GetParam().kernels());
+  ASSERT_TRUE(other);
+  TensorRef sum = empty({3}), x = tensor({3}, {1, 2, 3});
+  auto list = makeList();
+  ASSERT_TRUE(list->launch(**other, {"count_groups", 3, 0, {x}, {sum}}));
+  run(*list);
+  list.reset();
+  other->reset();
+  list = makeList();
+  launch(*list, {"count_groups", 3, 0, {x}, {sum}});
+  run(*list);
+  EXPECT_EQ(values(sum), (std::vector<float>{4, 6, 8}));
+}
+
+TEST_P(DeviceConformance, ExecutesInTheOrderOfRecording) {
+  TensorRef x = tensor({2}, {1, 2}), y = empty({2}), z = empty({2}), w = empty({2});
+  auto list = makeList();
+  launch(*list, {"double_and_invert", 2, 0, {x}, {y, z}}); // y = 2 x
+  ASSERT_TRUE(list->copy(y, x));                           // x = 2 x
+  launch(*list, {"double_and_invert", 2, 0, {x}, {y, z}}); // y = 4 x
+  auto product = list->call({schema::LibraryOp::Matmul,
+                             {{y.data, y.dtype, {1, 2}}, {x.data, x.dtype, {2, 1}}},
+                             {{w.data, w.dtype, {1, 1}}},
+                             {0, 0}});
+  ASSERT_TRUE(product) << product.error().message;
+  run(*list);
+  EXPECT_EQ(values(w), (std::vector<float>{4 * 2 + 8 * 4, 0}));
+  run(*list); // x was changed: the second run begins with it
+  EXPECT_EQ(values(w), (std::vector<float>{4 * (4 * 2 + 8 * 4), 0}));
+}
+
+// Checks and traces.
+
+TEST_P(DeviceConformance, StopsAtTheFirstCheckThatFails) {
+  TensorRef x = tensor({3}, {1, 0, 2}), doubled = empty({3}), inverse = empty({3});
+  TensorRef state = empty({3}), copy = empty({3});
+  auto list = makeList();
+  launch(*list, {"double_and_invert", 3, 0, {x}, {doubled, inverse}});
+  ASSERT_TRUE(list->check(doubled, "good"));
+  ASSERT_TRUE(list->check(inverse, "bad"));
+  launch(*list, {"count_groups", 3, 0, {x}, {state}});
+  ASSERT_TRUE(list->copy(doubled, copy));
+  ASSERT_TRUE(list->check(doubled, "later"));
+  auto ran = list->run();
+  ASSERT_TRUE(ran);
+  ASSERT_TRUE(*ran);
+  EXPECT_EQ((*ran)->what, "bad");
+  EXPECT_EQ((*ran)->command, 2u);
+  EXPECT_EQ((*ran)->element, 1);
+  EXPECT_EQ(values(state), std::vector<float>(3, 0.0f)) << "a later launch was executed";
+  EXPECT_EQ(values(copy), std::vector<float>(3, 0.0f)) << "a later copy was executed";
+  // The same list goes through once the value is finite.
+  float half = 0.5f;
+  ASSERT_TRUE(device->upload(static_cast<float *>(x.data) + 1, &half, sizeof(half)));
+  run(*list);
+  EXPECT_EQ(values(state), (std::vector<float>{2, 1.5f, 3}));
+  EXPECT_EQ(values(copy), (std::vector<float>{2, 1, 4}));
+}
+
+TEST_P(DeviceConformance, ChecksFindTheFirstValueThatIsNotFinite) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr int64_t kCount = 10'000;
+  // Finite, however large or small.
+  std::vector<float> fine(kCount, std::numeric_limits<float>::max());
+  fine[1] = std::numeric_limits<float>::lowest();
+  fine[2] = std::numeric_limits<float>::denorm_min();
+  TensorRef x = tensor({kCount}, fine);
+  auto list = makeList();
+  ASSERT_TRUE(list->check(x, "x"));
+  run(*list);
+  for (float bad : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(),
+                    -std::numeric_limits<float>::quiet_NaN()})
+    for (int64_t place : {0, 1, 63, 4095, 4096, 4097, 8191, 8192, int(kCount) - 1}) {
+      std::vector<float> some = fine;
+      some[size_t(place)] = bad;
+      some.back() = kInfinity;
+      ASSERT_TRUE(device->upload(x.data, some.data(), x.bytes()));
+      auto ran = list->run();
+      ASSERT_TRUE(ran && *ran);
+      EXPECT_EQ((*ran)->element, place) << bad;
+    }
+}
+
+TEST_P(DeviceConformance, ChecksFloatsOnly) {
+  auto list = makeList();
+  EXPECT_FALSE(list->check(empty({4}, schema::DType::I32), "whole numbers"));
+}
+
+TEST_P(DeviceConformance, ATraceFindsTheCommandThatMadeTheValue) {
+  TensorRef x = tensor({3}, {1, 2, 0}), doubled = empty({3}), inverse = empty({3});
+  TensorRef y = empty({3}), state = empty({3});
+  auto list = makeList();
+  ASSERT_TRUE(list->copy(x, y));
+  launch(*list, {"double_and_invert", 3, 0, {y}, {doubled, inverse}});
+  launch(*list, {"count_groups", 3, 0, {inverse}, {state}});
+  auto traced = list->runTraced();
+  ASSERT_TRUE(traced);
+  ASSERT_TRUE(*traced);
+  EXPECT_EQ((*traced)->command, 1u) << "of a launch with two outputs the second";
+  EXPECT_EQ((*traced)->element, 2);
+  EXPECT_EQ((*traced)->what, "");
+  EXPECT_EQ(values(state), std::vector<float>(3, 0.0f)) << "a later command was executed";
+  // What a command reads, it has not made.
+  float nan = std::numeric_limits<float>::quiet_NaN();
+  TensorRef input = tensor({2}, {1, nan}), product = empty({1, 1});
+  auto other = makeList();
+  ASSERT_TRUE(other->copy(x, y));
+  ASSERT_TRUE(other->call({schema::LibraryOp::Matmul,
+                           {{input.data, input.dtype, {1, 2}}, {input.data, input.dtype, {2, 1}}},
+                           {product},
+                           {0, 0}}));
+  traced = other->runTraced();
+  ASSERT_TRUE(traced && *traced);
+  EXPECT_EQ((*traced)->command, 1u);
+  EXPECT_EQ((*traced)->element, 0);
+}
+
+TEST_P(DeviceConformance, TimesEveryCommand) {
+  TensorRef x = tensor({3}, {1, 2, 3}), sum = empty({3}), copy = empty({3});
+  auto list = makeList();
+  launch(*list, {"count_groups", 3, 0, {x}, {sum}});
+  ASSERT_TRUE(list->copy(sum, copy));
+  std::vector<double> seconds = {100, 200}, few = {0};
+  ASSERT_TRUE(list->runTimed(seconds));
+  EXPECT_GE(seconds[0], 100);
+  EXPECT_GE(seconds[1], 200);
+  EXPECT_EQ(values(copy), (std::vector<float>{2, 3, 4})) << "timed, but not executed";
+  EXPECT_FALSE(list->runTimed(few));
 }
 
 } // namespace doppel::runtime::test

@@ -1,0 +1,91 @@
+// Kernels that DeviceConformance.h launches, compiled for the host as a code segment is: a shared
+// object of functions of abi::KernelFunction. A device with another kind of code compiles the same
+// functions its own way.
+#include "runtime/schema/Abi.h"
+
+#include <cstdint>
+#include <cstring>
+
+using namespace doppel::abi;
+
+namespace {
+
+template <typename T> T *at(void *const *buffers, int index) {
+  return static_cast<T *>(buffers[index]);
+}
+
+} // namespace
+
+extern "C" {
+
+/// x: f32 [grid] -> sum: f32 [grid], sum[g] += x[g] + 1. A workgroup that is left out, or done
+/// twice, shows.
+void count_groups(void *const *buffers, int64_t begin, int64_t end, void *) {
+  const float *x = at<float>(buffers, 0);
+  float *sum = at<float>(buffers, 1);
+  for (int64_t g = begin; g < end; ++g)
+    sum[g] += x[g] + 1;
+}
+
+/// x: f32 [grid] -> y: f32 [grid], x times 2; z: f32 [grid], 1 / x.
+void double_and_invert(void *const *buffers, int64_t begin, int64_t end, void *) {
+  const float *x = at<float>(buffers, 0);
+  for (int64_t g = begin; g < end; ++g) {
+    at<float>(buffers, 1)[g] = 2 * x[g];
+    at<float>(buffers, 2)[g] = 1 / x[g];
+  }
+}
+
+/// f32, f64, i64, i32, u8, bool, images (each [grid]) and the run's scalars -> f64 [grid]: their
+/// sum, each with a weight of its own.
+void read_every_kind(void *const *buffers, int64_t begin, int64_t end, void *) {
+  const ImageRef *images = at<ImageRef>(buffers, 6);
+  const RunScalars &run = *at<RunScalars>(buffers, 7);
+  double *sum = at<double>(buffers, 8);
+  for (int64_t g = begin; g < end; ++g) {
+    const ImageRef &image = images[g];
+    int64_t last = int64_t(image.height) * image.width * 3 - 1;
+    sum[g] = 1 * at<float>(buffers, 0)[g] + 2 * at<double>(buffers, 1)[g] +
+             3 * double(at<int64_t>(buffers, 2)[g]) + 5 * double(at<int32_t>(buffers, 3)[g]) +
+             7 * double(at<uint8_t>(buffers, 4)[g]) + 11 * double(at<bool>(buffers, 5)[g]) +
+             13 * double(image.pixels[0]) + 17 * double(image.pixels[last]) +
+             19 * double(image.index) + 23 * double(run.seed) + 29 * double(run.step) +
+             31 * double(run.stepsPerEpoch) + 37 * double(run.epochs) + 41 * double(run.samples);
+  }
+}
+
+/// -> f32, f64, i64, i32, u8, bool, each [grid]: g + 0.5, g + 0.25, 2^40 + g, the bits of a float
+/// infinity, g mod 256, g odd.
+void write_every_kind(void *const *buffers, int64_t begin, int64_t end, void *) {
+  for (int64_t g = begin; g < end; ++g) {
+    at<float>(buffers, 0)[g] = float(g) + 0.5f;
+    at<double>(buffers, 1)[g] = double(g) + 0.25;
+    at<int64_t>(buffers, 2)[g] = (int64_t(1) << 40) + g;
+    at<int32_t>(buffers, 3)[g] = 0x7f800000;
+    at<uint8_t>(buffers, 4)[g] = uint8_t(g);
+    at<bool>(buffers, 5)[g] = g % 2 != 0;
+  }
+}
+
+/// 4096 bytes of scratch -> i32 [grid]: how often a word of it was not what this workgroup wrote
+/// last, or its address was no multiple of 64. To be zeros.
+void use_scratch(void *const *buffers, int64_t begin, int64_t end, void *scratch) {
+  auto *words = static_cast<volatile uint64_t *>(scratch);
+  for (int64_t g = begin; g < end; ++g) {
+    int32_t wrong = reinterpret_cast<uintptr_t>(scratch) % 64 != 0;
+    for (uint64_t round = 0; round < 20; ++round) {
+      for (uint64_t word = 0; word < 512; ++word)
+        words[word] = uint64_t(g) << 32 | round << 16 | word;
+      for (uint64_t word = 0; word < 512; ++word)
+        wrong += words[word] != (uint64_t(g) << 32 | round << 16 | word);
+    }
+    at<int32_t>(buffers, 0)[g] = wrong;
+  }
+}
+
+/// 2^20 bytes of scratch -> i32 [1]: fills its scratch, so the device's workspace, with NaN.
+void spoil_scratch(void *const *buffers, int64_t, int64_t, void *scratch) {
+  std::memset(scratch, 0xff, 1 << 20);
+  *at<int32_t>(buffers, 0) = 1;
+}
+}
