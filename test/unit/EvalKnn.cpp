@@ -96,6 +96,28 @@ TEST(EvalKnn, TiesGoToTheLowerIndexAndLabel) {
   EXPECT_EQ(classifyByNeighbours(even, query, 2)->correct, 1);
 }
 
+TEST(EvalKnn, TheKthNeighbourHasAVoteAndTheNextHasNone) {
+  // Rows at growing angles from the query, in any order; of the first k, which weigh about the
+  // same, one more is of class 0 than of class 1 (the k-th of class 0 decides), and all behind them
+  // are of class 1.
+  std::mt19937 random(7);
+  for (int64_t k : {1, 3, 5, 21, 101})
+    for (int trial = 0; trial < 4; ++trial) {
+      std::vector<int64_t> order(400);
+      std::iota(order.begin(), order.end(), 0);
+      std::ranges::shuffle(order, random);
+      LabelledFeatures bank{2, {}, {}}, test{2, {1, 0}, {0}};
+      for (int64_t rank : order) {
+        float angle = 0.003f * float(rank + 1);
+        bank.features.insert(bank.features.end(), {std::cos(angle), std::sin(angle)});
+        bank.labels.push_back(rank >= k || rank % 2 == 1 ? 1 : 0);
+      }
+      auto result = classifyByNeighbours(bank, test, 2, {.neighbours = k, .temperature = 100});
+      ASSERT_TRUE(result);
+      EXPECT_EQ(result->correct, 1) << "k " << k << ", trial " << trial;
+    }
+}
+
 TEST(EvalKnn, AccuracyByClassAndCollapse) {
   LabelledFeatures bank{2, {1, 0, 0, 1}, {0, 1}},
       test{2, {1, 0, 1, 0.1f, 0, 1, 1, 0}, {0, 0, 1, 1}};

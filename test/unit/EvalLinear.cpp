@@ -3,8 +3,10 @@
 #include "runtime/eval/Linear.h"
 
 #include <algorithm>
+#include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <numbers>
 #include <omp.h>
 #include <random>
 
@@ -54,6 +56,56 @@ TEST(EvalLinear, GivesTheSameOnAnyNumberOfThreads) {
   ASSERT_TRUE(one && many);
   EXPECT_EQ(one->accuracy, many->accuracy);
   EXPECT_EQ(one->trainAccuracy, many->trainAccuracy);
+}
+
+/// Softmax regression of one axis as Linear.h defines it, all samples a step, in double; the place
+/// at which the answer changes from class 0 to class 1.
+double boundaryOf(const LabelledFeatures &train, const LinearOptions &options) {
+  double mean = 0, squares = 0, count = double(train.size());
+  for (float value : train.features)
+    mean += value / count;
+  for (float value : train.features)
+    squares += (value - mean) * (value - mean) / count;
+  double deviation = std::sqrt(squares), slope = 0, bias = 0, slopeSpeed = 0, biasSpeed = 0;
+  for (int64_t step = 0; step < options.epochs; ++step) {
+    double slopeGradient = 0,
+           biasGradient = 0; // of the logit of class 1, half the logits' difference
+    for (int64_t row = 0; row < train.size(); ++row) {
+      double x = (train.features[size_t(row)] - mean) / deviation;
+      double rest = 1 / (1 + std::exp(-2 * (slope * x + bias))) - train.labels[size_t(row)];
+      slopeGradient += rest * x / count;
+      biasGradient += rest / count;
+    }
+    double rate = options.learningRate *
+                  (1 + std::cos(std::numbers::pi * double(step) / double(options.epochs))) / 2;
+    slopeSpeed = options.momentum * slopeSpeed + slopeGradient;
+    biasSpeed = options.momentum * biasSpeed + biasGradient;
+    slope -= rate * slopeSpeed;
+    bias -= rate * biasSpeed;
+  }
+  return mean - deviation * bias / slope;
+}
+
+TEST(EvalLinear, ItsRateFallsByHalfACosine) {
+  // Few steps, so that where the boundary stands tells how long each was.
+  LabelledFeatures train{1, {0, 0.4f, 1, 1.3f, 1.5f, 2, 3, 9}, {0, 0, 1, 0, 0, 0, 1, 1}},
+      test{1, {}, {}};
+  for (int64_t epochs : {1, 2, 3, 6, 10}) {
+    LinearOptions options{.epochs = epochs, .learningRate = 0.8};
+    double boundary = boundaryOf(train, options);
+    ASSERT_GT(boundary, -5);
+    ASSERT_LT(boundary, 25);
+    // On a line of points that are all said to be of class 0, the accuracy is the part before the
+    // boundary.
+    test = {1, {}, {}};
+    for (int point = 0; point < 30'000; ++point) {
+      test.features.push_back(float(point) / 1000 - 5);
+      test.labels.push_back(0);
+    }
+    auto result = classifyLinearly(train, test, 2, options);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_NEAR(result->accuracy * 30 - 5, boundary, 0.005) << epochs << " epochs";
+  }
 }
 
 TEST(EvalLinear, RefusesWhatIsNoFeature) {
