@@ -3,6 +3,15 @@ import json
 import sys
 from math import exp, log
 
+
+
+def cubic(t):
+    """Keys' kernel with a = -0.75."""
+    t = abs(t)
+    return 1.25 * t ** 3 - 2.25 * t ** 2 + 1 if t <= 1 else -0.75 * t ** 3 + 3.75 * t ** 2 - 6 * t + 3 if t < 2 else 0
+
+
+first, middle = 0.5 * 2 / 3.1 - 0.5, 1.5 * 2 / 3.1 - 0.5  # of points that stand at 0 and 1; what lies beyond repeats them
 softplus_of_minus_one = log(1 + exp(-1))
 expected = {
     "spread_of_all": 1,  # each axis has 1, -1, 0, 0: deviation sqrt(1/2), times sqrt(2)
@@ -22,6 +31,7 @@ expected = {
     "y_of_blue": 16 + 24.966, "cb_of_blue": 240, "cr_of_blue": 128 - 18.214,
     "edge_down": 2, "edge_at_bottom": 0, "edge_beside": 0, "edge_right": 2,
     "least_cut": 0, "greatest_cut": 3,
+    "first_position": 1 - cubic(1 - first), "middle_position": cubic(1 - middle) + cubic(2 - middle),
     "least_kept": 0, "greatest_kept": 4,
 }
 
