@@ -102,9 +102,13 @@ Interval boundsOf(Value value, const Bounds &known) {
     if (reduce.getKind() != nn::ReduceKind::Sum)
       return of(reduce.getInput());
     auto product = reduce.getInput().getDefiningOp<nn::MulOp>();
-    return product && isUnitRows(product.getLhs()) && isUnitRows(product.getRhs()) ? Interval{-1, 1}
-                                                                                   : Interval{};
+    if (product && isUnitRows(product.getLhs()) && isUnitRows(product.getRhs()))
+      return {-1, 1};
+    return of(reduce.getInput()).low >= 0 ? Interval{0, INFINITY} : Interval{};
   }
+  if (isa<nn::AbsOp, nn::ReluOp, nn::SqrtOp, nn::ExpOp>(op) ||
+      (isa<nn::MulOp>(op) && op->getOperand(0) == op->getOperand(1)))
+    return {0, INFINITY};
   if (auto product = dyn_cast<nn::MatmulOp>(op))
     return isUnitRows(product.getLhs()) && isUnitRows(product.getRhs()) ? Interval{-1, 1}
                                                                         : Interval{};
@@ -146,6 +150,56 @@ Interval boundsOf(Value value, const Bounds &known) {
   return {};
 }
 
+//===-- What vanishes -------------------------------------------------------------------------===//
+
+/// x - mean(x, over the batch).
+bool isCentred(nn::SubOp difference) {
+  Value mean = difference.getRhs();
+  double factor = 1;
+  while (Operation *op = mean.getDefiningOp()) {
+    SplatElementsAttr splat;
+    bool divides = isa<nn::DivOp>(op);
+    if (isa<nn::BroadcastOp, nn::ReshapeOp, nn::StopGradientOp>(op)) {
+      mean = op->getOperand(0);
+    } else if ((divides || isa<nn::MulOp>(op)) &&
+               matchPattern(op->getOperand(1), m_Constant(&splat)) &&
+               isa<FloatType>(splat.getElementType())) {
+      double number = splat.getSplatValue<APFloat>().convertToDouble();
+      factor *= divides ? 1 / number : number;
+      mean = op->getOperand(0);
+    } else {
+      break;
+    }
+  }
+  auto sum = mean.getDefiningOp<nn::ReduceOp>();
+  if (!sum || sum.getKind() != nn::ReduceKind::Sum || !llvm::is_contained(sum.getDims(), 0) ||
+      sum.getInput() != difference.getLhs())
+    return false;
+  auto type = cast<RankedTensorType>(sum.getInput().getType());
+  for (int64_t dim : sum.getDims())
+    factor *= double(type.getDimSize(dim));
+  return std::abs(factor - 1) < 1e-3;
+}
+
+/// Whether the operation gives 0 where all images have one output: what is centred over the batch,
+/// and what is made of it. `known` has the values that do.
+bool vanishes(Operation *op, const DenseSet<Value> &known) {
+  auto isNothing = [&](Value value) { return known.contains(value) || isZero(value); };
+  if (auto difference = dyn_cast<nn::SubOp>(op); difference && isCentred(difference))
+    return true;
+  if (isa<nn::MulOp, nn::MatmulOp>(op))
+    return isNothing(op->getOperand(0)) || isNothing(op->getOperand(1));
+  if (isa<nn::DivOp>(op))
+    return isNothing(op->getOperand(0)) && !isNothing(op->getOperand(1));
+  if (isa<nn::SelectOp>(op))
+    return isNothing(op->getOperand(1)) && isNothing(op->getOperand(2));
+  if (isa<nn::AddOp, nn::SubOp, nn::MaxOp, nn::MinOp, nn::ConcatOp, nn::NegOp, nn::ReduceOp,
+          nn::ReshapeOp, nn::BroadcastOp, nn::TransposeOp, nn::SliceOp, nn::StopGradientOp,
+          nn::SqrtOp, nn::AbsOp, nn::ReluOp, nn::TanhOp>(op))
+    return llvm::all_of(op->getOperands(), isNothing);
+  return false;
+}
+
 //===-- The method ----------------------------------------------------------------------------===//
 
 class Check {
@@ -162,6 +216,13 @@ public:
   }
 
   void run() {
+    // In the order of the text: operands come first, however long the chain.
+    for (Operation &op : step.getBody().front())
+      for (Value result : op.getResults()) {
+        bounds[result] = boundsOf(result, bounds);
+        if (vanishes(&op, vanishing))
+          vanishing.insert(result);
+      }
     for (auto loss : step.getOps<ssl::LossOp>())
       follow(loss.getValue());
     warnOfCollapse();
@@ -243,20 +304,35 @@ private:
     return false;
   }
 
-  /// Constants that differ from sample to sample, as the labels of a pretext task.
+  /// Whether the rows of the value are those of the batch, or of several views of it.
+  bool hasRowsOfBatch(Value value) const {
+    auto type = cast<RankedTensorType>(value.getType());
+    return type.getRank() >= 1 && type.getDimSize(0) % batch == 0;
+  }
+
+  /// What differs from sample to sample, or from view to view, and comes from no network: the
+  /// labels of a pretext task.
   bool isLabels(Operation *op) const {
     SplatElementsAttr splat;
-    if (!isa<nn::IotaOp, nn::ConstantOp>(op) || matchPattern(op, m_Constant(&splat)))
+    if (op->getNumResults() != 1 || !hasRowsOfBatch(op->getResult(0)))
       return false;
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
-    return type.getRank() >= 1 && type.getDimSize(0) == batch;
+    if (isa<nn::ConstantOp>(op))
+      return !matchPattern(op, m_Constant(&splat));
+    if (auto iota = dyn_cast<nn::IotaOp>(op)) // of columns, if it is used as such alone
+      return iota.getDim() == 0 && !llvm::all_of(op->getUsers(), [&](Operation *user) {
+               return isa<nn::ReshapeOp>(user) && !hasRowsOfBatch(user->getResult(0));
+             });
+    // A draw that a network's input depends on too: which of its changes a picture got.
+    if (isa<nn::RandomOp>(op))
+      return visitedInputs[0].contains(op) || visitedInputs[1].contains(op);
+    auto concat = dyn_cast<nn::ConcatOp>(op);
+    return concat && concat.getAxis() == 0 && !comesFromNets(concat.getResult()) &&
+           !llvm::all_equal(concat.getInputs());
   }
 
   /// Whether an operation between the networks and the loss compares samples with each other or
   /// with what is remembered of others, or brings in what no network makes.
   bool keepsApart(Operation *op) const {
-    if (auto read = dyn_cast<nn::ReadOp>(op))
-      return updated.contains(read.getState());
     if (auto product = dyn_cast<nn::MatmulOp>(op))
       return comesFromNets(product.getLhs()) && comesFromNets(product.getRhs());
     if (auto reduce = dyn_cast<nn::ReduceOp>(op)) {
@@ -282,26 +358,168 @@ private:
            isa<nn::AugmentOp, nn::RandomPermutationOp, nn::BatchNormOp, nn::SampleIndexOp>(op);
   }
 
-  /// The first terms that the losses add up, without their constant weights.
+  static constexpr size_t mostTerms = 64;
+
+  /// The first terms that the losses add up, without their constant weights. A weight that is
+  /// negative or 0 belongs to its term.
   SmallVector<Value> termsOfLosses() {
-    constexpr size_t most = 64;
     SmallVector<Value> terms, work;
     for (auto loss : step.getOps<ssl::LossOp>())
       work.push_back(loss.getValue());
-    while (!work.empty() && terms.size() < most) {
+    while (!work.empty() && terms.size() < mostTerms) {
       Value value = work.pop_back_val();
       Operation *op = value.getDefiningOp();
       auto isWeight = [&](unsigned side) {
-        return matchPattern(op->getOperand(side), m_Constant());
+        SplatElementsAttr weight;
+        return matchPattern(op->getOperand(side), m_Constant(&weight)) &&
+               isa<FloatType>(weight.getElementType()) &&
+               weight.getSplatValue<APFloat>().convertToDouble() > 0;
       };
       if (isa_and_nonnull<nn::AddOp>(op))
         work.append(op->operand_begin(), op->operand_end());
       else if (isa_and_nonnull<nn::MulOp>(op) && (isWeight(0) || isWeight(1)))
         work.push_back(op->getOperand(isWeight(0) ? 1 : 0));
+      else if (isa_and_nonnull<nn::DivOp>(op) && isWeight(1))
+        work.push_back(op->getOperand(0));
       else
         terms.push_back(value);
     }
     return terms;
+  }
+
+  /// What a part of the loss is made of, down to the networks.
+  struct Parts {
+    SetVector<Operation *> all;
+    DenseSet<Operation *> soft; ///< not behind a comparison or the index of a row
+    SmallVector<ssl::ApplyOp> networks;
+  };
+
+  Parts partsOf(Value term) const {
+    Parts parts;
+    SmallVector<std::pair<Value, bool>> work{{term, /*soft=*/true}};
+    while (!work.empty()) {
+      auto [value, soft] = work.pop_back_val();
+      Operation *op = value.getDefiningOp();
+      if (!op || (soft ? !parts.soft.insert(op).second : parts.all.contains(op)))
+        continue;
+      bool isNew = parts.all.insert(op);
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
+        if (isNew)
+          parts.networks.push_back(apply);
+        continue;
+      }
+      if (isa<nn::MulOp>(op) && llvm::any_of(op->getOperands(), isZero))
+        continue;
+      // A row that the networks' outputs choose is what they have put there.
+      auto gather = dyn_cast<nn::GatherRowsOp>(op);
+      bool chosen = gather && comesFromNets(gather.getIndices());
+      for (Value operand : llvm::reverse(op->getOperands()))
+        work.push_back({operand, soft && !chosen && !isa<nn::CompareOp>(op)});
+    }
+    return parts;
+  }
+
+  bool readsUpdated(Operation *op) const {
+    auto read = dyn_cast<nn::ReadOp>(op);
+    return read && updated.contains(read.getState());
+  }
+
+  /// Whether a constant output of the networks does not minimise the term: it compares images, or
+  /// has labels. What is 0 where all outputs are equal and never less, as a penalty on covariances
+  /// is, compares in vain.
+  bool keepsApart(Value term, const Parts &parts) const {
+    if (vanishing.contains(term) && bounds.lookup(term).low >= 0)
+      return false;
+    return llvm::any_of(parts.all, [&](Operation *op) {
+      return keepsApart(op) || (readsUpdated(op) && parts.soft.contains(op));
+    });
+  }
+
+  /// Whether two terms ask different things of two outputs of one network, which no constant gives:
+  /// equal formulas with other numbers in them, as the labels of four rotations.
+  bool hasOtherLabels(ArrayRef<Parts> terms) const {
+    SmallVector<Form> forms;
+    for (const Parts &parts : terms)
+      if (parts.networks.size() == 1)
+        forms.push_back(formOf(parts));
+    for (const Form &a : forms)
+      for (const Form &b : forms)
+        if (a.formula == b.formula && a.numbers != b.numbers && a.output != b.output)
+          return true;
+    return false;
+  }
+
+  struct Form {
+    std::string formula; ///< operations and how they are connected
+    std::string numbers; ///< constants and columns
+    std::string output;  ///< which output of which network
+  };
+
+  Form formOf(const Parts &parts) const {
+    Form form;
+    llvm::raw_string_ostream formula(form.formula), numbers(form.numbers), output(form.output);
+    DenseMap<Operation *, size_t> places;
+    for (Operation *op : parts.all)
+      places.insert({op, places.size()});
+    for (Operation *op : parts.all) {
+      formula << op->getName();
+      auto slice = dyn_cast<nn::SliceOp>(op);
+      if (auto apply = dyn_cast<ssl::ApplyOp>(op)) {
+        formula << sourcePath(apply) << ';';
+        output << op << ';';
+        continue;
+      }
+      for (Value operand : op->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          formula << ' ' << places.lookup(producer);
+      formula << ';';
+      // Rows of several views that went through the network together.
+      if (slice && isa_and_present<ssl::ApplyOp>(slice.getInput().getDefiningOp()) &&
+          slice.getOffsets()[0] % batch == 0)
+        output << slice.getOffsets()[0] << ';';
+      else
+        numbers << op->getAttrDictionary() << ';';
+    }
+    return form;
+  }
+
+  /// Whether the networks' outputs choose something by a state: the nearest of its rows.
+  bool choosesFromState(const Parts &parts) const {
+    return llvm::any_of(parts.all, [&](Operation *op) {
+      auto gather = dyn_cast<nn::GatherRowsOp>(op);
+      if (!isa<nn::CompareOp>(op) && !(gather && comesFromNets(gather.getIndices())))
+        return false;
+      Parts behind = partsOf(op->getResult(0));
+      return !behind.networks.empty() &&
+             llvm::any_of(behind.all, [&](Operation *part) { return readsUpdated(part); });
+    });
+  }
+
+  /// Whether the new value of a state that is read in the parts takes rows of single images, or
+  /// draws: a cluster without images may so begin anew.
+  bool beginsAnew(const Parts &parts) const {
+    llvm::StringSet<> read;
+    for (Operation *op : parts.all)
+      if (readsUpdated(op))
+        read.insert(cast<nn::ReadOp>(op).getState());
+    for (auto update : step.getBody().front().getOps<ssl::UpdateOp>()) {
+      if (!read.contains(update.getState()))
+        continue;
+      SetVector<Operation *> work;
+      auto add = [&](Value value) {
+        if (Operation *op = value.getDefiningOp())
+          work.insert(op);
+      };
+      llvm::for_each(update.getValue().front().getTerminator()->getOperands(), add);
+      for (size_t i = 0; i < work.size(); ++i) {
+        if (isa<nn::RandomOp, nn::RandomPermutationOp, nn::GatherRowsOp, nn::EnqueueOp>(work[i]) ||
+            (isa<nn::SliceOp>(work[i]) && keepsApart(work[i])))
+          return true;
+        if (!isa<ssl::ApplyOp>(work[i]))
+          llvm::for_each(work[i]->getOperands(), add);
+      }
+    }
+    return false;
   }
 
   /// Whether a term compares outputs of networks and none of them is behind stop_gradient or an
@@ -330,7 +548,17 @@ private:
   }
 
   void warnOfCollapse() {
-    if (moved.empty() || llvm::any_of(between, [&](Operation *op) { return keepsApart(op); }))
+    if (moved.empty())
+      return;
+    SmallVector<Value> terms = termsOfLosses();
+    SmallVector<Parts> parts = llvm::map_to_vector(terms, [&](Value v) { return partsOf(v); });
+    for (auto [term, made] : llvm::zip(terms, parts))
+      if (keepsApart(term, made))
+        return;
+    bool others = terms.size() == mostTerms && llvm::any_of(between, [&](Operation *op) {
+                    return keepsApart(op) || readsUpdated(op);
+                  });
+    if (others || hasOtherLabels(parts))
       return;
     auto losses = step.getOps<ssl::LossOp>();
     ssl::LossOp loss = *losses.begin();
@@ -339,11 +567,20 @@ private:
                        "compares different images, and no branch is behind stop_gradient");
       return;
     }
-    for (Value term : termsOfLosses())
+    for (Value term : terms)
       if (pullsBothBranches(term)) {
         term.getDefiningOp()->emitWarning(
             "W0504: a constant output of the networks minimises this part of the loss: nothing in "
             "it compares different images, and no branch of it is behind stop_gradient");
+        return;
+      }
+    // A predictor helps a target that moves with the images, and no target that is one of a list.
+    for (auto [term, made] : llvm::zip(terms, parts))
+      if (choosesFromState(made) && !beginsAnew(made)) {
+        term.getDefiningOp()->emitWarning(
+            "W0504: a constant output of the networks minimises this part of the loss: its targets "
+            "are chosen from a state by the networks' own outputs, and nothing keeps all images "
+            "from choosing the same one");
         return;
       }
     llvm::StringSet<> targets;
@@ -440,11 +677,6 @@ private:
   }
 
   void warnOfOverflow() {
-    // In the order of the text: operands come first, however long the chain.
-    Bounds bounds;
-    for (Operation &op : step.getBody().front())
-      for (Value result : op.getResults())
-        bounds[result] = boundsOf(result, bounds);
     for (Operation *op : between) {
       auto exp = dyn_cast<nn::ExpOp>(op);
       if (!exp)
@@ -475,12 +707,14 @@ private:
         apply.emitWarning() << "W0509: nothing uses this output of '" << apply.getPath() << "'";
   }
 
-  ssl::StepOp step;
+  mutable ssl::StepOp step; // an operation's accessors are not const
   int64_t batch;
   llvm::StringMap<std::string> sources; ///< of averages
   llvm::StringSet<> updated;            ///< states that an update writes
   llvm::StringMap<ssl::NetOp> nets;
   llvm::StringMap<nn::StateKind> kinds;
+  Bounds bounds;
+  DenseSet<Value> vanishing; ///< 0 where all images have one output
   DenseSet<Operation *> visited[2], visitedInputs[2];
   SetVector<ssl::ApplyOp> moved, still; ///< networks of the loss with and without gradient
   SetVector<Operation *> between;       ///< networks and loss

@@ -76,6 +76,7 @@ private:
   FailureOr<Offset<schema::NamedBuffer>> named(StringRef name, Value buffer);
   std::string summaryOf(Operation *op);
   Offset<flatbuffers::Vector<Offset<schema::Param>>> writeParams();
+  Offset<flatbuffers::Vector<Offset<schema::Schedule>>> writeSchedules();
 
   ModuleOp module;
   const ArtifactParts &parts;
@@ -279,6 +280,25 @@ Offset<flatbuffers::Vector<Offset<schema::Param>>> ProgramWriter::writeParams() 
   return vectorOf(params);
 }
 
+Offset<flatbuffers::Vector<Offset<schema::Schedule>>> ProgramWriter::writeSchedules() {
+  std::vector<Offset<schema::Schedule>> schedules;
+  for (const MethodSchedule &schedule : parts.schedules) {
+    std::vector<schema::ScheduleNode> nodes = schedule.nodes;
+    for (schema::ScheduleNode &node : nodes)
+      node = {node.op(),
+              node.a(),
+              node.b(),
+              node.c(),
+              locationIndex(schedule.locations[node.location()], ""),
+              node.value()};
+    auto what = text(schedule.what);
+    auto list = builder.CreateVectorOfStructs(nodes);
+    schedules.push_back(
+        schema::CreateSchedule(builder, what, schedule.role, list, nodes.back().location()));
+  }
+  return vectorOf(schedules);
+}
+
 FailureOr<std::string> ProgramWriter::write() {
   std::vector<Offset<schema::Arena>> arenas;
   std::vector<Offset<schema::State>> states;
@@ -341,6 +361,7 @@ FailureOr<std::string> ProgramWriter::write() {
   auto targetKind = text(parts.targetKind), targetName = text(parts.targetName);
   auto target = schema::CreateTarget(builder, targetKind, targetName, featureList);
   auto params = writeParams();
+  auto schedules = writeSchedules();
   auto arenaList = vectorOf(arenas);
   auto bufferList = vectorOf(buffers);
   auto stateList = vectorOf(states);
@@ -352,7 +373,7 @@ FailureOr<std::string> ProgramWriter::write() {
                                      images.getBatch() * int64_t(parts.world), parts.world, params,
                                      arenaList, bufferList, stateList, kernelList, locationList,
                                      functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0),
-                                     peak, integer("nn.samples", 0)));
+                                     peak, integer("nn.samples", 0), schedules));
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
 

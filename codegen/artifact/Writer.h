@@ -2,6 +2,8 @@
 // (its README.md has the bytes).
 #pragma once
 
+#include "codegen/artifact/Schedules.h"
+
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
@@ -17,6 +19,7 @@ struct ArtifactParts {
   std::string targetName;            ///< LLVM's name of the processor: "znver5"
   std::vector<std::string> features; ///< what the code needs of the processor, as in /proc/cpuinfo
   uint32_t world = 1;                ///< number of ranks
+  std::vector<MethodSchedule> schedules; ///< of the method, as far as they are known
 };
 
 /// The file's bytes: the same for the same module and parts. Fails, with a diagnostic, on a module

@@ -6,6 +6,7 @@
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/CheckCalls.h"
 #include "runtime/schema/Format.h"
+#include "runtime/schema/Schedule.h"
 
 #include <algorithm>
 #include <string_view>
@@ -33,6 +34,7 @@ public:
     DOPPEL_CHECK(checkStates());
     DOPPEL_CHECK(checkKernels());
     DOPPEL_CHECK(checkFunctions());
+    DOPPEL_CHECK(checkSchedules());
     return checkProgram();
   }
 
@@ -44,6 +46,7 @@ private:
   Result<void> checkStates();
   Result<void> checkKernels();
   Result<void> checkFunctions();
+  Result<void> checkSchedules();
   Result<void> checkProgram();
 
   Result<void> checkInstruction(const schema::Instruction &instruction, const std::string &where);
@@ -351,6 +354,39 @@ Result<void> Validator::checkFunctions() {
     for (const schema::NamedBuffer *input : *function->inputs())
       if (arenaOf(input->buffer()) != schema::ArenaKind::Io)
         return fail("{}.inputs: '{}' is not in the io arena", name, input->name()->string_view());
+  }
+  return {};
+}
+
+Result<void> Validator::checkSchedules() {
+  if (!program.schedules())
+    return {};
+  for (uint32_t i = 0; i < program.schedules()->size(); ++i) {
+    const schema::Schedule &schedule = *program.schedules()->Get(i);
+    std::string where = fmt::format("schedules[{}]", i);
+    if (!schedule.what() || !schedule.nodes() || schedule.nodes()->size() == 0)
+      return fail("{} lacks its name or nodes", where);
+    if (!known(schedule.role(), schema::ScheduleRole::Fraction))
+      return fail("{}.role {} is not known", where, uint32_t(schedule.role()));
+    if (!isAligned(*schedule.nodes()))
+      return fail("{}.nodes is misaligned", where);
+    if (schedule.location() >= program.locations()->size())
+      return fail("{}: location {} exceeds the {} locations", where, schedule.location(),
+                  program.locations()->size());
+    for (uint32_t n = 0; n < schedule.nodes()->size(); ++n) {
+      const schema::ScheduleNode &node = *schedule.nodes()->Get(n);
+      std::optional<int> operands = schedule::operandCount(node.op());
+      if (!operands)
+        return fail("{}.nodes[{}].op {} is not known", where, n, uint32_t(node.op()));
+      if (node.location() >= program.locations()->size())
+        return fail("{}.nodes[{}]: location {} exceeds the {} locations", where, n, node.location(),
+                    program.locations()->size());
+      std::array<uint32_t, 3> all{node.a(), node.b(), node.c()};
+      for (int operand = 0; operand < *operands; ++operand)
+        if (all[size_t(operand)] >= n)
+          return fail("{}.nodes[{}]: operand {} is no node before it", where, n,
+                      all[size_t(operand)]);
+    }
   }
   return {};
 }

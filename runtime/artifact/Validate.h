@@ -11,7 +11,7 @@ namespace doppel::runtime {
 
 /// Whether the elements lie where an int64 may be read. FlatBuffers' verifier looks at the place of
 /// a vector's length alone.
-inline bool isAligned(const flatbuffers::Vector<int64_t> &vector) {
+template <typename T> bool isAligned(const flatbuffers::Vector<T> &vector) {
   return vector.size() == 0 || reinterpret_cast<uintptr_t>(vector.Data()) % alignof(int64_t) == 0;
 }
 

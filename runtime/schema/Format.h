@@ -15,7 +15,7 @@ inline constexpr std::array<uint8_t, 8> magic = {0x89, 'D', 'P', 'X', '\r', '\n'
 
 /// A reader reads files of its own major version whose minor version is not above its own.
 inline constexpr uint16_t schemaMajor = 1;
-inline constexpr uint16_t schemaMinor = 2;
+inline constexpr uint16_t schemaMinor = 3;
 
 /// Programs and segments begin at multiples of this; the bytes between are zero.
 inline constexpr uint64_t alignment = 64;

@@ -4,6 +4,7 @@
 #include "runtime/core/File.h"
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
+#include "runtime/train/Schedules.h"
 
 #include <chrono>
 #include <cmath>
@@ -167,7 +168,9 @@ private:
     steps = manifest.epochs * loader->stepsPerEpoch();
     if (options.steps)
       steps = std::min(steps, *options.steps);
-    return {};
+    schedule::Run run{loader->stepsPerEpoch(), manifest.epochs, manifest.samples, steps};
+    return checkSchedules(artifact->program(), run, options.compiledJustNow,
+                          [&](const std::string &message) { observer.warned(message); });
   }
 
   nlohmann::ordered_json describe() {

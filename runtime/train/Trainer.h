@@ -19,8 +19,9 @@ struct TrainOptions {
   std::optional<int64_t> steps;  ///< stop after so many steps of the run, before the horizon
   std::optional<uint64_t> seed;  ///< absent: 0, or the resumed run's
   FolderMode mode = FolderMode::Fresh;
-  int threads = 0;             ///< 0: all processors
-  int64_t checkpointSteps = 0; ///< between checkpoints; 0: an epoch
+  int threads = 0;              ///< 0: all processors
+  int64_t checkpointSteps = 0;  ///< between checkpoints; 0: an epoch
+  bool compiledJustNow = false; ///< the compiler has told what is wrong with the spec
 };
 
 /// A line of the table that a run begins with.

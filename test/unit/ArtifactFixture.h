@@ -60,6 +60,11 @@ struct ProgramParts {
   uint32_t outputBuffer = 7;
   int64_t batch = 4, epochs = 10;
   uint32_t world = 1, images = 0, run = 1;
+  schema::ScheduleRole scheduleRole = schema::ScheduleRole::Rate;
+  uint32_t scheduleLocation = 1;
+  std::vector<schema::ScheduleNode> schedule = {{schema::ScheduleOp::Step, 0, 0, 0, 0, 0},
+                                                {schema::ScheduleOp::Constant, 0, 0, 0, 0, 2},
+                                                {schema::ScheduleOp::Less, 0, 1, 0, 1, 0}};
   uint64_t peak = 1536;
 
   std::string bytes() const {
@@ -122,9 +127,13 @@ struct ProgramParts {
     auto k = b.CreateVector(kernelList);
     auto l = b.CreateVector(locations);
     auto f = b.CreateVector(functions);
+    auto nodes = b.CreateVectorOfStructs(schedule);
+    auto rate =
+        schema::CreateSchedule(b, text("the learning rate"), scheduleRole, nodes, scheduleLocation);
+    auto schedules = b.CreateVector(&rate, 1);
     schema::FinishProgramBuffer(b, schema::CreateProgram(b, producer, method, target, batch, world,
                                                          params, a, bu, s, k, l, f, images, run,
-                                                         epochs, peak));
+                                                         epochs, peak, 0, schedules));
     return {reinterpret_cast<const char *>(b.GetBufferPointer()), b.GetSize()};
   }
 };

@@ -1,4 +1,5 @@
 // Takes a spec through the table of phases, as far as asked, and writes what comes out.
+#include "codegen/artifact/Schedules.h"
 #include "codegen/artifact/Writer.h"
 #include "codegen/cpu/CpuCodegen.h"
 #include "dialects/nn/NnDialect.h"
@@ -115,6 +116,8 @@ private:
     auto written = runtime::writeFileAtomically(path, runtime::bytesOf(bytes));
     return written ? int(done) : fail(written.error().message);
   }
+  /// Keeps the method's schedules for the artifact, and tells what is wrong with them.
+  int lookAtSchedules();
   int dump(Phase phase, StringRef text);
   int writeText(StringRef text);
   FailureOr<cpu::CpuTarget> findTarget();
@@ -132,6 +135,7 @@ private:
   OwningOpRef<ModuleOp> module;
   Phase phase = Phase::Ssl;
   std::string source; ///< the spec's text
+  std::vector<MethodSchedule> schedules;
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
 
@@ -182,9 +186,21 @@ static std::string textOf(ModuleOp module) {
   return text;
 }
 
+int Compilation::lookAtSchedules() {
+  bool isRight = true;
+  for (auto method : module->getOps<ssl::MethodOp>()) {
+    schedules = collectSchedules(method);
+    isRight &= succeeded(checkSchedules(method, schedules));
+  }
+  return isRight ? done : userError;
+}
+
 int Compilation::lowerTo(Phase last) {
   if (int code = load())
     return code;
+  if (last > Phase::Ssl)
+    if (int code = lookAtSchedules())
+      return code;
   for (Phase next = phase;; next = Phase(unsigned(next) + 1)) {
     if (next > phase && next <= Phase::Plan) {
       PassManager manager(&context);
@@ -237,6 +253,7 @@ int Compilation::emitArtifact(const cpu::CpuTarget &target) {
   parts.specSource = source;
   parts.targetName = target.name;
   parts.features = target.features;
+  parts.schedules = std::move(schedules);
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);
   if (failed(bytes))
     return afterFailure(Phase::Artifact);

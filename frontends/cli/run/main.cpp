@@ -191,6 +191,7 @@ int runProgram(int argc, char **argv) {
     if (code != 0)
       return;
     trained.options.artifact = path;
+    trained.options.compiledJustNow = true;
     code = cli::runTrain(trained.finish());
     std::filesystem::remove(path, error);
   });
