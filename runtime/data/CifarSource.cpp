@@ -98,7 +98,7 @@ std::string findCifar(const std::string &path) {
 
 Result<std::unique_ptr<Source>> openCifar(const std::string &path, Split split) {
   std::vector<std::string> names;
-  if (split == Split::Test)
+  if (split != Split::Train)
     names.push_back("test_batch.bin");
   else
     for (int number = 1; number <= 5; ++number)

@@ -3,6 +3,7 @@
 
 #include "runtime/data/Dataset.h"
 #include "runtime/core/Limits.h"
+#include "runtime/data/DecodeGate.h"
 #include "runtime/data/Parallel.h"
 #include "runtime/data/Source.h"
 #include <algorithm>
@@ -29,10 +30,16 @@ std::string mebibytes(uint64_t bytes) {
                                      : fmt::format("{} GiB", grouped(bytes >> 30));
 }
 
-Result<std::unique_ptr<Source>> openSource(const std::string &specification, Split split,
-                                           std::vector<BrokenFile> &ignored) {
-  if (specification == "shapes" || specification.starts_with("shapes:"))
-    return openShapes(specification.substr(6), split);
+Result<std::unique_ptr<Source>> openSource(const std::string &specification,
+                                           const SourceOptions &options,
+                                           std::vector<std::string> &remarks) {
+  bool isShapes = specification == "shapes" || specification.starts_with("shapes:");
+  std::string cifar = isShapes ? "" : findCifar(specification);
+  if (options.holdout > 0 && (isShapes || !cifar.empty()))
+    return fail("{} has a test split; leave out --holdout, which is for data without one",
+                specification);
+  if (isShapes)
+    return openShapes(specification.substr(6), options.split);
   std::error_code code;
   std::filesystem::file_status status = std::filesystem::status(specification, code);
   if (!std::filesystem::exists(status))
@@ -41,9 +48,9 @@ Result<std::unique_ptr<Source>> openSource(const std::string &specification, Spl
                 specification, code ? code.message() : "there is nothing");
   if (!std::filesystem::is_directory(status))
     return fail("{} is a file; give the folder that holds the images", specification);
-  if (std::string cifar = findCifar(specification); !cifar.empty())
-    return openCifar(cifar, split);
-  return openFolder(specification, split, ignored);
+  if (!cifar.empty())
+    return openCifar(cifar, options.split);
+  return openFolder(specification, options, remarks);
 }
 
 std::function<void(int64_t, int64_t)> progressOf(const DataOptions &options,
@@ -59,8 +66,43 @@ std::function<void(int64_t, int64_t)> progressOf(const DataOptions &options,
 
 Dataset::~Dataset() = default;
 int64_t Dataset::size() const { return int64_t(samples.size()); }
-const std::vector<std::string> &Dataset::classNames() const { return source->classNames(); }
-int32_t Dataset::label(int64_t index) const { return source->label(samples[index]); }
+const std::vector<std::string> &Dataset::heldOut() const { return source->heldOut(); }
+
+const std::vector<std::string> &Dataset::classNames() const {
+  return labelsOf.empty() ? source->classNames() : names;
+}
+
+int32_t Dataset::label(int64_t index) const {
+  int32_t label = source->label(samples[index]);
+  return label < 0 || labelsOf.empty() ? label : labelsOf[size_t(label)];
+}
+
+int32_t Dataset::classesSeen() const {
+  std::vector<uint8_t> seen(classNames().size());
+  for (int64_t index = 0; index < size(); ++index)
+    if (int32_t of = label(index); of >= 0)
+      seen[size_t(of)] = 1;
+  return int32_t(std::ranges::count(seen, 1));
+}
+
+Result<void> Dataset::relabel(const std::vector<std::string> &wanted) {
+  const std::vector<std::string> &own = source->classNames();
+  std::vector<int32_t> labels;
+  for (const std::string &name : own) {
+    auto found = std::ranges::find(wanted, name);
+    labels.push_back(found == wanted.end() ? -1 : int32_t(found - wanted.begin()));
+  }
+  for (int64_t sample : samples)
+    if (int32_t label = source->label(sample); label >= 0 && labels[size_t(label)] < 0)
+      return fail("{} is of the class '{}', which is none of the {} classes of the training images "
+                  "({}, ...)",
+                  source->describe(sample), own[size_t(label)], wanted.size(),
+                  wanted.empty() ? "" : wanted[0]);
+  names = wanted;
+  labelsOf = std::move(labels);
+  return {};
+}
+
 std::string Dataset::describe(int64_t index) const { return source->describe(samples[index]); }
 
 bool Dataset::uniformExtent() const {
@@ -72,26 +114,38 @@ std::vector<BrokenFile> Dataset::broken() const {
   return brokenFiles;
 }
 
+std::string describeBroken(std::span<const BrokenFile> files) {
+  if (files.empty())
+    return "";
+  constexpr size_t kNamed = 3;
+  std::string text = fmt::format("skipped {} broken {}: ", grouped(files.size()),
+                                 files.size() == 1 ? "file" : "files");
+  for (size_t number = 0; number < std::min(files.size(), kNamed); ++number)
+    text += fmt::format("{}{}: {}", number ? "; " : "", files[number].path, files[number].reason);
+  if (files.size() > kNamed)
+    text += fmt::format("; and {} more", grouped(files.size() - kNamed));
+  return text;
+}
+
 uint64_t Dataset::fingerprint() const {
-  std::vector<std::pair<uint64_t, int64_t>> all(samples.size());
-  parallelFor(size(), threads, [&](int64_t index) {
-    all[index] = {source->identity(samples[index]), label(index)};
-  });
+  std::vector<uint64_t> all(samples.size());
+  parallelFor(size(), threads,
+              [&](int64_t index) { all[index] = source->identity(samples[index]); });
   return XXH3_64bits(all.data(), all.size() * sizeof(all[0]));
 }
 
 std::string Dataset::summary() const {
   std::string text = grouped(uint64_t(size())) + (size() == 1 ? " image" : " images");
-  if (!classNames().empty())
-    text += fmt::format(" of {} classes", classNames().size());
+  if (int32_t count = classesSeen())
+    text += fmt::format(" of {} {}", count, count == 1 ? "class" : "classes");
   if (uniformExtent())
     text += fmt::format(", {} x {}", extents[0].width, extents[0].height);
   else
     text += ", of several sizes";
   text +=
       fmt::format(", {} {}", mebibytes(totalBytes), inMemory() ? "in memory" : "decoded as needed");
-  if (int64_t others = source->heldOut())
-    text += fmt::format(" ({} more held out for the other split)", grouped(uint64_t(others)));
+  if (size_t others = heldOut().size())
+    text += fmt::format(" ({} more held out)", grouped(others));
   if (size_t count = broken().size())
     text += fmt::format("; {} broken {} skipped", count, count == 1 ? "file" : "files");
   return text;
@@ -153,6 +207,7 @@ void Dataset::decodeAll(const DataOptions &options) {
   parallelFor(
       size(), threads,
       [&](int64_t index) {
+        DecodeGate::Pass pass = gate->enter(extents[index]);
         Result<void> decoded =
             source->decode(samples[index], extents[index], pixels.get() + offsets[index]);
         good[index] = decoded.has_value();
@@ -178,7 +233,11 @@ Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storag
         continue;
     }
     storage.resize(extents[index].bytes() + abi::imagePadding);
-    Result<void> decoded = source->decode(samples[index], extents[index], storage.data());
+    Result<void> decoded;
+    {
+      DecodeGate::Pass pass = gate->enter(extents[index]);
+      decoded = source->decode(samples[index], extents[index], storage.data());
+    }
     if (decoded)
       return abi::ImageRef{storage.data(), extents[index].height, extents[index].width, index};
     std::lock_guard lock(brokenMutex);
@@ -189,7 +248,40 @@ Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storag
               brokenFiles[0].reason);
 }
 
+uint64_t Dataset::decodedBytes(std::span<const int64_t> indices) const {
+  uint64_t bytes = 0;
+  if (!inMemory())
+    for (int64_t index : indices)
+      bytes += extents[index].bytes();
+  return bytes;
+}
+
+std::unexpected<Error> Dataset::tooLarge(int64_t count, uint64_t bytes, int64_t largest) const {
+  return fail("a batch of {} images takes {} decoded, and there are {} of memory for it; take a "
+              "smaller batch or smaller pictures ({} is {} x {})",
+              count, mebibytes(bytes), mebibytes(bytesForBatches), describe(largest),
+              extents[largest].width, extents[largest].height);
+}
+
+Result<void> Dataset::admit(std::span<const int64_t> indices) const {
+  uint64_t bytes = decodedBytes(indices);
+  if (bytes <= bytesForBatches)
+    return {};
+  return tooLarge(int64_t(indices.size()), bytes,
+                  *std::ranges::max_element(indices, {},
+                                            [&](int64_t index) { return extents[index].bytes(); }));
+}
+
+Result<void> Dataset::admitMean(int64_t count) const {
+  uint64_t bytes = totalBytes / uint64_t(size()) * uint64_t(count);
+  if (inMemory() || bytes <= bytesForBatches)
+    return {};
+  return tooLarge(count, bytes,
+                  std::ranges::max_element(extents, {}, &Extent::bytes) - extents.begin());
+}
+
 Result<Batch> Dataset::gather(std::span<const int64_t> indices) const {
+  DOPPEL_CHECK(admit(indices));
   Batch batch;
   batch.refs.resize(indices.size());
   if (!inMemory())
@@ -221,11 +313,16 @@ Result<Batch> Dataset::range(int64_t first, int64_t count) const {
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
                                              const DataOptions &options) {
   std::unique_ptr<Dataset> dataset(new Dataset);
-  DOPPEL_TRY(dataset->source, openSource(specification, split, dataset->brokenFiles));
   dataset->threads = threadCount(options.threads);
+  DOPPEL_TRY(dataset->source, openSource(specification, {split, options.holdout, dataset->threads},
+                                         dataset->leftOut));
   dataset->measure(options);
-  uint64_t budget = options.memoryBytes ? options.memoryBytes : availableMemory() / 2;
-  if (dataset->size() > 0 && dataset->totalBytes <= budget)
+  uint64_t available = availableMemory();
+  uint64_t kept = options.memoryBytes ? options.memoryBytes : available / 2;
+  dataset->bytesForBatches =
+      options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 2, 64 << 20);
+  dataset->gate = std::make_unique<DecodeGate>(available / 4);
+  if (dataset->size() > 0 && dataset->totalBytes <= kept)
     dataset->decodeAll(options);
   if (dataset->size() == 0) {
     const std::vector<BrokenFile> &broken = dataset->brokenFiles;

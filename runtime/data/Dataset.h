@@ -16,10 +16,14 @@
 
 namespace doppel::runtime {
 
+class DecodeGate;
 class Source;
 
-/// Train: what a run learns from, and the bank of kNN. Test: what kNN classifies.
-enum class Split { Train, Test };
+enum class Split {
+  Train,     ///< what a run learns from, and the bank of kNN
+  Test,      ///< what kNN classifies
+  TestOrAll, ///< the test split of data that have one, else all of them
+};
 
 /// A file (or a record of one) that gave no sample.
 struct BrokenFile {
@@ -27,10 +31,21 @@ struct BrokenFile {
   std::string reason;
 };
 
+/// "skipped 4 broken files: a.jpg: broken JPEG: ...; b.png: ...; c.jpg: ...; and 1 more"; empty
+/// where there are none.
+std::string describeBroken(std::span<const BrokenFile> files);
+
 struct DataOptions {
+  /// Of data without a test split: the fraction, 0 to below 1, that training leaves out and that is
+  /// then the test split. Each image is in it or not by a hash of its own name, so neither other
+  /// files nor the order in which they are read decide. Fails for data that have a test split.
+  double holdout = 0;
   /// Decoded samples are kept if they take at most this many bytes; 0: half of the memory that is
   /// available now.
   uint64_t memoryBytes = 0;
+  /// Where they are not kept, batches in memory at one time take at most this many bytes; 0: half
+  /// of the memory that is available now, at least 64 MiB.
+  uint64_t batchBytes = 0;
   /// Threads that decode; 0: one a processor of this process.
   int threads = 0;
   /// Called now and then on the opening thread, and at the end of each activity: "measuring"
@@ -61,6 +76,11 @@ public:
   const std::vector<std::string> &classNames() const;
   /// 0 .. classNames().size()-1, or -1 for data without classes.
   int32_t label(int64_t index) const;
+  /// Classes that have samples.
+  int32_t classesSeen() const;
+  /// From now on labels are those of `names`. Fails, naming it, if a class that has samples is not
+  /// among them.
+  Result<void> relabel(const std::vector<std::string> &names);
   /// The sample's file, for messages.
   std::string describe(int64_t index) const;
   Extent extent(int64_t index) const { return extents[index]; }
@@ -75,9 +95,15 @@ public:
   /// samples that turn out to be broken while they are read are added then. Safe to call while
   /// others read.
   std::vector<BrokenFile> broken() const;
+  /// Sentences on what else was left out when the data were opened: files that are no images,
+  /// counted by kind, folders beside the splits, links in circles.
+  const std::vector<std::string> &remarks() const { return leftOut; }
+  /// Of a training split, the names of the files that DataOptions::holdout left out.
+  const std::vector<std::string> &heldOut() const;
 
-  /// Equal for the same pictures with the same labels in the same order, wherever they lie: of the
-  /// names and sizes of files, of the records of CIFAR-10, or of what draws the shapes.
+  /// Equal for the same pictures in the same order, wherever they lie: of the names (with the
+  /// class's) and sizes of files, of the records of CIFAR-10, or of what draws the shapes. Files
+  /// that are no images have no part in it.
   uint64_t fingerprint() const;
 
   /// "50,000 images of 10 classes, 32 x 32, 146 MiB in memory; 3 broken files skipped", for tables
@@ -88,29 +114,45 @@ public:
   ///
   /// A sample that proves to be broken here (its header was good, its body is not) is replaced by
   /// the next good one, index + 1, + 2, ..., so that a batch is always whole; the ImageRef then
-  /// carries the replacement's index. Fails only if no sample is good.
+  /// carries the replacement's index. Fails if no sample is good, and, before any memory is taken,
+  /// if the samples are larger than admit() allows.
   Result<Batch> gather(std::span<const int64_t> indices) const;
   /// Samples first .. first+count-1.
   Result<Batch> range(int64_t first, int64_t count) const;
   /// One sample as gather() gives it; `storage` holds its pixels where the data set does not.
   Result<abi::ImageRef> fetch(int64_t index, std::vector<uint8_t> &storage) const;
 
+  /// Bytes of the samples once they are decoded, where they are not in memory yet; else 0.
+  uint64_t decodedBytes(std::span<const int64_t> indices) const;
+  /// Fails, where samples are not in memory, if a batch of these would take more than there is for
+  /// one; or, told before any batch is known, if `count` samples of mean size would.
+  Result<void> admit(std::span<const int64_t> indices) const;
+  Result<void> admitMean(int64_t count) const;
+  /// DataOptions::batchBytes, or what stands for its 0.
+  uint64_t batchBytes() const { return bytesForBatches; }
+
 private:
   friend Result<std::unique_ptr<Dataset>> openDataset(const std::string &, Split,
                                                       const DataOptions &);
   Dataset() = default;
+  std::unexpected<Error> tooLarge(int64_t count, uint64_t bytes, int64_t largest) const;
   void measure(const DataOptions &options);
   void decodeAll(const DataOptions &options);
   void keepOnly(const std::vector<uint8_t> &good);
   const uint8_t *pixelsOf(int64_t index) const { return pixels.get() + offsets[index]; }
 
   std::unique_ptr<Source> source;
-  std::vector<int64_t> samples;  ///< index -> sample of the source
-  std::vector<Extent> extents;   ///< by index
-  std::vector<uint64_t> offsets; ///< by index, into `pixels`
+  std::vector<std::string> leftOut;
+  std::vector<std::string> names; ///< after relabel()
+  std::vector<int32_t> labelsOf;  ///< after relabel(): by the source's label
+  std::vector<int64_t> samples;   ///< index -> sample of the source
+  std::vector<Extent> extents;    ///< by index
+  std::vector<uint64_t> offsets;  ///< by index, into `pixels`
   std::unique_ptr<uint8_t[]> pixels;
   uint64_t totalBytes = 0;
+  uint64_t bytesForBatches = 0;
   int threads = 1;
+  std::unique_ptr<DecodeGate> gate;
 
   mutable std::mutex brokenMutex;
   mutable std::vector<BrokenFile> brokenFiles;
@@ -120,20 +162,22 @@ private:
 /// Opens one split of the data set that `specification` names:
 ///
 /// - `shapes`, `shapes:N`, `shapes:N,size=S,test=M,seed=K`: the procedural data set built in: N
-/// training samples (10,000), M test
-///   samples (2,000), S x S pixels (32). A folder of this name is reached as `./shapes`.
+///   training samples (10,000), M test samples (2,000), S x S pixels (32). A folder of this name is
+///   reached as
+///   `./shapes`.
 /// - a folder with CIFAR-10 binaries (data_batch_1.bin ..., test_batch.bin), or with
-/// cifar-10-batches-bin in it;
-/// - a folder with `train` and `test` (or `val`) in it, each as in the next two;
-/// - a folder of class subfolders: classes are the subfolders by name; files are found at any
-/// depth. One file in ten of each class (at
-///   least one of two or more), chosen by a hash of its path below the class, is the test split,
-///   the others the training split;
-/// - a flat folder of images: no classes, all of them training data; opening its test split fails.
+///   cifar-10-batches-bin in it;
+/// - a folder of splits: `train` or `training`, and `test`, `testing`, `val`, `valid` or
+///   `validation`, in any case of letters. The test split is the first of those, in this order,
+///   that has class folders;
+/// - a folder of class folders, or a flat folder of images without classes: all of it is the
+/// training split, but for
+///   what DataOptions::holdout leaves out. So it is where only a training split is there.
 ///
-/// Images are JPEG and PNG, told by their content. Other files, and broken ones, are skipped and
-/// named in broken(). Fails, naming the path and what would help, if the folder is missing or
-/// unreadable, holds no image, or all images are broken.
+/// In a split, classes are its subfolders by name, and files are found at any depth, through links
+/// too. Images are told by their content. What is no image is left out and counted in remarks();
+/// broken images are skipped and named in broken(). Fails, naming the path and what would help, if
+/// the folder is missing or unreadable, holds no image of the split, or all are broken.
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
                                              const DataOptions &options = {});
 

@@ -19,6 +19,7 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dataset &dataset,
     return fail("the batch is {} samples, but the data set has {}: compile with a smaller batch "
                 "(--set batch={}) or give more data",
                 options.batch, dataset.size(), dataset.size() / options.world * options.world);
+  DOPPEL_CHECK(dataset.admitMean(options.batch / options.world));
   std::unique_ptr<Loader> loader(new Loader(dataset, options));
   if (!dataset.inMemory())
     for (int thread = 0; thread < threadCount(options.threads); ++thread)
@@ -66,33 +67,53 @@ void Loader::decodeAhead(std::stop_token stop) {
   }
 }
 
-Result<Batch> Loader::batchAt(int64_t step) {
-  if (workers.empty()) {
-    std::vector<int64_t> indices(size_t(sampler.localBatch()));
-    for (size_t position = 0; position < indices.size(); ++position)
-      indices[position] = sampler.indexAt(step, int64_t(position));
-    return dataset.gather(indices);
-  }
+std::vector<int64_t> Loader::indicesOf(int64_t step) const {
+  std::vector<int64_t> indices(size_t(sampler.localBatch()));
+  for (size_t position = 0; position < indices.size(); ++position)
+    indices[position] = sampler.indexAt(step, int64_t(position));
+  return indices;
+}
 
+void Loader::addSlot(uint64_t bytes) {
+  auto slot = std::make_shared<Slot>();
+  slot->bytes = bytes;
+  slot->batch.refs.resize(size_t(sampler.localBatch()));
+  slot->batch.owned.resize(size_t(sampler.localBatch()));
+  slots.push_back(std::move(slot));
+}
+
+void Loader::fillWindow(uint64_t handedOut) {
+  uint64_t taken = handedOut;
+  for (const std::shared_ptr<Slot> &slot : slots)
+    taken += slot->bytes;
+  while (slots.size() < ahead) {
+    uint64_t bytes = dataset.decodedBytes(indicesOf(firstStep + int64_t(slots.size())));
+    if (taken + bytes > dataset.batchBytes())
+      break;
+    taken += bytes;
+    addSlot(bytes);
+  }
+  workAvailable.notify_all();
+}
+
+Result<Batch> Loader::batchAt(int64_t step) {
+  std::vector<int64_t> indices = indicesOf(step);
+  if (workers.empty())
+    return dataset.gather(indices);
+
+  DOPPEL_CHECK(dataset.admit(indices));
   std::unique_lock lock(mutex);
   if (step != firstStep)
     slots.clear();
   firstStep = step;
-  auto refill = [&] {
-    while (slots.size() < ahead) {
-      auto slot = std::make_shared<Slot>();
-      slot->batch.refs.resize(size_t(sampler.localBatch()));
-      slot->batch.owned.resize(size_t(sampler.localBatch()));
-      slots.push_back(std::move(slot));
-    }
-    workAvailable.notify_all();
-  };
-  refill();
+  if (slots.empty())
+    addSlot(dataset.decodedBytes(indices));
+  fillWindow(0);
   std::shared_ptr<Slot> slot = slots.front();
   slotFinished.wait(lock, [&] { return slot->finished == slot->batch.size(); });
   slots.pop_front();
   ++firstStep;
-  refill();
+  fillWindow(slot->bytes);
   if (slot->error)
     return std::unexpected(std::move(*slot->error));
   return std::move(slot->batch);

@@ -20,16 +20,17 @@ struct LoaderOptions {
   int64_t batch = 1; ///< samples a step over all ranks
   int world = 1;
   int rank = 0;
-  /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory.
-  /// 0 threads: one a processor.
+  /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory;
+  /// fewer where those and the one handed out last take more than Dataset::batchBytes(). 0 threads:
+  /// one a processor.
   int threads = 0;
   int ahead = 4;
 };
 
 class Loader {
 public:
-  /// `dataset` must outlive the loader. Fails if the batch is larger than the data set or does not
-  /// divide by the world.
+  /// `dataset` must outlive the loader. Fails if the batch is larger than the data set, does not
+  /// divide by the world, or takes more memory than there is.
   static Result<std::unique_ptr<Loader>> create(const Dataset &dataset,
                                                 const LoaderOptions &options);
   ~Loader();
@@ -37,20 +38,24 @@ public:
   int64_t stepsPerEpoch() const { return sampler.stepsPerEpoch(); }
 
   /// The batch of this rank in `step`, counted over the whole run from 0. Any step may be asked
-  /// for; steps in sequence are ready ahead. One thread calls. The batch may outlive the loader,
-  /// but not the data set.
+  /// for; steps in sequence are ready ahead. One thread calls, and has let go of the batch before.
+  /// A batch may outlive the loader, but not the data set.
   Result<Batch> batchAt(int64_t step);
 
 private:
   /// A batch that threads fill sample by sample.
   struct Slot {
     Batch batch;
+    uint64_t bytes = 0; ///< of its samples, decoded
     int64_t claimed = 0;
     int64_t finished = 0;
     std::optional<Error> error;
   };
 
   Loader(const Dataset &dataset, const LoaderOptions &options);
+  std::vector<int64_t> indicesOf(int64_t step) const;
+  void addSlot(uint64_t bytes);
+  void fillWindow(uint64_t handedOut);
   void decodeAhead(std::stop_token stop);
 
   const Dataset &dataset;

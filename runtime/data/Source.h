@@ -19,8 +19,11 @@ public:
   virtual int64_t size() const = 0;
   /// Empty where the samples have no labels.
   virtual const std::vector<std::string> &classNames() const = 0;
-  /// Files that the other split got, where the data came without splits of their own.
-  virtual int64_t heldOut() const { return 0; }
+  /// Of a training split from which a part is held out: the files of that part, by name.
+  virtual const std::vector<std::string> &heldOut() const {
+    static const std::vector<std::string> none;
+    return none;
+  }
   /// -1 where the samples have no labels.
   virtual int32_t label(int64_t sample) const = 0;
   /// How a message names the sample: a path, or a path and the record in it.
@@ -33,9 +36,15 @@ public:
   virtual Result<void> decode(int64_t sample, Extent extent, uint8_t *pixels) const = 0;
 };
 
-/// A folder of images, see Dataset.h. `ignored` receives what lies in it and is no image.
-Result<std::unique_ptr<Source>> openFolder(const std::string &path, Split split,
-                                           std::vector<BrokenFile> &ignored);
+struct SourceOptions {
+  Split split;
+  double holdout; ///< the fraction that is left out of training, of data without a test split
+  int threads;
+};
+
+/// A folder of images, see Dataset.h. `remarks` receives sentences on what was left out.
+Result<std::unique_ptr<Source>> openFolder(const std::string &path, const SourceOptions &options,
+                                           std::vector<std::string> &remarks);
 
 /// The folder that holds the CIFAR-10 binaries: `path` or the subfolder that the archive unpacks
 /// to; empty where there are none.
