@@ -35,7 +35,7 @@ Result<std::unique_ptr<Source>> openSource(const std::string &specification,
                                            std::vector<std::string> &remarks) {
   bool isShapes = specification == "shapes" || specification.starts_with("shapes:");
   std::string cifar = isShapes ? "" : findCifar(specification);
-  if (options.holdout > 0 && (isShapes || !cifar.empty()))
+  if (options.holdout > 0 && !options.holdoutIsOptional && (isShapes || !cifar.empty()))
     return fail("{} has a test split; leave out --holdout, which is for data without one",
                 specification);
   if (isShapes)
@@ -314,13 +314,15 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
                                              const DataOptions &options) {
   std::unique_ptr<Dataset> dataset(new Dataset);
   dataset->threads = threadCount(options.threads);
-  DOPPEL_TRY(dataset->source, openSource(specification, {split, options.holdout, dataset->threads},
-                                         dataset->leftOut));
+  DOPPEL_TRY(dataset->source,
+             openSource(specification,
+                        {split, options.holdout, options.holdoutIsOptional, dataset->threads},
+                        dataset->leftOut));
   dataset->measure(options);
   uint64_t available = availableMemory();
   uint64_t kept = options.memoryBytes ? options.memoryBytes : available / 2;
   dataset->bytesForBatches =
-      options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 2, 64 << 20);
+      options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 4 * 3, 64 << 20);
   dataset->gate = std::make_unique<DecodeGate>(available / 4);
   if (dataset->size() > 0 && dataset->totalBytes <= kept)
     dataset->decodeAll(options);

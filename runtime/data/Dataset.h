@@ -40,11 +40,12 @@ struct DataOptions {
   /// then the test split. Each image is in it or not by a hash of its own name, so neither other
   /// files nor the order in which they are read decide. Fails for data that have a test split.
   double holdout = 0;
+  bool holdoutIsOptional = false; ///< data with a test split are no error, but split as they are
   /// Decoded samples are kept if they take at most this many bytes; 0: half of the memory that is
   /// available now.
   uint64_t memoryBytes = 0;
-  /// Where they are not kept, batches in memory at one time take at most this many bytes; 0: half
-  /// of the memory that is available now, at least 64 MiB.
+  /// Where they are not kept, a batch takes at most this many bytes, and those decoded ahead half
+  /// of it; 0: three quarters of the memory that is available now, at least 64 MiB.
   uint64_t batchBytes = 0;
   /// Threads that decode; 0: one a processor of this process.
   int threads = 0;

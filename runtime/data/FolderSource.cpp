@@ -124,7 +124,7 @@ Result<std::unique_ptr<Source>> openFolder(const std::string &path, const Source
   DOPPEL_TRY(Layout layout, layOut(path, options.threads, leftOut));
   DOPPEL_TRY(TestImages test, findTestImages(layout.tests, options.threads));
   bool ownTest = !test.folder.empty(), wantsTrain = options.split == Split::Train;
-  if (ownTest && options.holdout > 0)
+  if (ownTest && options.holdout > 0 && !options.holdoutIsOptional)
     return fail("{} is a test split; leave out --holdout, which is for data without one",
                 test.folder.string());
   if (layout.train.empty() && (wantsTrain || !ownTest))

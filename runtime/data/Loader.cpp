@@ -82,13 +82,23 @@ void Loader::addSlot(uint64_t bytes) {
   slots.push_back(std::move(slot));
 }
 
-void Loader::fillWindow(uint64_t handedOut) {
-  uint64_t taken = handedOut;
+uint64_t Loader::windowBytes() const {
+  uint64_t bytes = 0;
   for (const std::shared_ptr<Slot> &slot : slots)
-    taken += slot->bytes;
+    bytes += slot->bytes;
+  return bytes;
+}
+
+uint64_t Loader::bytesAhead() {
+  std::lock_guard lock(mutex);
+  return windowBytes();
+}
+
+void Loader::fillWindow(uint64_t handedOut) {
+  uint64_t taken = handedOut + windowBytes();
   while (slots.size() < ahead) {
     uint64_t bytes = dataset.decodedBytes(indicesOf(firstStep + int64_t(slots.size())));
-    if (taken + bytes > dataset.batchBytes())
+    if (taken + bytes > dataset.batchBytes() / 2)
       break;
     taken += bytes;
     addSlot(bytes);

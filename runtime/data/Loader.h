@@ -21,8 +21,8 @@ struct LoaderOptions {
   int world = 1;
   int rank = 0;
   /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory;
-  /// fewer where those and the one handed out last take more than Dataset::batchBytes(). 0 threads:
-  /// one a processor.
+  /// fewer where those and the one handed out last take more than half of Dataset::batchBytes(). 0
+  /// threads: one a processor.
   int threads = 0;
   int ahead = 4;
 };
@@ -42,6 +42,9 @@ public:
   /// A batch may outlive the loader, but not the data set.
   Result<Batch> batchAt(int64_t step);
 
+  /// Bytes of the batches that are decoded ahead now.
+  uint64_t bytesAhead();
+
 private:
   /// A batch that threads fill sample by sample.
   struct Slot {
@@ -55,6 +58,7 @@ private:
   Loader(const Dataset &dataset, const LoaderOptions &options);
   std::vector<int64_t> indicesOf(int64_t step) const;
   void addSlot(uint64_t bytes);
+  uint64_t windowBytes() const;
   void fillWindow(uint64_t handedOut);
   void decodeAhead(std::stop_token stop);
 

@@ -39,6 +39,7 @@ public:
 struct SourceOptions {
   Split split;
   double holdout; ///< the fraction that is left out of training, of data without a test split
+  bool holdoutIsOptional;
   int threads;
 };
 

@@ -78,6 +78,7 @@ Json toJson(const CheckpointManifest &manifest, uint64_t hash, uint64_t bytes) {
           {"samples", manifest.samples},
           {"epochs", manifest.epochs},
           {"data", manifest.data},
+          {"holdout", manifest.holdout},
           {"pictures", fmt::format("{:016x}", manifest.pictures)},
           {"states_bytes", bytes},
           {"states_xxh64", fmt::format("{:016x}", hash)}};
@@ -92,6 +93,8 @@ Result<Json> readManifestJson(const fs::path &checkpoint) {
   for (const char *key : {"step", "seed", "samples", "epochs", "states_bytes"})
     if (!json.contains(key) || !json[key].is_number_integer())
       return fail("{}: '{}' is missing or no integer", path.string(), key);
+  if (json.contains("holdout") && !json["holdout"].is_number())
+    return fail("{}: 'holdout' is no number", path.string());
   for (const char *key : {"artifact", "data", "pictures", "states_xxh64"})
     if (!json.contains(key) || !json[key].is_string())
       return fail("{}: '{}' is missing or no string", path.string(), key);
@@ -177,6 +180,7 @@ Result<CheckpointManifest> readManifest(const fs::path &checkpoint) {
   manifest.samples = json["samples"];
   manifest.epochs = json["epochs"];
   manifest.data = json["data"];
+  manifest.holdout = json.value("holdout", 0.0);
   auto hexadecimal = [&](const char *key) {
     return std::strtoull(json[key].get<std::string>().c_str(), nullptr, 16);
   };

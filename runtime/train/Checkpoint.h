@@ -16,7 +16,8 @@ struct CheckpointManifest {
   uint64_t seed = 0;
   int64_t samples = 0;   ///< of the data set, which the shuffling depends on
   int64_t epochs = 0;    ///< the horizon of schedules
-  std::string data;      ///< as the user named it
+  std::string data;      ///< as the user named it, by escapedUtf8()
+  double holdout = 0;    ///< fraction of the images that training leaves out
   uint64_t pictures = 0; ///< fingerprint of the data set
 };
 

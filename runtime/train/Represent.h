@@ -9,8 +9,23 @@
 
 namespace doppel::runtime {
 
-/// Runs `represent` on every sample with the executable's present states. Samples that prove to be
-/// broken while read are left out. `progress(done, total)` counts images.
+/// What an encoder makes of a batch.
+struct BatchFeatures {
+  std::vector<float> values; ///< [batch, dimension]
+  int64_t dimension;
+};
+
+/// Features of a whole batch of images, always as many as `batch` says.
+using BatchEncoder = std::function<Result<BatchFeatures>(std::span<const abi::ImageRef>)>;
+
+/// Features and labels of every sample, in order. Samples that prove to be broken while read are
+/// left out. `encode` gets batches of `batch` images; behind the last sample the last image is
+/// repeated. `progress(done, total)` counts images.
+Result<LabelledFeatures>
+representDataset(const Dataset &dataset, int64_t batch, const BatchEncoder &encode,
+                 const std::function<void(int64_t, int64_t)> &progress = {});
+
+/// The same by an executable's `represent` with its present states.
 Result<LabelledFeatures>
 representDataset(Executable &executable, const Dataset &dataset,
                  const std::function<void(int64_t, int64_t)> &progress = {});

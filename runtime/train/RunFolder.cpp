@@ -48,7 +48,7 @@ Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {
 
 Result<void> RunFolder::clear() {
   std::error_code error;
-  for (const fs::path &entry : {artifact(), description(), metrics()})
+  for (const fs::path &entry : {artifact(), description(), metrics(), heldOut()})
     fs::remove(entry, error);
   fs::remove_all(checkpoints(), error);
   if (error)
@@ -80,6 +80,21 @@ Result<void> RunFolder::appendMetrics(const std::string &line) {
   if (!metricsFile)
     return fail("cannot write {}: {}", metrics().string(), std::strerror(errno));
   return {};
+}
+
+Result<double> recordedHoldout(const fs::path &folder) {
+  fs::path path = folder / "run.json";
+  std::ifstream file(path);
+  auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object())
+    return fail("{} cannot be read; it says what the run was asked for", path.string());
+  auto holdout = json.find("holdout");
+  if (holdout == json.end())
+    return 0;
+  if (!holdout->is_number() || !(*holdout >= 0.0 && *holdout < 1.0))
+    return fail("{}: 'holdout' is {}, no fraction from 0 to below 1", path.string(),
+                holdout->dump());
+  return holdout->get<double>();
 }
 
 } // namespace doppel::runtime

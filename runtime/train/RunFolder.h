@@ -1,5 +1,5 @@
-// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/. One process at a time
-// writes it.
+// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/, and held-out.txt where
+// images were held out. One process at a time writes it.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -33,6 +33,8 @@ public:
   std::filesystem::path artifact() const { return root / "artifact.dpx"; }
   std::filesystem::path description() const { return root / "run.json"; }
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
+  /// The names of images that training leaves out, one a line, as escapedUtf8() writes them.
+  std::filesystem::path heldOut() const { return root / "held-out.txt"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
 
   /// Opens metrics.jsonl for appending, without the lines of steps from `step` on: those that an
@@ -47,5 +49,8 @@ private:
   int lock = -1;
   std::ofstream metricsFile;
 };
+
+/// The fraction of images that the run in `folder` leaves out of training, by its run.json.
+Result<double> recordedHoldout(const std::filesystem::path &folder);
 
 } // namespace doppel::runtime

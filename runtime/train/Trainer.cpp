@@ -2,6 +2,7 @@
 #include "runtime/train/Trainer.h"
 
 #include "runtime/core/File.h"
+#include "runtime/core/Text.h"
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
 #include "runtime/train/Schedules.h"
@@ -56,7 +57,7 @@ public:
     artifact.emplace(std::move(loaded));
     // The folder before the data: whether it may be used is known before minutes of reading.
     DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
-    DOPPEL_CHECK(load());
+    DOPPEL_CHECK(load(folder));
     DOPPEL_CHECK(options.mode == FolderMode::Resume ? restore(folder) : begin(folder));
     DOPPEL_CHECK(folder.openMetrics(step));
     observer.configured(configuration());
@@ -64,18 +65,24 @@ public:
   }
 
 private:
-  Result<void> load() {
+  Result<void> load(const RunFolder &folder) {
     const schema::Program &program = artifact->program();
     device = makeCpuDevice(options.threads);
     DOPPEL_TRY(executable, Executable::create(*artifact, *device));
     DataOptions dataOptions;
     dataOptions.threads = options.threads;
+    if (options.mode == FolderMode::Resume && !options.holdout) {
+      DOPPEL_TRY(dataOptions.holdout, recordedHoldout(folder.path()));
+    } else {
+      dataOptions.holdout = options.holdout.value_or(0);
+    }
     dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
       observer.loading(activity, done, total);
     };
     DOPPEL_TRY(dataset, openDataset(options.data, Split::Train, dataOptions));
-    for (const BrokenFile &file : dataset->broken())
-      observer.warned(fmt::format("skipped {}: {}", file.path, file.reason));
+    for (const std::string &remark : dataset->remarks())
+      observer.warned(remark);
+    warnOfBroken();
     if (program.samples() != 0 && program.samples() != dataset->size())
       return fail(
           "{} is compiled for a data set of {} images (its param `samples`), but {} has {}; "
@@ -86,7 +93,8 @@ private:
     manifest.seed = options.seed.value_or(0);
     manifest.samples = dataset->size();
     manifest.epochs = options.epochs.value_or(program.epochs());
-    manifest.data = options.data;
+    manifest.data = escapedUtf8(options.data);
+    manifest.holdout = dataOptions.holdout;
     manifest.pictures = dataset->fingerprint();
     return {};
   }
@@ -99,12 +107,17 @@ private:
     DOPPEL_TRY(auto failure, executable->run("init"));
     if (failure)
       return fail("an initial value is not finite: {}", failure->what);
+    std::string text = describe().dump(2) + "\n", names;
+    for (const std::string &name : dataset->heldOut())
+      names += escapedUtf8(name) + "\n";
     if (options.mode == FolderMode::Overwrite)
       DOPPEL_CHECK(folder.clear());
     // From memory: the file may be the old run's own, which is gone.
     DOPPEL_CHECK(writeFileAtomically(folder.artifact(), artifact->bytes()));
+    if (!names.empty())
+      DOPPEL_CHECK(writeFileAtomically(folder.heldOut(),
+                                       std::as_bytes(std::span(names.data(), names.size()))));
     // Last, since it is what makes the folder a run.
-    std::string text = describe().dump(2) + "\n";
     return writeFileAtomically(folder.description(),
                                std::as_bytes(std::span(text.data(), text.size())));
   }
@@ -146,6 +159,9 @@ private:
     if (options.seed && *options.seed != theirs.seed)
       return fail("the run in {} has seed {}, not {}", options.out.string(), theirs.seed,
                   *options.seed);
+    if (theirs.holdout != manifest.holdout)
+      return fail("the run in {} holds out {} of the images, not {}", options.out.string(),
+                  theirs.holdout, manifest.holdout);
     if (theirs.samples != manifest.samples)
       return fail("the run in {} is on {} samples ({}); {} has {}", options.out.string(),
                   theirs.samples, theirs.data, options.data, manifest.samples);
@@ -173,6 +189,16 @@ private:
                           [&](const std::string &message) { observer.warned(message); });
   }
 
+  /// Tells of broken files that were found since the last time, in one warning.
+  void warnOfBroken() {
+    std::vector<BrokenFile> broken = dataset->broken();
+    std::span<const BrokenFile> fresh =
+        std::span(broken).subspan(std::min(toldBroken, broken.size()));
+    if (!fresh.empty())
+      observer.warned(describeBroken(fresh));
+    toldBroken = broken.size();
+  }
+
   nlohmann::ordered_json describe() {
     nlohmann::ordered_json params;
     if (artifact->program().params())
@@ -182,6 +208,8 @@ private:
             {"artifact", fmt::format("{:016x}", manifest.fingerprint)},
             {"data", manifest.data},
             {"samples", manifest.samples},
+            {"holdout", manifest.holdout},
+            {"held_out", dataset->heldOut().size()},
             {"batch", executable->batch()},
             {"epochs", manifest.epochs},
             {"seed", manifest.seed},
@@ -287,6 +315,7 @@ private:
   }
 
   Result<fs::path> checkpoint(RunFolder &folder) {
+    warnOfBroken();
     manifest.step = step;
     auto written = writeCheckpoint(folder.checkpoints(), *executable, manifest);
     if (!written) {
@@ -319,6 +348,7 @@ private:
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<Loader> loader;
   CheckpointManifest manifest;
+  size_t toldBroken = 0;
   int64_t step = 0;
   int64_t steps = 0;
 };

@@ -18,6 +18,8 @@ struct TrainOptions {
   std::optional<int64_t> epochs; ///< horizon of schedules; absent: the spec's
   std::optional<int64_t> steps;  ///< stop after so many steps of the run, before the horizon
   std::optional<uint64_t> seed;  ///< absent: 0, or the resumed run's
+  /// DataOptions::holdout; absent: 0, or the resumed run's.
+  std::optional<double> holdout;
   FolderMode mode = FolderMode::Fresh;
   int threads = 0;              ///< 0: all processors
   int64_t checkpointSteps = 0;  ///< between checkpoints; 0: an epoch

@@ -253,12 +253,13 @@ TEST(DataDecode, HostileExtentsAreRefusedBeforeMemoryIsTaken) {
 }
 
 TEST(DataDecode, OtherFilesAreNamedAsSuch) {
-  for (std::string text : {"", "GIF88a.....", "BM and more, a text that begins so", "just a text", "\xFF\xD8", "\x89PNG"}) {
+  for (std::string text : {"", "GIF88a.....", "BM and more, a text that begins so", "just a text",
+                           "\xFF\xD8", "\x89PNG"}) {
     Result<Image> image =
         decodeImage({reinterpret_cast<const uint8_t *>(text.data()), text.size()});
     ASSERT_FALSE(image);
-    EXPECT_EQ(image.error().message, text.empty() ? "the file is empty"
-                                                  : "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
+    EXPECT_EQ(image.error().message,
+              text.empty() ? "the file is empty" : "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
   }
 }
 

@@ -50,56 +50,18 @@ TEST(DataFolder, ClassesAreSubfoldersByNameAndSizesMayDiffer) {
   folder.write("cat/c.PNG", pngOf(flat(30)));
   folder.write("cat/.hidden.png", bytesOf("no"));
   folder.write("notes/readme.md", bytesOf("no class"));
-  auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
+  auto train = opened(folder.path());
   EXPECT_EQ(train->classNames(), (std::vector<std::string>{"cat", "dog"}));
-  EXPECT_EQ(train->size(), 2);
-  EXPECT_EQ(test->size(), 1); // of the dogs; one cat cannot be shared
-  EXPECT_EQ(test->label(0), 1);
+  EXPECT_EQ(train->size(), 3);
   EXPECT_TRUE(train->broken().empty());
   EXPECT_FALSE(train->uniformExtent());
+  EXPECT_EQ(train->classesSeen(), 2);
   auto batch = train->range(0, 1);
   ASSERT_TRUE(batch);
   EXPECT_EQ(train->label(0), 0);
   EXPECT_EQ(batch->images()[0].height, 4);
   EXPECT_EQ(batch->images()[0].width, 6);
   EXPECT_EQ(batch->images()[0].pixels[0], 30);
-}
-
-TEST(DataFolder, HoldOutIsATenthOfEachClassAndDoesNotOverlap) {
-  TemporaryFolder folder;
-  for (int number = 0; number < 40; ++number) {
-    folder.write(fmt::format("a/{}.png", number), pngOf(flat(1)));
-    folder.write(fmt::format("b/{}.png", number), pngOf(flat(2)));
-  }
-  auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
-  EXPECT_EQ(train->size(), 72);
-  EXPECT_EQ(test->size(), 8);
-  std::set<std::string> all = filesOf(*train);
-  all.merge(filesOf(*test));
-  EXPECT_EQ(all.size(), 80u);
-  int64_t labels[2] = {};
-  for (int64_t index = 0; index < test->size(); ++index)
-    ++labels[test->label(index)];
-  EXPECT_EQ(labels[0], 4);
-  EXPECT_EQ(labels[1], 4);
-  EXPECT_EQ(filesOf(*opened(folder.path(), Split::Test)), filesOf(*test));
-}
-
-TEST(DataFolder, OwnSplitsAreUsedAndLabelsAgree) {
-  for (std::string name : {"test", "val"}) {
-    TemporaryFolder folder;
-    folder.write("train/b/1.png", pngOf(flat(1)));
-    folder.write("train/c/2.png", pngOf(flat(2)));
-    folder.write(name + "/a/3.png", pngOf(flat(3)));
-    folder.write(name + "/c/4.png", pngOf(flat(4)));
-    auto train = opened(folder.path()), test = opened(folder.path(), Split::Test);
-    EXPECT_EQ(train->classNames(), (std::vector<std::string>{"a", "b", "c"}));
-    EXPECT_EQ(test->classNames(), train->classNames());
-    EXPECT_EQ(train->label(0), 1);
-    EXPECT_EQ(train->label(1), 2);
-    EXPECT_EQ(test->label(0), 0);
-    EXPECT_EQ(test->label(1), 2);
-  }
 }
 
 TEST(DataFolder, FlatFoldersHaveNoClasses) {
@@ -110,14 +72,15 @@ TEST(DataFolder, FlatFoldersHaveNoClasses) {
   EXPECT_EQ(train->size(), 2);
   EXPECT_TRUE(train->classNames().empty());
   EXPECT_EQ(train->label(1), -1);
-  EXPECT_NE(errorOf(folder.path(), Split::Test).find("no class subfolders"), std::string::npos);
+  EXPECT_NE(errorOf(folder.path(), Split::Test).find("no class folders"), std::string::npos);
 }
 
 TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
   TemporaryFolder folder;
   std::vector<uint8_t> jpeg = encodeJpeg(gradient(40, 40));
   for (int number = 0; number < 8; ++number)
-    folder.write(fmt::format("train/a/good{}.jpg", number), jpeg);
+    folder.write(fmt::format("train/a/good{}.png", number),
+                 pngOf(flat(uint8_t(10 * number), 8, 20 + number)));
   jpeg.resize(jpeg.size() - 100);
   folder.write("train/a/cut.jpg", jpeg);
   folder.write("train/a/empty.jpg", {});
@@ -130,28 +93,110 @@ TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
   EXPECT_EQ(dataset->size(), 8);
   std::vector<BrokenFile> broken = dataset->broken();
   std::ranges::sort(broken, {}, &BrokenFile::path);
-  ASSERT_EQ(broken.size(), 4u);
+  ASSERT_EQ(broken.size(), 3u);
   EXPECT_EQ(broken[0].path, folder.path("train/a/cut.jpg"));
   EXPECT_NE(broken[0].reason.find("Premature end"), std::string::npos) << broken[0].reason;
   EXPECT_EQ(broken[1].reason, "the file is empty");
   EXPECT_EQ(broken[2].reason, "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
-  EXPECT_EQ(broken[3].path, folder.path("train/stray.jpg"));
-  EXPECT_NE(dataset->summary().find("4 broken files skipped"), std::string::npos)
+  EXPECT_NE(dataset->summary().find("3 broken files skipped"), std::string::npos)
       << dataset->summary();
+  EXPECT_EQ(dataset->remarks(), (std::vector<std::string>{
+                                    "left out 1 image beside the class folders, in none of them: " +
+                                    folder.path("train/stray.jpg")}));
+
+  // Behind a broken file each picture is still its own.
+  auto all = dataset->range(0, 8);
+  ASSERT_TRUE(all);
+  for (int64_t index = 0; index < 8; ++index) {
+    EXPECT_EQ(dataset->describe(index), folder.path(fmt::format("train/a/good{}.png", index)));
+    EXPECT_EQ(all->images()[index].pixels[0], 10 * index);
+    EXPECT_EQ(all->images()[index].width, 20 + index);
+    EXPECT_EQ(all->images()[index].pixels[(20 + index) * 8 * 3 - 1], 10 * index);
+  }
 
   // Not in memory, the cut file is found out when it is read, and the next good one stands in for
   // it.
   auto streamed = opened(folder.path(), Split::Train, {.memoryBytes = 1});
   EXPECT_EQ(streamed->size(), 9);
-  EXPECT_EQ(streamed->broken().size(), 3u);
+  EXPECT_EQ(streamed->broken().size(), 2u);
   for (int repeat = 0; repeat < 2; ++repeat) {
     auto batch = streamed->range(0, 9);
     ASSERT_TRUE(batch);
     EXPECT_EQ(streamed->describe(0), folder.path("train/a/cut.jpg"));
     EXPECT_EQ(batch->images()[0].index, 1);
     EXPECT_EQ(batch->images()[8].index, 8);
-    EXPECT_EQ(streamed->broken().size(), 4u);
+    EXPECT_EQ(streamed->broken().size(), 3u);
   }
+}
+
+TEST(DataFolder, OneSentenceTellsOfAnyNumberOfBrokenFiles) {
+  EXPECT_EQ(describeBroken({}), "");
+  std::vector<BrokenFile> files = {{"a.jpg", "cut"}};
+  EXPECT_EQ(describeBroken(files), "skipped 1 broken file: a.jpg: cut");
+  files.resize(3, {"b.png", "empty"});
+  EXPECT_EQ(describeBroken(files),
+            "skipped 3 broken files: a.jpg: cut; b.png: empty; b.png: empty");
+  files.resize(1000, {"c.png", "empty"});
+  EXPECT_EQ(describeBroken(files),
+            "skipped 1,000 broken files: a.jpg: cut; b.png: empty; b.png: empty; and 997 more");
+}
+
+TEST(DataFolder, TheFingerprintIsOfNamesAndSizesOfImages) {
+  TemporaryFolder folder, elsewhere;
+  for (const TemporaryFolder *one : {&folder, &elsewhere}) {
+    one->write("a/1.png", pngOf(flat(1)));
+    one->write("a/2.png", pngOf(flat(2, 30, 30)));
+    one->write("b/1.png", pngOf(flat(3)));
+  }
+  uint64_t print = opened(folder.path())->fingerprint();
+  EXPECT_EQ(opened(elsewhere.path())->fingerprint(), print) << "it does not matter where they lie";
+
+  // What is no image has no part in it.
+  folder.write("a/0.txt", bytesOf("no image"));
+  folder.write("a/notes", bytesOf("no image"));
+  folder.write("a0/labels.txt", bytesOf("no class"));
+  folder.write("a1/Makefile", bytesOf("no class"));
+  folder.write("a2/broken.png", bytesOf("no class either"));
+  folder.write("list.csv", bytesOf("no class"));
+  EXPECT_EQ(opened(folder.path())->fingerprint(), print);
+
+  folder.write("a/2.png", pngOf(flat(2, 30, 31)));
+  EXPECT_NE(opened(folder.path())->fingerprint(), print) << "of another size in bytes";
+  elsewhere.write("b/2.png", pngOf(flat(3)));
+  std::filesystem::remove(elsewhere.path("b/1.png"));
+  EXPECT_NE(opened(elsewhere.path())->fingerprint(), print) << "of another name";
+}
+
+TEST(DataFolder, LabelsBecomeThoseOfOtherData) {
+  TemporaryFolder folder;
+  folder.write("cat/1.png", pngOf(flat(1)));
+  folder.write("dog/1.png", pngOf(flat(2)));
+  auto data = opened(folder.path());
+  ASSERT_TRUE(data->relabel({"ant", "dog", "cat"}));
+  EXPECT_EQ(data->label(0), 2);
+  EXPECT_EQ(data->label(1), 1);
+  EXPECT_EQ(data->classNames().size(), 3u);
+  EXPECT_EQ(data->classesSeen(), 2);
+  auto unknown = data->relabel({"dog"});
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("cat/1.png is of the class 'cat'"), std::string::npos);
+  EXPECT_EQ(data->label(0), 2);
+}
+
+TEST(DataFolder, ABatchLargerThanItsMemoryIsRefusedBeforeItIsDecoded) {
+  TemporaryFolder folder;
+  for (int number = 0; number < 4; ++number)
+    folder.write(fmt::format("{}.png", number), pngOf(flat(1, 100, 100)));
+  folder.write("4.png", pngOf(flat(1, 300, 500)));
+  auto data = opened(folder.path(), Split::Train, {.memoryBytes = 1, .batchBytes = 300'000});
+  EXPECT_FALSE(data->inMemory());
+  EXPECT_TRUE(data->range(0, 4));
+  auto batch = data->range(3, 2);
+  ASSERT_FALSE(batch);
+  EXPECT_NE(batch.error().message.find("a batch of 2 images takes"), std::string::npos);
+  EXPECT_NE(batch.error().message.find("4.png is 500 x 300"), std::string::npos);
+  EXPECT_TRUE(data->admitMean(2));
+  EXPECT_FALSE(data->admitMean(4));
 }
 
 TEST(DataFolder, AllBrokenIsAnError) {

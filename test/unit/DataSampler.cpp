@@ -1,10 +1,12 @@
 // Shuffling: a permutation for every seed and epoch, without state; ranks share one global batch.
 
+#include "runtime/data/DecodeGate.h"
 #include "runtime/data/Loader.h"
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
+#include <thread>
 
 using namespace doppel::runtime;
 
@@ -131,6 +133,60 @@ TEST(DataLoader, ABatchLargerThanTheDataNamesBothNumbers) {
   EXPECT_NE(loader.error().message.find("100"), std::string::npos);
   EXPECT_FALSE(Loader::create(**dataset, {.batch = 10, .world = 4}));
   EXPECT_TRUE(Loader::create(**dataset, {.batch = 100}));
+}
+
+TEST(DataLoader, WhatIsDecodedAheadIsBoundedInBytes) {
+  constexpr uint64_t kBatch = 16 * 32 * 32 * 3;
+  for (auto [batches, expected] : {std::pair{2.0, 0}, {4.5, 1}, {6.0, 2}, {100.0, 4}}) {
+    auto dataset =
+        openDataset("shapes:160", Split::Train,
+                    {.memoryBytes = 1, .batchBytes = uint64_t(batches * double(kBatch))});
+    ASSERT_TRUE(dataset);
+    auto loader = Loader::create(**dataset, {.batch = 16, .threads = 2});
+    ASSERT_TRUE(loader);
+    for (int64_t step : {0, 1, 2, 7, 3}) {
+      auto batch = (*loader)->batchAt(step);
+      ASSERT_TRUE(batch);
+      EXPECT_EQ(batch->size(), 16);
+      EXPECT_EQ((*loader)->bytesAhead(), uint64_t(expected) * kBatch) << batches << " batches";
+    }
+  }
+}
+
+TEST(DataLoader, BatchesThatNeverFitAreRefusedAtTheBeginning) {
+  auto dataset = openDataset("shapes:160", Split::Train,
+                             {.memoryBytes = 1, .batchBytes = 16 * 32 * 32 * 3 - 1});
+  ASSERT_TRUE(dataset);
+  auto loader = Loader::create(**dataset, {.batch = 16, .threads = 2});
+  ASSERT_FALSE(loader);
+  EXPECT_NE(loader.error().message.find("take a smaller batch or smaller pictures"),
+            std::string::npos);
+  EXPECT_TRUE(Loader::create(**dataset, {.batch = 15, .threads = 2}));
+}
+
+TEST(DataDecodeGate, AsManyDecodeAtOnceAsMayTakeMemory) {
+  Extent small{10, 10}, large{100, 100};
+  DecodeGate gate(3 * 2 * small.bytes());
+  std::atomic<int> inside = 0, most = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 6; ++thread)
+      threads.emplace_back([&] {
+        for (int round = 0; round < 50; ++round) {
+          DecodeGate::Pass pass = gate.enter(small);
+          int now = ++inside;
+          for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+          }
+          std::this_thread::yield();
+          --inside;
+        }
+      });
+  }
+  EXPECT_LE(most, 2);
+  EXPECT_EQ(gate.bytesTaken(), 0u);
+  // What is larger than the limit goes alone.
+  DecodeGate::Pass pass = gate.enter(large);
+  EXPECT_EQ(gate.bytesTaken(), 3 * large.bytes());
 }
 
 } // namespace

@@ -13,8 +13,9 @@ namespace doppel::cli {
 struct EvalOptions {
   std::string run; ///< a run folder, or an artifact with `untrained`
   std::string data;
-  bool untrained = false;      ///< the encoder as initialised by `seed`
-  std::optional<int64_t> step; ///< a checkpoint other than the newest
+  std::optional<std::string> test; ///< images to classify, in place of the data's own test split
+  bool untrained = false;          ///< the encoder as initialised by `seed`
+  std::optional<int64_t> step;     ///< a checkpoint other than the newest
   uint64_t seed = 0;
   int threads = 0;
   int64_t neighbours = 200;

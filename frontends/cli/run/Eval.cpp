@@ -7,6 +7,7 @@
 #include "runtime/eval/RawPixels.h"
 #include "runtime/train/Checkpoint.h"
 #include "runtime/train/Represent.h"
+#include "runtime/train/RunFolder.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -32,6 +33,7 @@ struct Scores {
 struct Encoder {
   fs::path artifact;
   std::optional<fs::path> checkpoint;
+  double holdout = 0; ///< the fraction of images that the run left out of training
 };
 
 Result<Encoder> findEncoder(const EvalOptions &options) {
@@ -41,22 +43,24 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
     return fail("{} does not exist", path.string());
   if (!fs::is_directory(path, ignored)) {
     if (options.untrained)
-      return Encoder{path, std::nullopt};
+      return Encoder{path, std::nullopt, 0};
     return fail("{} is no run folder; give the --out of a run, or --untrained for an artifact",
                 path.string());
   }
-  Encoder encoder{path / "artifact.dpx", std::nullopt};
+  Encoder encoder{path / "artifact.dpx", std::nullopt, 0};
   if (!fs::exists(encoder.artifact, ignored))
     return fail("{} holds no run (no artifact.dpx)", path.string());
-  if (options.untrained)
+  if (options.untrained) {
+    DOPPEL_TRY(encoder.holdout, recordedHoldout(path));
     return encoder;
+  }
   for (const fs::path &checkpoint : listCheckpoints(path / "checkpoints")) {
     auto manifest = readManifest(checkpoint);
     if (!manifest)
-      printError("doppel: warning: {}; looking for an older checkpoint\n",
-                 manifest.error().message);
+      warn(manifest.error().message + "; looking for an older checkpoint");
     if (manifest && (!options.step || manifest->step == *options.step)) {
       encoder.checkpoint = checkpoint;
+      encoder.holdout = manifest->holdout;
       return encoder;
     }
   }
@@ -87,22 +91,36 @@ Result<Scores> evaluate(const EvalOptions &options) {
   }
 
   Progress progress;
-  auto open = [&](Split split) {
+  auto open = [&](const std::string &data, Split split, std::string_view name) {
     DataOptions dataOptions;
     dataOptions.threads = options.threads;
+    // Data with a test split are evaluated on that, whatever the run was trained on.
+    dataOptions.holdout = split == Split::TestOrAll ? 0 : encoder.holdout;
+    dataOptions.holdoutIsOptional = true;
     dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
-      progress.update(activity, done, total, split == Split::Train ? "bank images" : "test images");
+      progress.update(activity, done, total, name);
     };
-    auto dataset = openDataset(options.data, split, dataOptions);
+    auto dataset = openDataset(data, split, dataOptions);
     progress.finish();
     return dataset;
   };
-  DOPPEL_TRY(std::unique_ptr<Dataset> bank, open(Split::Train));
-  DOPPEL_TRY(std::unique_ptr<Dataset> test, open(Split::Test));
+  DOPPEL_TRY(std::unique_ptr<Dataset> bank, open(options.data, Split::Train, "bank images"));
   if (bank->classNames().empty())
     return fail(
         "{} has no classes, which an evaluation needs: put the images into one folder a class",
         options.data);
+  std::error_code ignored;
+  if (options.test && fs::equivalent(*options.test, options.data, ignored))
+    return fail("--test and --data are both {}: every image would be recognised as itself",
+                options.data);
+  DOPPEL_TRY(std::unique_ptr<Dataset> test,
+             options.test ? open(*options.test, Split::TestOrAll, "test images")
+                          : open(options.data, Split::Test, "test images"));
+  if (test->classNames().empty())
+    return fail(
+        "{} has no classes, which an evaluation needs: put the images into one folder a class",
+        options.test.value_or(options.data));
+  DOPPEL_CHECK(test->relabel(bank->classNames()));
   std::set<int32_t> known;
   for (int64_t sample = 0; sample < bank->size(); ++sample)
     known.insert(bank->label(sample));
@@ -111,11 +129,20 @@ Result<Scores> evaluate(const EvalOptions &options) {
       return fail("the class '{}' has test images but no training images in {}, so nothing could "
                   "be recognised as it",
                   bank->classNames()[size_t(test->label(sample))], options.data);
+  if (known.size() == 1)
+    warn(fmt::format("all images are of one class, '{}': any encoder recognises all of them",
+                     bank->classNames()[size_t(*known.begin())]));
   auto represent = [&](const Dataset &dataset, std::string_view name) {
     auto features = representDataset(*executable, dataset, [&](int64_t done, int64_t total) {
       progress.update("represent", done, total, name);
     });
     progress.finish();
+    // After the last was read: of data that are not kept in memory, broken ones are found only
+    // then.
+    for (const std::string &remark : dataset.remarks())
+      warn(fmt::format("{}: {}", name, remark));
+    if (std::string broken = describeBroken(dataset.broken()); !broken.empty())
+      warn(fmt::format("{}: {}", name, broken));
     return features;
   };
   auto classes = int32_t(bank->classNames().size());

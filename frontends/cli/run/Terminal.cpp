@@ -1,6 +1,8 @@
 // Tables, durations and the progress bar.
 #include "frontends/cli/run/Terminal.h"
 
+#include "runtime/core/Text.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -39,6 +41,10 @@ bool flushOutput() {
 }
 
 bool isTerminal() { return isatty(STDERR_FILENO); }
+
+void warn(std::string_view text) {
+  printError("doppel: warning: {}\n", runtime::printable(text));
+}
 
 std::string formatTable(const std::vector<std::vector<std::string>> &rows,
                         const std::vector<bool> &alignRight) {

@@ -32,6 +32,9 @@ bool flushOutput();
 /// Whether standard error is a terminal: progress goes there, results to standard output.
 bool isTerminal();
 
+/// Prints "doppel: warning: " and the text.
+void warn(std::string_view text);
+
 /// Rows as aligned columns with two blanks between; a column of numbers is aligned right.
 std::string formatTable(const std::vector<std::vector<std::string>> &rows,
                         const std::vector<bool> &alignRight = {});

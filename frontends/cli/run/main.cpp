@@ -89,6 +89,18 @@ CLI::Validator atLeast(int64_t least, int64_t most = std::numeric_limits<int64_t
 /// Of --threads: 0 stands for all processors.
 CLI::Validator threadNumber() { return atLeast(0, 1024); }
 
+/// Of --holdout: a part, but not all.
+CLI::Validator fraction() {
+  return CLI::Validator(
+      [](std::string &text) {
+        double value = 0;
+        if (!CLI::detail::lexical_cast(text, value) || !(value >= 0 && value < 1))
+          return "'" + text + "' is no fraction from 0 to below 1, such as 0.1";
+        return std::string();
+      },
+      "", "");
+}
+
 /// The options that `run` and `train` share.
 struct RunArguments {
   runtime::TrainOptions options;
@@ -101,6 +113,11 @@ struct RunArguments {
                     "folder of images, CIFAR-10 binaries, or `shapes` (built in; "
                     "shapes:5000,test=1000 has so many images)")
         ->required();
+    command
+        .add_option("--holdout", options.holdout,
+                    "of data without a test split: the fraction of images that training leaves out "
+                    "and eval classifies, such as 0.1 (default: none)")
+        ->check(fraction());
     command.add_option("--out", out, "run folder: checkpoints, metrics.jsonl")->required();
     auto *epochs =
         command.add_option("--epochs", options.epochs,
@@ -203,8 +220,13 @@ int runProgram(int argc, char **argv) {
       ->required();
   evalCommand
       ->add_option("--data", eval.data,
-                   "as for run; its test split is classified by its training split")
+                   "as for run; its test split, or what the run held out, is classified by its "
+                   "training split")
       ->required();
+  evalCommand->add_option(
+      "--test", eval.test,
+      "images to classify in place of those: a folder of class folders, or data "
+      "with a test split");
   evalCommand->add_flag("--untrained", eval.untrained, "the encoder as initialised by --seed");
   evalCommand->add_flag("--linear", eval.linear, "a linear classifier on the features too");
   evalCommand->add_flag("--raw", eval.raw, "raw pixels too");
