@@ -42,9 +42,7 @@ bool flushOutput() {
 
 bool isTerminal() { return isatty(STDERR_FILENO); }
 
-void warn(std::string_view text) {
-  printError("doppel: warning: {}\n", runtime::printable(text));
-}
+void warn(std::string_view text) { printError("doppel: warning: {}\n", runtime::printable(text)); }
 
 std::string formatTable(const std::vector<std::vector<std::string>> &rows,
                         const std::vector<bool> &alignRight) {
