@@ -300,7 +300,9 @@ def build(copy, targets, seconds):
 
 
 def targets_of(tests):
-    """What must be built for the tests: the unit tests; the tools that a lit test names, all where it runs a script or names none."""
+    """What must be built for the tests: the unit tests; the programs that a lit test and its scripts name, all of them where it names
+    none."""
+    programs = set(re.findall(r"^build bin/([\w-]+):", read(os.path.join(ROOT, BUILD, "build.ninja")), re.M))
     targets = set()
     for test in tests:
         kind, what = test.split(":", 1)
@@ -308,12 +310,13 @@ def targets_of(tests):
             targets.add("doppel-unit-tests")
             continue
         text = read(os.path.join(ROOT, "test", what))
-        tools = set(re.findall(r"(?<![\w-])doppel(?:-[a-z]+)*(?![\w-])", text))
-        if ".py" in text or not tools:
-            return ["all"]
-        if "doppel" in tools:
-            tools.add("doppel-compile")  # which `doppel compile` and `doppel train` call
-        targets |= tools & {"doppel", "doppel-compile", "doppel-opt", "doppel-verify", "doppel-golden", "doppel-unit-tests"}
+        for script in set(re.findall(r"[\w-]+\.py", text)):
+            for path in glob.glob(os.path.join(ROOT, "test", "**", script), recursive=True):
+                text += read(path)
+        named = programs & set(re.findall(r"(?<![\w-])doppel(?:-[a-z]+)*(?![\w-])", text)) or programs - {"doppel-unit-tests"}
+        if "doppel" in named:
+            named.add("doppel-compile")  # which `doppel compile` and `doppel train` call
+        targets |= named
     return sorted(targets)
 
 

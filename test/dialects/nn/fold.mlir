@@ -109,6 +109,23 @@ func.func @shape_of_splat() -> (tensor<3xf32>, tensor<3xf32>, tensor<8xf32>, ten
   return %2, %3, %4, %6 : tensor<3xf32>, tensor<3xf32>, tensor<8xf32>, tensor<2x2xf32>
 }
 
+// What an integer cannot hold is left to the kernels; a sum counts all that it sums.
+// CHECK-LABEL: func.func @large
+func.func @large() -> (tensor<2xi32>, tensor<2xi32>, tensor<f32>) {
+  // CHECK-DAG: %[[X:.*]] = nn.constant dense<3.000000e+09> : tensor<2xf32>
+  // CHECK-DAG: %[[NEAR:.*]] = nn.constant dense<-2000000000> : tensor<2xi32>
+  // CHECK-DAG: %[[SUM:.*]] = nn.constant dense<3.000000e+01> : tensor<f32>
+  // CHECK: %[[Y:.*]] = nn.convert %[[X]]
+  // CHECK: return %[[Y]], %[[NEAR]], %[[SUM]]
+  %x = nn.constant dense<3.0e9> : tensor<2xf32>
+  %0 = nn.convert %x : tensor<2xf32> -> tensor<2xi32>
+  %y = nn.constant dense<-2.0e9> : tensor<2xf32>
+  %1 = nn.convert %y : tensor<2xf32> -> tensor<2xi32>
+  %five = nn.constant dense<5.0> : tensor<2x3xf32>
+  %2 = nn.reduce sum %five [0, 1] : tensor<2x3xf32> -> tensor<f32>
+  return %0, %1, %2 : tensor<2xi32>, tensor<2xi32>, tensor<f32>
+}
+
 // A write is never dead, a state's reads are not merged across it.
 nn.state @w parameter : tensor<4xf32>
 // CHECK-LABEL: func.func @effects

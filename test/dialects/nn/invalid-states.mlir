@@ -17,6 +17,14 @@ func.func @pack_overlap(%a: tensor<4x5xf32>) {
 
 // -----
 
+func.func @pack_overlap_of_one(%a: tensor<4x4xf32>) {
+  // expected-error@+1 {{part 1 begins at 15, before the end of the part before at 16}}
+  %0 = nn.pack %a, %a [0, 15] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<64xf32>
+  return
+}
+
+// -----
+
 func.func @pack_end(%a: tensor<4xf32>) {
   // expected-error@+1 {{the last part ends at 36, the vector at 32}}
   %0 = nn.pack %a [32] : (tensor<4xf32>) -> tensor<32xf32>
@@ -88,8 +96,8 @@ nn.state_group @g parameter [@w] [0, 16] : tensor<32xf32>
 // -----
 
 nn.state @w parameter : tensor<4xf32>
-// expected-error@+1 {{offset 4 is not a multiple of 16 elements}}
-nn.state_group @g parameter [@w] [4] : tensor<32xf32>
+// expected-error@+1 {{offset 8 is not a multiple of 16 elements}}
+nn.state_group @g parameter [@w] [8] : tensor<32xf32>
 
 // -----
 

@@ -72,6 +72,15 @@ plan.func @step {
 plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
   %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  // expected-error @below {{writes a buffer that it reads}}
+  plan.call matmul(%a, %b) -> (%b) [0, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
+}
+
+// -----
+
+plan.func @step {
+  %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
   // expected-error @below {{matmul takes 2 inputs, 1 outputs and 2 integers, not 2, 1 and 1}}
   plan.call matmul(%a, %a) -> (%b) [0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
 }
