@@ -7,8 +7,9 @@
 
 Lists are test/mutants/*.txt; README.md describes them. Exit status 0: all were killed; 1: not so; 2: a list or the command is wrong.
 
-The copy lies in build/mutants/tree. Where the kernel lets us mount it over the project's root (in a namespace of our own), the build
-folder is copied too and holds as it is: a mutant costs its own files and their links. Elsewhere the copy is configured and built once.
+The copy lies in build/mutants; work in the tree may go on meanwhile. Where the kernel lets us mount it over the project's root (in a
+namespace of our own), the build folder is copied too and holds as it is: a mutant costs its own files and their links. Elsewhere the copy
+is configured and built once.
 """
 import argparse
 import dataclasses
@@ -27,7 +28,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = "build/release"
 PLACE = os.path.join(ROOT, "build", "mutants")
-COPY = os.path.join(PLACE, "tree")
+BASE, COPY = os.path.join(PLACE, "base"), os.path.join(PLACE, "tree")  # as it was when we began; where mutants are built
 COLUMN = 7  # where the text of a line begins
 KEYS = ["mutant", "why", "file", "tests", "-", "+"]
 
@@ -174,20 +175,16 @@ def read(path):
 def tree_files():
     """The files of the tree, relative: what git knows or would add; of an unpacked archive all outside of build/."""
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-coz", "--exclude-standard"], capture_output=True, text=True)
-    if listed.returncode == 0:
-        paths = listed.stdout.split("\0")
-    else:
-        paths = [os.path.relpath(os.path.join(folder, name), ROOT) for folder, _, names in os.walk(ROOT) for name in names]
-        paths = [path for path in paths if not path.startswith("build" + os.sep)]
-    return {path for path in paths if path and os.path.lexists(os.path.join(ROOT, path))}
+    if listed.returncode != 0:
+        return files_below(ROOT, without={"build"})
+    return {path for path in listed.stdout.split("\0") if path and os.path.lexists(os.path.join(ROOT, path))}
 
 
-def build_files(root):
-    """The files of a root's build folder, relative to the root, without what tests left there."""
+def files_below(root, part="", without=()):
+    """The files in `part` of a folder, relative to the folder. Folders that tests of lit left are passed over."""
     found = set()
-    for folder, folders, names in os.walk(os.path.join(root, BUILD)):
-        folders[:] = [name for name in folders if name != "Output"]
-        os.makedirs(os.path.join(COPY, os.path.relpath(folder, root)), exist_ok=True)
+    for folder, folders, names in os.walk(os.path.join(root, part)):
+        folders[:] = [name for name in folders if name != "Output" and not (folder == root and name in without)]
         found.update(os.path.relpath(os.path.join(folder, name), root) for name in names)
     return found
 
@@ -202,42 +199,36 @@ def same_file(left, right):
     return (a.st_size, a.st_mtime_ns, a.st_mode) == (b.st_size, b.st_mtime_ns, b.st_mode)
 
 
-def copy_file(path):
-    source, target = os.path.join(ROOT, path), os.path.join(COPY, path)
+def copy_file(source, target):
     os.makedirs(os.path.dirname(target), exist_ok=True)
     if os.path.lexists(target):
         os.unlink(target)
     shutil.copy2(source, target, follow_symlinks=False)
 
 
-def remove_strangers(wanted, present):
+def mirror(source, target, wanted, present):
+    """Makes the files `wanted` of `target` those of `source`, times included, and removes others of `present`."""
     for path in present - wanted:
-        os.unlink(os.path.join(COPY, path))
-
-
-def copied_tree_files():
-    found = set()
-    for folder, folders, names in os.walk(COPY):
-        folders[:] = [name for name in folders if not (folder == COPY and name == "build")]
-        found.update(os.path.relpath(os.path.join(folder, name), COPY) for name in names)
-    return found
+        os.unlink(os.path.join(target, path))
+    for path in wanted:
+        if not same_file(os.path.join(source, path), os.path.join(target, path)):
+            copy_file(os.path.join(source, path), os.path.join(target, path))
 
 
 class MountedCopy:
-    """Commands see the copy at the project's root. Tree and build folder are held equal to the original's by sizes and times, so that
-    after a mutant nothing is built again."""
+    """Commands see the copy at the project's root. Tree and build folder are held equal to those at the beginning by sizes and times, so
+    that after a mutant nothing is built again."""
 
     root = ROOT
 
     def __init__(self, unshare):
         self.prefix = [*unshare, "bash", "-c", 'mount --bind "$0" "$1" && cd "$1" && shift && exec "$@"', COPY, ROOT]
 
+    def freeze(self):
+        mirror(ROOT, BASE, tree_files() | files_below(ROOT, BUILD), files_below(BASE))
+
     def refresh(self):
-        wanted = tree_files() | build_files(ROOT)
-        remove_strangers(wanted, copied_tree_files() | build_files(COPY))
-        for path in sorted(wanted):
-            if not same_file(os.path.join(ROOT, path), os.path.join(COPY, path)):
-                copy_file(path)
+        mirror(BASE, COPY, files_below(BASE), files_below(COPY))
 
 
 class ConfiguredCopy:
@@ -246,17 +237,18 @@ class ConfiguredCopy:
     root = COPY
     prefix = []
 
+    def freeze(self):
+        mirror(ROOT, BASE, tree_files(), files_below(BASE))
+
     def refresh(self):
-        wanted = tree_files()
-        remove_strangers(wanted, copied_tree_files())
-        for path in sorted(wanted):
-            source, target = os.path.join(ROOT, path), os.path.join(COPY, path)
-            if os.path.islink(source):
-                if not same_file(source, target):
-                    copy_file(path)
-            elif not os.path.isfile(target) or open(source, "rb").read() != open(target, "rb").read():
-                copy_file(path)
-                os.utime(target)  # newer than what was built of the text before
+        wanted, present = files_below(BASE), files_below(COPY, without={"build"})
+        for path in present - wanted:
+            os.unlink(os.path.join(COPY, path))
+        for path in wanted:
+            source, target = os.path.join(BASE, path), os.path.join(COPY, path)
+            if os.path.islink(source) or not os.path.isfile(target) or open(source, "rb").read() != open(target, "rb").read():
+                copy_file(source, target)
+                os.utime(target, follow_symlinks=False)  # newer than what was built of the text before
         if not os.path.exists(os.path.join(COPY, BUILD, "build.ninja")):
             print("Configuring and building a copy, once: this kernel does not let us mount one", flush=True)
             launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
@@ -299,7 +291,7 @@ def build(copy, targets, seconds):
     return execute(copy, ["cmake", "--build", BUILD, "-j", str(os.cpu_count()), "--target", *targets], seconds)
 
 
-def targets_of(tests):
+def targets_of(tests, root):
     """What must be built for the tests: the unit tests; the programs that a lit test and its scripts name, all of them where it names
     none."""
     programs = set(re.findall(r"^build bin/([\w-]+):", read(os.path.join(ROOT, BUILD, "build.ninja")), re.M))
@@ -309,9 +301,9 @@ def targets_of(tests):
         if kind == "unit":
             targets.add("doppel-unit-tests")
             continue
-        text = read(os.path.join(ROOT, "test", what))
+        text = read(os.path.join(root, "test", what))
         for script in set(re.findall(r"[\w-]+\.py", text)):
-            for path in glob.glob(os.path.join(ROOT, "test", "**", script), recursive=True):
+            for path in glob.glob(os.path.join(root, "test", "**", script), recursive=True):
                 text += read(path)
         named = programs & set(re.findall(r"(?<![\w-])doppel(?:-[a-z]+)*(?![\w-])", text)) or programs - {"doppel-unit-tests"}
         if "doppel" in named:
@@ -365,7 +357,7 @@ class Trial:
     def judge(self, mutant):
         """(verdict, detail): killed, LIVED, or why it could not be tried."""
         self.copy.refresh()
-        targets = targets_of(mutant.tests)
+        targets = targets_of(mutant.tests, BASE)
         try:
             text = mutated(mutant, COPY)
         except Malformed as problem:
@@ -404,13 +396,14 @@ def try_all(mutants):
         return 2
     begin, copy = time.monotonic(), make_copy()
     if isinstance(copy, MountedCopy):
-        targets = sorted({target for mutant in mutants for target in targets_of(mutant.tests)})
+        targets = sorted({target for mutant in mutants for target in targets_of(mutant.tests, ROOT)})
         print(f"Building {' '.join(targets)}", flush=True)
         built = subprocess.run(["cmake", "--build", BUILD, "-j", str(os.cpu_count()), "--target", *targets], cwd=ROOT, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if built.returncode != 0:
             print(*built.stdout.splitlines()[-30:], sep="\n")
             return 2
+    copy.freeze()
     trial, verdicts = Trial(copy), []
     for number, mutant in enumerate(mutants, 1):
         start = time.monotonic()
