@@ -244,6 +244,7 @@ Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storag
     if (!std::exchange(knownBroken[index], 1))
       brokenFiles.push_back({describe(index), std::move(decoded.error().message)});
   }
+  std::lock_guard lock(brokenMutex);
   return fail("all {} images are broken; the first: {}: {}", size(), brokenFiles[0].path,
               brokenFiles[0].reason);
 }
@@ -254,6 +255,17 @@ uint64_t Dataset::decodedBytes(std::span<const int64_t> indices) const {
     for (int64_t index : indices)
       bytes += extents[index].bytes();
   return bytes;
+}
+
+int64_t Dataset::fitting(int64_t first, int64_t most) const {
+  most = std::min(most, size() - first);
+  if (inMemory())
+    return most;
+  uint64_t bytes = extents[first].bytes();
+  int64_t count = 1;
+  while (count < most && (bytes += extents[first + count].bytes()) <= bytesForBatches)
+    ++count;
+  return count;
 }
 
 std::unexpected<Error> Dataset::tooLarge(int64_t count, uint64_t bytes, int64_t largest) const {

@@ -125,6 +125,8 @@ public:
 
   /// Bytes of the samples once they are decoded, where they are not in memory yet; else 0.
   uint64_t decodedBytes(std::span<const int64_t> indices) const;
+  /// How many samples from `first` on, at most `most` and at least 1, may be in memory at once.
+  int64_t fitting(int64_t first, int64_t most) const;
   /// Fails, where samples are not in memory, if a batch of these would take more than there is for
   /// one; or, told before any batch is known, if `count` samples of mean size would.
   Result<void> admit(std::span<const int64_t> indices) const;

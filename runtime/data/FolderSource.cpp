@@ -6,6 +6,7 @@
 #include "runtime/data/Source.h"
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
 #include <set>
 
 #include <xxhash.h>
@@ -15,8 +16,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Nearly all headers end within this many bytes; longer ones cost a second read.
-constexpr size_t kHeaderBytes = 1 << 16;
+/// Nearly all headers end within the first number of bytes, those with large profiles or previews
+/// within the second. What is longer (TIFF may have its header last) costs the whole file.
+constexpr size_t kHeaderBytes = 1 << 16, kLongHeaderBytes = 1 << 20;
+
+/// No picture within what is accepted needs as much.
+constexpr uint64_t kMaxFileBytes = uint64_t(1) << 31;
 
 struct Entry {
   std::string path;
@@ -46,20 +51,31 @@ public:
   }
 
   Result<Extent> probe(int64_t sample) const override {
-    DOPPEL_TRY(std::vector<uint8_t> prefix, readFile(entries[sample].path, kHeaderBytes));
-    Result<Extent> extent = probeImage(prefix);
-    if (extent || prefix.size() < kHeaderBytes)
-      return extent;
-    DOPPEL_TRY(std::vector<uint8_t> file, readFile(entries[sample].path));
+    for (size_t bytes : {kHeaderBytes, kLongHeaderBytes}) {
+      DOPPEL_TRY(std::vector<uint8_t> prefix, readFile(entries[sample].path, bytes));
+      Result<Extent> extent = probeImage(prefix);
+      if (extent || prefix.size() < bytes || !isImage(prefix))
+        return extent;
+    }
+    std::lock_guard lock(wholeFile); // one at a time: they may be large
+    DOPPEL_TRY(std::vector<uint8_t> file, readWhole(sample));
     return probeImage(file);
   }
 
   Result<void> decode(int64_t sample, Extent extent, uint8_t *pixels) const override {
-    DOPPEL_TRY(std::vector<uint8_t> file, readFile(entries[sample].path));
+    DOPPEL_TRY(std::vector<uint8_t> file, readWhole(sample));
     return decodeImage(file, extent, pixels);
   }
 
 private:
+  Result<std::vector<uint8_t>> readWhole(int64_t sample) const {
+    std::error_code code;
+    if (uint64_t bytes = fs::file_size(entries[sample].path, code); !code && bytes > kMaxFileBytes)
+      return fail("it has {} bytes; files of more than {} are not read", bytes, kMaxFileBytes);
+    return readFile(entries[sample].path);
+  }
+
+  mutable std::mutex wholeFile;
   fs::path folder;
   std::vector<Entry> entries;
   std::vector<std::string> classes;

@@ -19,8 +19,8 @@ Result<LabelledFeatures> rawPixelFeatures(const Dataset &dataset, int32_t side) 
   LabelledFeatures set;
   set.dimension = int64_t(side) * side * 3;
   set.features.reserve(size_t(dataset.size() * set.dimension));
-  for (int64_t first = 0; first < dataset.size(); first += kBatch) {
-    int64_t count = std::min(kBatch, dataset.size() - first);
+  for (int64_t first = 0, count; first < dataset.size(); first += count) {
+    count = dataset.fitting(first, kBatch);
     DOPPEL_TRY(Batch batch, dataset.range(first, count));
     size_t offset = set.features.size();
     set.features.resize(offset + size_t(count * set.dimension));

@@ -8,11 +8,11 @@ Result<LabelledFeatures> representDataset(const Dataset &dataset, int64_t batch,
                                           const std::function<void(int64_t, int64_t)> &progress) {
   LabelledFeatures result;
   int64_t size = dataset.size();
-  for (int64_t first = 0; first < size; first += batch) {
-    int64_t count = std::min(batch, size - first);
+  for (int64_t first = 0, count; first < size; first += count) {
+    count = dataset.fitting(first, batch);
     DOPPEL_TRY(Batch images, dataset.range(first, count));
     std::vector<abi::ImageRef> refs(images.images().begin(), images.images().end());
-    // The program's batch is fixed: the last images stand in for those that are missing.
+    // The program's batch is fixed: the last image stands in for those that are missing.
     refs.resize(size_t(batch), refs.back());
     DOPPEL_TRY(BatchFeatures features, encode(refs));
     if (int64_t(features.values.size()) != batch * features.dimension)

@@ -19,8 +19,8 @@ struct BatchFeatures {
 using BatchEncoder = std::function<Result<BatchFeatures>(std::span<const abi::ImageRef>)>;
 
 /// Features and labels of every sample, in order. Samples that prove to be broken while read are
-/// left out. `encode` gets batches of `batch` images; behind the last sample the last image is
-/// repeated. `progress(done, total)` counts images.
+/// left out. `encode` gets batches of `batch` images; where samples end, or where more would not
+/// fit in memory at once, the last image is repeated. `progress(done, total)` counts images.
 Result<LabelledFeatures>
 representDataset(const Dataset &dataset, int64_t batch, const BatchEncoder &encode,
                  const std::function<void(int64_t, int64_t)> &progress = {});

@@ -82,10 +82,13 @@ Result<void> RunFolder::appendMetrics(const std::string &line) {
   return {};
 }
 
+/// run.json is a page; what is larger is none.
+constexpr uint64_t kMaxDescriptionBytes = 1 << 20;
+
 Result<double> recordedHoldout(const fs::path &folder) {
   fs::path path = folder / "run.json";
-  std::ifstream file(path);
-  auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  DOPPEL_TRY(std::string text, readFile(path, kMaxDescriptionBytes));
+  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object())
     return fail("{} cannot be read; it says what the run was asked for", path.string());
   auto holdout = json.find("holdout");

@@ -107,6 +107,7 @@ private:
     DOPPEL_TRY(auto failure, executable->run("init"));
     if (failure)
       return fail("an initial value is not finite: {}", failure->what);
+    std::error_code ignored;
     std::string text = describe().dump(2) + "\n", names;
     for (const std::string &name : dataset->heldOut())
       names += escapedUtf8(name) + "\n";
@@ -114,9 +115,11 @@ private:
       DOPPEL_CHECK(folder.clear());
     // From memory: the file may be the old run's own, which is gone.
     DOPPEL_CHECK(writeFileAtomically(folder.artifact(), artifact->bytes()));
-    if (!names.empty())
-      DOPPEL_CHECK(writeFileAtomically(folder.heldOut(),
-                                       std::as_bytes(std::span(names.data(), names.size()))));
+    if (names.empty()) {
+      fs::remove(folder.heldOut(), ignored);
+    } else {
+      DOPPEL_CHECK(writeFileAtomically(folder.heldOut(), bytesOf(names)));
+    }
     // Last, since it is what makes the folder a run.
     return writeFileAtomically(folder.description(),
                                std::as_bytes(std::span(text.data(), text.size())));

@@ -5,7 +5,6 @@
 #include "runtime/data/Png.h"
 #include <algorithm>
 #include <gtest/gtest.h>
-#include <set>
 
 using namespace doppel::runtime;
 using namespace doppel::runtime::fixtures;
@@ -34,13 +33,6 @@ std::unique_ptr<Dataset> opened(const std::string &specification, Split split = 
   auto dataset = openDataset(specification, split, options);
   EXPECT_TRUE(dataset) << dataset.error().message;
   return dataset ? *std::move(dataset) : nullptr;
-}
-
-std::set<std::string> filesOf(const Dataset &dataset) {
-  std::set<std::string> files;
-  for (int64_t index = 0; index < dataset.size(); ++index)
-    files.insert(dataset.describe(index));
-  return files;
 }
 
 TEST(DataFolder, ClassesAreSubfoldersByNameAndSizesMayDiffer) {
@@ -299,6 +291,33 @@ TEST(DataCifar, TruncatedAndMissingBatchesAreNamed) {
   folder.write("data_batch_1.bin", bytes);
   std::string message = errorOf(folder.path());
   EXPECT_NE(message.find("6145 bytes"), std::string::npos) << message;
+}
+
+TEST(DataFolder, HeadersBehindLargeProfilesAndHugeFilesThatAreNone) {
+  TemporaryFolder folder;
+  // Comments before the frame, beyond the first and the second piece that is read.
+  std::vector<uint8_t> jpeg = encodeJpeg(gradient(20, 30));
+  for (int comments : {2, 40}) {
+    std::vector<uint8_t> file(jpeg.begin(), jpeg.begin() + 2);
+    for (int comment = 0; comment < comments; ++comment) {
+      std::vector<uint8_t> marker(65'535 + 2, 'c');
+      marker[0] = 0xFF, marker[1] = 0xFE, marker[2] = marker[3] = 0xFF;
+      file.insert(file.end(), marker.begin(), marker.end());
+    }
+    file.insert(file.end(), jpeg.begin() + 2, jpeg.end());
+    folder.write(fmt::format("{}.jpg", comments), file);
+  }
+  // 8 TiB on paper; to read all of it would end the process.
+  folder.write("huge.jpg", bytesOf("no image"));
+  std::filesystem::resize_file(folder.path("huge.jpg"), uint64_t(1) << 43);
+  auto dataset = opened(folder.path());
+  EXPECT_EQ(dataset->size(), 2);
+  ASSERT_EQ(dataset->broken().size(), 1u);
+  EXPECT_EQ(dataset->broken()[0].reason, "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
+  folder.write("huge.jpg", std::span(jpeg).first(40));
+  std::filesystem::resize_file(folder.path("huge.jpg"), uint64_t(1) << 43);
+  EXPECT_NE(opened(folder.path())->broken()[0].reason.find("it has 8796093022208 bytes"),
+            std::string::npos);
 }
 
 } // namespace

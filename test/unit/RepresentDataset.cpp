@@ -5,6 +5,7 @@
 #include "runtime/data/Png.h"
 #include "runtime/train/Represent.h"
 #include <gtest/gtest.h>
+#include <set>
 
 using namespace doppel::runtime;
 using namespace doppel::runtime::fixtures;
@@ -80,6 +81,29 @@ TEST(RepresentDataset, BrokenSamplesAreLeftOutWhetherKeptOrStreamed) {
     }
     EXPECT_EQ((*dataset)->broken().size(), 1u);
   }
+}
+
+TEST(RepresentDataset, FewerAtOnceWhereABatchDoesNotFitInMemory) {
+  TemporaryFolder folder;
+  writeImages(folder, 11);
+  auto dataset = openDataset(folder.path(), Split::Train, {.memoryBytes = 1, .batchBytes = 3 * 60});
+  ASSERT_TRUE(dataset);
+  EXPECT_EQ((*dataset)->fitting(0, 8), 3);
+  EXPECT_EQ((*dataset)->fitting(9, 8), 2);
+  std::set<int64_t> distinct;
+  auto set = representDataset(**dataset, 8, [&](std::span<const doppel::abi::ImageRef> images) {
+    std::set<const uint8_t *> pictures;
+    for (const doppel::abi::ImageRef &image : images)
+      pictures.insert(image.pixels);
+    distinct.insert(int64_t(pictures.size()));
+    EXPECT_EQ(images.size(), 8u);
+    return identify(images);
+  });
+  ASSERT_TRUE(set);
+  ASSERT_EQ(set->size(), 11);
+  EXPECT_EQ(distinct, (std::set<int64_t>{2, 3}));
+  for (int64_t sample = 0; sample < 11; ++sample)
+    EXPECT_EQ(set->features[2 * sample], float(sample));
 }
 
 TEST(RepresentDataset, ErrorsOfTheEncoderAndWrongShapesAreTold) {

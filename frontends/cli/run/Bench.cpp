@@ -129,6 +129,10 @@ Result<void> bench(const BenchOptions &options) {
 Result<void> preview(const std::string &artifactPath, const std::string &data,
                      const std::string &out, int64_t images, uint64_t seed, int threads) {
   DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(artifactPath, data, images, seed, threads));
+  for (const std::string &remark : bench->dataset->remarks())
+    warn(remark);
+  if (std::string broken = describeBroken(bench->dataset->broken()); !broken.empty())
+    warn(broken);
   Executable &executable = *bench->executable;
   if (!executable.has("preview"))
     return fail("the spec of {} has no views", artifactPath);

@@ -124,12 +124,19 @@ Result<Scores> evaluate(const EvalOptions &options) {
   std::set<int32_t> known;
   for (int64_t sample = 0; sample < bank->size(); ++sample)
     known.insert(bank->label(sample));
+  std::set<int32_t> unknown;
   for (int64_t sample = 0; sample < test->size(); ++sample)
     if (!known.contains(test->label(sample)))
-      return fail("the class '{}' has test images but no training images in {}, so nothing could "
-                  "be recognised as it",
-                  bank->classNames()[size_t(test->label(sample))], options.data);
-  if (known.size() == 1)
+      unknown.insert(test->label(sample));
+  if (!unknown.empty())
+    warn(fmt::format("{} of the classes have test images but no training images, so none of those "
+                     "is recognised; the "
+                     "first is '{}'",
+                     unknown.size(), bank->classNames()[size_t(*unknown.begin())]));
+  if (int32_t seen = test->classesSeen(); seen < bank->classesSeen())
+    warn(fmt::format("{} of {} classes have no test images", bank->classesSeen() - seen,
+                     bank->classesSeen()));
+  if (known.size() == 1 && unknown.empty())
     warn(fmt::format("all images are of one class, '{}': any encoder recognises all of them",
                      bank->classNames()[size_t(*known.begin())]));
   auto represent = [&](const Dataset &dataset, std::string_view name) {
