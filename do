@@ -184,7 +184,7 @@ fuzz() {
   [[ -d test/fuzz/corpus/$target ]] && folders+=("test/fuzz/corpus/$target")
   found=build/fuzz/found/$target
   mkdir -p "$found"
-  install_missing "${packages[@]}" clang-22 libclang-rt-22-dev libomp-22-dev
+  install_missing "${packages[@]}" clang-22 libclang-rt-22-dev
   say "Building $program by clang (the first time takes minutes)"
   run_quietly build/log/configure-fuzz.log cmake --preset fuzz || exit 1
   run_quietly build/log/build-fuzz.log cmake --build --preset fuzz -j "$(job_count)" --target "$program" || exit 1

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kUserError = 1, kInternalError = 70;
 
-std::string bug;
+const char *bug = "";
 
 void say(std::string_view text) {
   [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -50,8 +50,8 @@ void reportSignals() {
 
 } // namespace
 
-void guardProcess(std::string bugMessage) {
-  bug = std::move(bugMessage);
+void guardProcess(const char *bugMessage) {
+  bug = bugMessage;
   openStandardDescriptors();
   reportSignals();
   std::set_terminate([] { ::_exit(reportException(std::current_exception())); });

@@ -4,15 +4,14 @@
 #pragma once
 
 #include <exception>
-#include <string>
 
 namespace doppel::runtime {
 
 /// The first thing that main() does. Closed standard descriptors are opened on /dev/null, so that
 /// no data file gets their numbers and what is printed. From now on a crash, a failed assertion or
 /// an exception that nobody catches says `bugMessage` and exits with 70; memory or a thread that
-/// the system refuses is a sentence and exit code 1, on any thread.
-void guardProcess(std::string bugMessage);
+/// the system refuses is a sentence and exit code 1, on any thread. `bugMessage` stays where it is.
+void guardProcess(const char *bugMessage);
 
 /// Says what an exception that reached main() means; returns the exit code.
 int reportException(std::exception_ptr exception);

@@ -27,7 +27,7 @@ std::string bugMessage() {
 void reportCrashes() {
   static std::string message;
   message = bugMessage();
-  runtime::guardProcess(message);
+  runtime::guardProcess(message.c_str());
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
     fprintf(stderr, "doppel: %s\n%s", reason, message.c_str());
     _exit(internalError);

@@ -3,10 +3,23 @@
 // workspace, since they are small beside the work.
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/core/Process.h"
 #include "runtime/schema/Abi.h"
 
 #include <dnnl.hpp>
+#include <malloc.h>
 #include <numeric>
+
+#ifndef __SANITIZE_ADDRESS__
+/// In place of the C library's: oneDNN, whose objects come from here, writes to them without asking
+/// whether it got memory.
+extern "C" int posix_memalign(void **result, size_t alignment, size_t bytes) noexcept {
+  *result = memalign(alignment, bytes);
+  if (!*result)
+    doppel::runtime::exitForMemory();
+  return 0;
+}
+#endif
 
 namespace doppel::runtime::cpu {
 
