@@ -126,38 +126,8 @@ private:
 /// A right artifact for each library operation: what changes begin with, so that no file of another
 /// schema version is kept.
 std::vector<std::vector<std::byte>> makeSeeds() {
-  using schema::DType, schema::LibraryOp;
-  struct Variant {
-    LibraryOp op;
-    std::vector<uint32_t> inputs, outputs;
-    std::vector<int64_t> ints;
-  };
-  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1}, halved = {2, 2, 2, 2, 0, 0, 0, 0};
-  const Variant variants[] = {{LibraryOp::Matmul, {4, 2}, {5}, {0, 1}},
-                              {LibraryOp::Conv2D, {8, 9}, {10}, same},
-                              {LibraryOp::Conv2DBackwardData, {10, 9}, {8}, same},
-                              {LibraryOp::Conv2DBackwardWeights, {8, 10}, {9}, same},
-                              {LibraryOp::MaxPool2D, {8}, {11, 12}, halved},
-                              {LibraryOp::MaxPool2DBackward, {11, 12}, {8}, halved},
-                              {LibraryOp::AvgPool2D, {8}, {11}, halved},
-                              {LibraryOp::AvgPool2DBackward, {11}, {8}, halved},
-                              {LibraryOp::RandomPermutation, {1}, {6}, {7}}};
   std::vector<std::vector<std::byte>> seeds;
-  for (const Variant &variant : variants) {
-    test::ProgramParts parts;
-    std::get<2>(parts.arenas[1]) = 4096;
-    parts.peak = 512 + 4096;
-    for (const test::BufferPart &buffer :
-         std::vector<test::BufferPart>{{1, 1024, DType::F32, {1, 4, 4, 4}},
-                                       {1, 1280, DType::F32, {4, 4, 3, 3}},
-                                       {1, 1856, DType::F32, {1, 4, 4, 4}},
-                                       {1, 2112, DType::F32, {1, 2, 2, 4}},
-                                       {1, 2176, DType::U8, {1, 2, 2, 4}}})
-      parts.buffers.push_back(buffer);
-    parts.call = variant.op;
-    parts.inputs = variant.inputs;
-    parts.outputs = variant.outputs;
-    parts.ints = variant.ints;
+  for (const test::ProgramParts &parts : test::partsOfEachCall()) {
     seeds.push_back(test::artifactOf(parts.bytes()));
     LookingDevice device;
     auto artifact = Artifact::parse(seeds.back(), "seed", Artifact::Machine::Any);

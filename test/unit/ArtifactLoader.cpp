@@ -264,6 +264,56 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
   }
 }
 
+/// A library would read or write out of bounds.
+TEST(ArtifactLoader, RefusesEachExtentAndIntegerOfACallThatDoesNotFit) {
+  for (const ProgramParts &right : partsOfEachCall()) {
+    SCOPED_TRACE(schema::EnumNameLibraryOp(right.call));
+    ASSERT_EQ(errorOf(artifactOf(right.bytes())), "");
+    if (right.call == schema::LibraryOp::RandomPermutation)
+      continue; // of any number of rows, from any stream
+    std::vector<uint32_t> operands = right.inputs;
+    operands.insert(operands.end(), right.outputs.begin(), right.outputs.end());
+    for (uint32_t operand : operands)
+      for (size_t axis = 0; axis < right.buffers[operand].shape.size(); ++axis) {
+        ProgramParts parts = right;
+        parts.buffers[operand].shape[axis] *= 2;
+        EXPECT_NE(errorOf(artifactOf(parts.bytes())).find("do not fit"), std::string::npos)
+            << "buffer " << operand << " axis " << axis;
+      }
+    for (size_t i = 0; i < right.ints.size(); ++i) {
+      ProgramParts parts = right;
+      parts.ints[i] = right.ints[i] == 0 ? 2 : 0;
+      EXPECT_NE(errorOf(artifactOf(parts.bytes())).find("do not fit"), std::string::npos)
+          << "integer " << i;
+    }
+  }
+}
+
+TEST(ArtifactLoader, CollectivesCountTheirRanks) {
+  using schema::CollectiveKind;
+  auto withRanks = [](CollectiveKind kind, int64_t in, int64_t out) {
+    ProgramParts parts;
+    parts.world = 2;
+    parts.buffers[0].shape = {2}; // of a batch of 4
+    parts.collective = kind;
+    parts.buffers.push_back({1, 0, schema::DType::F32, {in}});
+    parts.buffers.push_back({1, 512, schema::DType::F32, {out}});
+    parts.collectiveInput = 8, parts.collectiveOutput = 9;
+    return errorOf(artifactOf(parts.bytes()));
+  };
+  for (auto [kind, in, out] : {std::tuple{CollectiveKind::AllReduceSum, 32, 32},
+                               {CollectiveKind::AllGather, 32, 64},
+                               {CollectiveKind::ReduceScatterSum, 64, 32}}) {
+    EXPECT_EQ(withRanks(kind, in, out), "") << schema::EnumNameCollectiveKind(kind);
+    for (auto [otherIn, otherOut] : {std::pair{32, 32}, {32, 64}, {64, 32}}) {
+      if (otherIn == in && otherOut == out)
+        continue;
+      EXPECT_NE(withRanks(kind, otherIn, otherOut).find("do not make"), std::string::npos)
+          << schema::EnumNameCollectiveKind(kind) << " " << otherIn << " to " << otherOut;
+    }
+  }
+}
+
 TEST(ArtifactLoader, RefusesCodeForAnotherProcessor) {
   ProgramParts parts;
   parts.features = {"avx9000", "psychic"};
