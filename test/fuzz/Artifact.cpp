@@ -123,11 +123,57 @@ private:
   std::vector<std::pair<uintptr_t, uintptr_t>> arenas;
 };
 
+/// The program with a call of each library operation, its operands in buffers of their own with
+/// room behind each.
+std::vector<test::ProgramParts> partsOfEachCall() {
+  using test::ProgramParts, schema::DType, schema::LibraryOp;
+  struct Variant {
+    LibraryOp op;
+    std::vector<uint32_t> inputs, outputs;
+    std::vector<int64_t> ints;
+  };
+  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1}, halved = {2, 2, 2, 2, 0, 0, 0, 0};
+  const Variant variants[] = {{LibraryOp::Matmul, {8, 9}, {10}, {0, 1}},
+                              {LibraryOp::Conv2D, {11, 12}, {13}, same},
+                              {LibraryOp::Conv2DBackwardData, {13, 12}, {11}, same},
+                              {LibraryOp::Conv2DBackwardWeights, {11, 13}, {12}, same},
+                              {LibraryOp::MaxPool2D, {11}, {14, 15}, halved},
+                              {LibraryOp::MaxPool2DBackward, {14, 15}, {11}, halved},
+                              {LibraryOp::AvgPool2D, {11}, {14}, halved},
+                              {LibraryOp::AvgPool2DBackward, {14}, {11}, halved},
+                              {LibraryOp::RandomPermutation, {1}, {6}, {7}}};
+  std::vector<ProgramParts> all;
+  for (const Variant &variant : variants) {
+    ProgramParts parts;
+    std::get<2>(parts.arenas[1]) = 16384;
+    parts.peak = 512 + 16384;
+    uint64_t offset = 1024;
+    for (const auto &[dtype, shape] : std::vector<std::pair<DType, std::vector<int64_t>>>{
+             {DType::F32, {8, 4}},         // 8: a
+             {DType::F32, {16, 4}},        // 9: b, to be turned
+             {DType::F32, {8, 16}},        // 10: a b^T
+             {DType::F32, {1, 4, 4, 4}},   // 11: images
+             {DType::F32, {8, 4, 3, 3}},   // 12: weights
+             {DType::F32, {1, 4, 4, 8}},   // 13: the images' convolution
+             {DType::F32, {1, 2, 2, 4}},   // 14: the images, pooled
+             {DType::U8, {1, 2, 2, 4}}}) { // 15: and its workspace
+      parts.buffers.push_back({1, offset, dtype, shape});
+      offset += shape[0] == 8 && shape.size() == 4 ? 4096 : 1536;
+    }
+    parts.call = variant.op;
+    parts.inputs = variant.inputs;
+    parts.outputs = variant.outputs;
+    parts.ints = variant.ints;
+    all.push_back(parts);
+  }
+  return all;
+}
+
 /// A right artifact for each library operation: what changes begin with, so that no file of another
 /// schema version is kept.
 std::vector<std::vector<std::byte>> makeSeeds() {
   std::vector<std::vector<std::byte>> seeds;
-  for (const test::ProgramParts &parts : test::partsOfEachCall()) {
+  for (const test::ProgramParts &parts : partsOfEachCall()) {
     seeds.push_back(test::artifactOf(parts.bytes()));
     LookingDevice device;
     auto artifact = Artifact::parse(seeds.back(), "seed", Artifact::Machine::Any);
