@@ -260,6 +260,17 @@ extern "C" int rename(const char *from, const char *to) noexcept {
   return result;
 }
 
+extern "C" int renameat2(int fromFolder, const char *from, int toFolder, const char *to,
+                         unsigned flags) noexcept {
+  NEXT(renameat2);
+  if (fileFails("renameat2", to, true))
+    return -1;
+  int result = real(fromFolder, from, toFolder, to, flags);
+  if (result == 0 && !inside)
+    logLine(0, "renamed", to);
+  return result;
+}
+
 extern "C" ssize_t write(int file, const void *data, size_t size) {
   NEXT(write);
   bool standard = file == STDOUT_FILENO || file == STDERR_FILENO;
