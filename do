@@ -181,7 +181,7 @@ fuzz() {
   *) program=doppel-fuzz-image ;;
   esac
   [[ $target == spec ]] && folders=(examples test/frontends/spec)
-  [[ -d test/fuzz/corpus/$target ]] && folders+=("test/fuzz/corpus/$target")
+  [[ -d test/fuzz/Inputs/$target ]] && folders+=("test/fuzz/Inputs/$target")
   found=build/fuzz/found/$target
   mkdir -p "$found"
   install_missing "${packages[@]}" clang-22 libclang-rt-22-dev
@@ -196,7 +196,7 @@ fuzz() {
     -max_len=8192 -len_control=0 -artifact_prefix="build/fuzz/$target-" "$found" "${folders[@]}" || status=$?
   if ((status != 0)); then
     tail -n 60 "build/log/fuzz-$target.log" >&2
-    fail "found something: mend it, and keep the input in test/fuzz/corpus/$target"
+    fail "found something: mend it, and keep the input in test/fuzz/Inputs/$target"
   fi
   say "$(grep -E '^#[0-9]+' "build/log/fuzz-$target.log" | tail -n 1)" "Nothing found."
 }

@@ -172,8 +172,10 @@ void MethodBuilder::runItem(const Stmt *stmt) {
     return;
   }
   case StmtKind::Call:
-    if (evaluator.runCall(llvm::cast<CallStmt>(stmt)).isError())
-      trace.giveUp(); // a requirement does not hold: what follows relies on it
+    // A requirement does not hold: what follows relies on it. (Without an error, it was asked of
+    // what a missing param leaves unknown, which is told at the end.)
+    if (evaluator.runCall(llvm::cast<CallStmt>(stmt)).isError() && trace.diagnostics.hasErrors())
+      trace.giveUp();
     return;
   case StmtKind::Loss:
     return runLoss(llvm::cast<LossStmt>(stmt));

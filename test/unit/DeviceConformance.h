@@ -23,7 +23,7 @@ struct DeviceUnderTest {
 
 class DeviceConformance : public testing::TestWithParam<DeviceUnderTest> {
 protected:
-  static constexpr size_t kSpoiledBytes = 1 << 20;
+  static constexpr size_t kScratchBytes = 4100, kSpoiledBytes = 1 << 20;
 
   void SetUp() override {
     device = GetParam().make();
@@ -79,6 +79,13 @@ protected:
   void launch(CommandList &list, const KernelLaunch &launch) {
     auto recorded = list.launch(*kernels, launch);
     ASSERT_TRUE(recorded) << recorded.error().message;
+  }
+
+  /// Records use_scratch of a grid that all threads share.
+  void launchScratch(CommandList &list, int64_t grid, const TensorRef &wrong) {
+    TensorRef workers = tensor({1}, std::vector<int32_t>{device->threads()}, schema::DType::I32);
+    TensorRef arrived = empty({1}, schema::DType::I32);
+    launch(list, {"use_scratch", grid, kScratchBytes, {workers}, {wrong, arrived}});
   }
 
   /// Runs a list to its end.
@@ -239,29 +246,30 @@ TEST_P(DeviceConformance, TakesEveryKindOfResultFromAKernel) {
 }
 
 TEST_P(DeviceConformance, GivesEachThreadScratchOfItsOwn) {
-  constexpr int64_t kGrid = 200;
-  TensorRef wrong = empty({kGrid}, schema::DType::I32);
-  std::vector<int32_t> ones(kGrid, 1);
-  ASSERT_TRUE(device->upload(wrong.data, ones.data(), wrong.bytes()));
-  auto list = makeList();
-  launch(*list, {"use_scratch", kGrid, 4100, {}, {wrong}});
-  EXPECT_GE(device->workspaceBytes(), 4100u);
-  run(*list);
-  EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(kGrid, 0));
+  for (int64_t grid : {int64_t(device->threads()), int64_t(200)}) {
+    TensorRef wrong = empty({grid}, schema::DType::I32);
+    std::vector<int32_t> ones(size_t(grid), 1);
+    ASSERT_TRUE(device->upload(wrong.data, ones.data(), wrong.bytes()));
+    auto list = makeList();
+    launchScratch(*list, grid, wrong);
+    EXPECT_GE(device->workspaceBytes(), kScratchBytes);
+    run(*list);
+    EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(size_t(grid), 0));
+  }
 }
 
 /// Recording a command that needs more workspace must not leave earlier commands with the old one.
 TEST_P(DeviceConformance, EarlierCommandsFollowAGrownWorkspace) {
-  constexpr int64_t kGrid = 50;
-  TensorRef wrong = empty({kGrid}, schema::DType::I32), spoiled = empty({1}, schema::DType::I32);
+  int64_t grid = device->threads();
+  TensorRef wrong = empty({grid}, schema::DType::I32), spoiled = empty({1}, schema::DType::I32);
   auto first = makeList(), second = makeList();
-  launch(*first, {"use_scratch", kGrid, 4096, {}, {wrong}});
+  launchScratch(*first, grid, wrong);
   size_t before = device->workspaceBytes();
   launch(*second, {"spoil_scratch", 1, kSpoiledBytes, {}, {spoiled}});
   EXPECT_GE(device->workspaceBytes(), std::max(before, kSpoiledBytes));
   run(*second);
   run(*first);
-  EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(kGrid, 0));
+  EXPECT_EQ(values<int32_t>(wrong), std::vector<int32_t>(size_t(grid), 0));
   EXPECT_EQ(values<int32_t>(spoiled), std::vector<int32_t>{1});
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <sched.h>
 
 using namespace doppel::abi;
 
@@ -67,19 +68,24 @@ void write_every_kind(void *const *buffers, int64_t begin, int64_t end, void *) 
   }
 }
 
-/// 4096 bytes of scratch -> i32 [grid]: how often a word of it was not what this workgroup wrote
-/// last, or its address was no multiple of 64. To be zeros.
+/// 4096 bytes of scratch; workers: i32 [1] -> wrong: i32 [grid], how often a word of the scratch
+/// was not what this workgroup wrote last, or its address was no multiple of 64; arrived: i32 [1],
+/// to be 0 before. As many workgroups as there are workers have their scratch at once, if they can.
 void use_scratch(void *const *buffers, int64_t begin, int64_t end, void *scratch) {
+  int32_t workers = *at<int32_t>(buffers, 0);
+  int32_t *arrived = at<int32_t>(buffers, 2);
   auto *words = static_cast<volatile uint64_t *>(scratch);
   for (int64_t g = begin; g < end; ++g) {
     int32_t wrong = reinterpret_cast<uintptr_t>(scratch) % 64 != 0;
-    for (uint64_t round = 0; round < 20; ++round) {
-      for (uint64_t word = 0; word < 512; ++word)
-        words[word] = uint64_t(g) << 32 | round << 16 | word;
-      for (uint64_t word = 0; word < 512; ++word)
-        wrong += words[word] != (uint64_t(g) << 32 | round << 16 | word);
-    }
-    at<int32_t>(buffers, 0)[g] = wrong;
+    for (uint64_t word = 0; word < 512; ++word)
+      words[word] = uint64_t(g) << 32 | word;
+    __atomic_fetch_add(arrived, 1, __ATOMIC_SEQ_CST);
+    for (int turns = 0; turns < 1'000'000 && __atomic_load_n(arrived, __ATOMIC_SEQ_CST) < workers;
+         ++turns)
+      sched_yield();
+    for (uint64_t word = 0; word < 512; ++word)
+      wrong += words[word] != (uint64_t(g) << 32 | word);
+    at<int32_t>(buffers, 1)[g] = wrong;
   }
 }
 
