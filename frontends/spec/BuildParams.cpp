@@ -258,11 +258,11 @@ void MethodBuilder::runParam(const ParamStmt *stmt) {
   if (!value.isError())
     paramTexts.emplace_back(builder.getStringAttr(name), builder.getStringAttr(valueText(value)));
   if (name == "batch" || name == "epochs" || name == "samples") {
-    bool fits = value.isInt() && value.asInt() >= 1;
+    bool fits = value.isInt() && value.asInt() >= 1 && value.asInt() <= maxCount;
     if (!fits && !value.isError()) {
       report(Code::BadSize, stmt->name.range,
              "'" + name + "' is " + valueText(value) + " (" + typeName(value) +
-                 "), but must be an int from 1");
+                 "), but must be an int from 1 to " + llvm::Twine(maxCount));
       value = Value::error();
     }
     if (name == "batch" && fits) {

@@ -171,11 +171,12 @@ std::optional<int64_t> BuiltinCall::integer(llvm::StringRef name, std::optional<
 std::optional<int64_t> BuiltinCall::count(llvm::StringRef name, std::optional<int64_t> fallback,
                                           int64_t least) {
   std::optional<int64_t> result = integer(name, fallback);
-  if (!result || *result >= least)
+  if (!result || (*result >= least && *result <= maxCount))
     return result;
   fail(Code::BadSize, rangeOf(name),
-       "'" + name + "' of '" + builtin.name + "' is " + llvm::Twine(*result) +
-           ", but must be at least " + llvm::Twine(least));
+       "'" + name + "' of '" + builtin.name + "' is " + llvm::Twine(*result) + ", but must be " +
+           (*result < least ? "at least " + llvm::Twine(least)
+                            : "at most " + llvm::Twine(maxCount)));
   return std::nullopt;
 }
 

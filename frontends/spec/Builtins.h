@@ -44,7 +44,7 @@ public:
 
   std::optional<mlir::Value> tensor(llvm::StringRef name);
   std::optional<int64_t> integer(llvm::StringRef name, std::optional<int64_t> fallback = {});
-  /// An int from `least`.
+  /// An int from `least` to maxCount.
   std::optional<int64_t> count(llvm::StringRef name, std::optional<int64_t> fallback = {},
                                int64_t least = 1);
   std::optional<double> number(llvm::StringRef name, std::optional<double> fallback = {});

@@ -193,7 +193,9 @@ Value runGaussianBlur(BuiltinCall &call) {
     return Value::error();
   if (*p == 0)
     return Value::image(std::move(*image));
-  int64_t taps = *kernel ? *kernel : 2 * static_cast<int64_t>(std::ceil(3 * (*sigma)[1])) + 1;
+  // As a double: a deviation may be of any size before this limit.
+  double widest = std::min(2 * std::ceil(3 * (*sigma)[1]) + 1, double(maxCount));
+  int64_t taps = *kernel ? *kernel : static_cast<int64_t>(widest);
   if (taps % 2 == 0)
     return call.fail(Code::BadValue, call.rangeOf("kernel"),
                      "'kernel' of 'gaussian_blur' is " + llvm::Twine(taps) + ", but must be odd");

@@ -85,7 +85,8 @@ Value runIntegers(BuiltinCall &call) {
   auto lo = call.integer("lo"), hi = call.integer("hi");
   if (!shape || !lo || !hi)
     return Value::error();
-  if (*lo >= *hi || *hi - *lo > (1 << 24))
+  int64_t count;
+  if (__builtin_sub_overflow(*hi, *lo, &count) || count < 1 || count > (1 << 24))
     return call.fail(Code::BadValue, call.range,
                      "'lo' is " + llvm::Twine(*lo) + " and 'hi' is " + llvm::Twine(*hi) +
                          ", but hi must be greater than lo, by at most 2^24");
@@ -95,10 +96,9 @@ Value runIntegers(BuiltinCall &call) {
   TensorEmitter &e = call.emit;
   RankedTensorType real = e.f32(*shape), whole = e.tensorType(*shape, e.builder.getI32Type());
   mlir::Value scaled =
-      e.make<nn::MulOp>(call.range, real, draws, e.constant(call.range, real, double(*hi - *lo)));
+      e.make<nn::MulOp>(call.range, real, draws, e.constant(call.range, real, double(count)));
   mlir::Value cut = e.make<nn::ConvertOp>(call.range, whole, scaled);
-  cut = e.make<nn::MinOp>(call.range, whole, cut,
-                          e.constant(call.range, whole, double(*hi - *lo - 1)));
+  cut = e.make<nn::MinOp>(call.range, whole, cut, e.constant(call.range, whole, double(count - 1)));
   if (*lo != 0)
     cut = e.make<nn::AddOp>(call.range, whole, cut, e.constant(call.range, whole, double(*lo)));
   return Value::tensor(cut);

@@ -372,13 +372,15 @@ Value runConv2d(BuiltinCall &call) {
   if (w.shape().size() != 4)
     return call.fail(Code::WrongRank, call.rangeOf("w"),
                      call.label("w") + " is " + typeName(w) + ", but weights are [O, I, KH, KW]");
-  if (w.shape()[1] * *groups != x.shape()[3] || w.shape()[0] % *groups != 0) {
+  if (x.shape()[3] % *groups != 0 || x.shape()[3] / *groups != w.shape()[1] ||
+      w.shape()[0] % *groups != 0) {
     std::string grouped = *groups == 1 ? "" : " in " + std::to_string(*groups) + " groups";
     return call.fail(Code::ShapesDiffer, call.range,
                      call.label("x") + " is " + shapeText(x.shape()) + " with " +
                          llvm::Twine(x.shape()[3]) + " channels, " + call.label("w") + " is " +
                          shapeText(w.shape()) + grouped + " for " +
-                         llvm::Twine(w.shape()[1] * *groups) + ": the channels differ");
+                         llvm::Twine(llvm::SaturatingMultiply<uint64_t>(w.shape()[1], *groups)) +
+                         ": the channels differ");
   }
   Window window{.kernel = {w.shape()[2], w.shape()[3]}};
   if (!fitWindow(call, x.shape(), {1, 1}, window))

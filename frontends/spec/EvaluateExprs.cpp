@@ -13,7 +13,7 @@ bool Evaluator::checkLength(size_t length, SourceRange range) {
   if (length <= maxElements)
     return true;
   if (!stopped())
-    report(Code::TooLarge, range, "a list or string has at most a million elements");
+    report(Code::TooLarge, range, "a list, string or net has at most a million elements");
   trace.abandonItem();
   return false;
 }

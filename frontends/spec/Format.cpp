@@ -444,7 +444,7 @@ std::optional<std::string> Formatter::print() const {
 namespace {
 struct LexedText {
   LexedText(llvm::StringRef name, std::string text)
-      : diagnostics(sources), file(sources.addFile(name, std::move(text))),
+      : diagnostics(sources), file(sources.addFile(name, std::move(text), name)),
         tokens(lex(sources, file, context, diagnostics, &comments)) {}
 
   llvm::StringRef text(SourceRange range) const { return sources.text(range); }

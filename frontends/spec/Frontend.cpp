@@ -19,7 +19,7 @@ using namespace mlir;
 constexpr unsigned stackBytes = 512u << 20;
 
 static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &options,
-                                  llvm::raw_ostream &out,
+                                  llvm::raw_ostream &out, SourcePaths *paths,
                                   llvm::function_ref<const Unit *(Units &)> read) {
   context.loadDialect<nn::NnDialect, ssl::SslDialect>();
   SourceManager sources;
@@ -35,6 +35,8 @@ static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &optio
   });
   worker.join();
   diagnostics.print(out, options.colour);
+  for (uint32_t file = 0; paths && file < sources.size(); ++file)
+    (*paths)[sources.name(file)] = sources.path(file).str();
   if (!module)
     return nullptr;
   // An invalid module here is a bug of the front end: MLIR's handler says which operation.
@@ -44,15 +46,17 @@ static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &optio
 }
 
 OwningOpRef<ModuleOp> loadSpec(MLIRContext &context, llvm::StringRef path,
-                               const SpecOptions &options, llvm::raw_ostream &diagnostics) {
-  return load(context, options, diagnostics,
-              [&](Units &units) { return units.loadFile(path, {}); });
+                               const SpecOptions &options, llvm::raw_ostream &diagnostics,
+                               SourcePaths *paths) {
+  return load(context, options, diagnostics, paths,
+              [&](Units &units) { return units.loadFile(path); });
 }
 
-OwningOpRef<ModuleOp> loadSpecText(MLIRContext &context, llvm::StringRef name, std::string text,
-                                   const SpecOptions &options, llvm::raw_ostream &diagnostics) {
-  return load(context, options, diagnostics,
-              [&](Units &units) { return units.loadText(name, std::move(text)); });
+OwningOpRef<ModuleOp> loadSpecText(MLIRContext &context, llvm::StringRef path, llvm::StringRef text,
+                                   const SpecOptions &options, llvm::raw_ostream &diagnostics,
+                                   SourcePaths *paths) {
+  return load(context, options, diagnostics, paths,
+              [&](Units &units) { return units.loadText(path, text); });
 }
 
 bool printSpecAst(llvm::StringRef path, llvm::raw_ostream &out, llvm::raw_ostream &messages,
@@ -61,7 +65,7 @@ bool printSpecAst(llvm::StringRef path, llvm::raw_ostream &out, llvm::raw_ostrea
   Diagnostics diagnostics(sources);
   Units units(sources, diagnostics, {});
   llvm::thread worker(std::optional<unsigned>(stackBytes), [&] {
-    if (const Unit *unit = units.loadFile(path, {}))
+    if (const Unit *unit = units.loadFile(path))
       printAst(unit->ast, out);
   });
   worker.join();

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <string>
@@ -28,18 +29,24 @@ struct SpecOptions {
   bool colour = false;
 };
 
+/// Where the files are whose names stand in the locations of a module.
+using SourcePaths = llvm::StringMap<std::string>;
+
 /// Parses and elaborates the spec at `path`. The module holds one ssl.method, whose name, batch,
 /// epochs and resolved params (text by name) are its attributes; it has been verified. Every error
 /// and warning goes to `diagnostics`; with an error the result is null. Loads the dialects that it
-/// needs.
+/// needs. Locations name files as the specs do, from the folder of `path`, so the module is the
+/// same however `path` is written; `paths` gets the way to each.
 mlir::OwningOpRef<mlir::ModuleOp> loadSpec(mlir::MLIRContext &context, llvm::StringRef path,
                                            const SpecOptions &options,
-                                           llvm::raw_ostream &diagnostics);
+                                           llvm::raw_ostream &diagnostics,
+                                           SourcePaths *paths = nullptr);
 
-/// The same for a text that is in memory; messages and locations call it `name`.
-mlir::OwningOpRef<mlir::ModuleOp> loadSpecText(mlir::MLIRContext &context, llvm::StringRef name,
-                                               std::string text, const SpecOptions &options,
-                                               llvm::raw_ostream &diagnostics);
+/// The same for a text that has been read from `path`.
+mlir::OwningOpRef<mlir::ModuleOp> loadSpecText(mlir::MLIRContext &context, llvm::StringRef path,
+                                               llvm::StringRef text, const SpecOptions &options,
+                                               llvm::raw_ostream &diagnostics,
+                                               SourcePaths *paths = nullptr);
 
 /// Parses the file alone and prints its syntax tree to `out`: `--emit ast`. False if there were
 /// errors.

@@ -13,9 +13,10 @@ SourceRange SourceRange::cover(SourceRange first, SourceRange last) {
   return {first.file, std::min(first.begin, last.begin), std::max(first.end, last.end)};
 }
 
-uint32_t SourceManager::addFile(llvm::StringRef path, std::string text) {
+uint32_t SourceManager::addFile(llvm::StringRef path, std::string text, llvm::StringRef name) {
   auto file = std::make_unique<File>();
   file->path = path.str();
+  file->name = name.str();
   file->text = std::move(text);
   file->lineStarts.push_back(0);
   for (uint32_t i = 0; i < file->text.size(); ++i)

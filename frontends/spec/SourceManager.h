@@ -37,10 +37,14 @@ struct LineColumn {
 
 class SourceManager {
 public:
-  /// Takes `text` under the name `path`, which messages print. Returns the file's number.
-  uint32_t addFile(llvm::StringRef path, std::string text);
+  /// Takes `text` under the path that messages print, and the name that locations have. Returns the
+  /// file's number.
+  uint32_t addFile(llvm::StringRef path, std::string text, llvm::StringRef name);
 
   llvm::StringRef path(uint32_t file) const { return files[file]->path; }
+  /// What is compiled depends on names alone, so they come from the texts of the specs, never from
+  /// how the command was written.
+  llvm::StringRef name(uint32_t file) const { return files[file]->name; }
   llvm::StringRef text(uint32_t file) const { return files[file]->text; }
   llvm::StringRef text(SourceRange range) const;
   LineColumn lineColumn(uint32_t file, uint32_t offset) const;
@@ -53,6 +57,7 @@ public:
 private:
   struct File {
     std::string path;
+    std::string name;
     std::string text;
     std::vector<uint32_t> lineStarts;
   };

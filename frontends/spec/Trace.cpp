@@ -53,7 +53,7 @@ Location Trace::fileLocation(SourceRange range) const {
   if (!range.isValid())
     return UnknownLoc::get(&context);
   LineColumn at = sources.lineColumn(range.file, range.begin);
-  return FileLineColLoc::get(&context, sources.path(range.file), at.line, at.column);
+  return FileLineColLoc::get(&context, sources.name(range.file), at.line, at.column);
 }
 
 Location Trace::locationIn(Frame &in, SourceRange range) const {

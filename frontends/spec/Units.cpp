@@ -3,9 +3,9 @@
 
 #include "frontends/spec/Lexer.h"
 #include "frontends/spec/Parser.h"
+#include "frontends/spec/ReadFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 namespace doppel::spec {
@@ -107,62 +107,75 @@ void Units::resolve(Unit &unit) {
   loading.erase(unit.name);
 }
 
-const Unit *Units::findFile(const UseDecl &use, const Unit &from) {
-  llvm::SmallVector<std::string> candidates;
-  llvm::SmallString<256> beside(llvm::sys::path::parent_path(from.name));
-  llvm::sys::path::append(beside, use.path);
-  candidates.push_back(llvm::sys::path::is_absolute(use.path) ? use.path.str()
-                                                              : std::string(beside));
-  for (const std::string &folder : importPaths) {
-    llvm::SmallString<256> path(folder);
-    llvm::sys::path::append(path, use.path);
-    candidates.push_back(std::string(path));
-  }
-  for (const std::string &candidate : candidates)
-    if (llvm::sys::fs::exists(candidate))
-      return loadFile(candidate, use.pathRange);
-  return loadFile(candidates.front(), use.pathRange);
-}
-
-const Unit *Units::loadFile(llvm::StringRef path, SourceRange range) {
+static std::string withoutDots(llvm::StringRef path) {
   llvm::SmallString<256> normal(path);
   llvm::sys::path::remove_dots(normal, /*remove_dot_dot=*/true);
-  llvm::StringRef name = normal.empty() ? path : llvm::StringRef(normal);
-  if (loading.contains(name)) {
-    diagnostics.report(Code::CyclicImport, range,
-                       "'" + name + "' uses itself, directly or through others");
-    return nullptr;
-  }
-  if (Unit *known = byName.lookup(name))
-    return known;
-  auto refuse = [&](llvm::StringRef why) {
-    diagnostics.report(Code::CannotReadFile, range, "cannot read '" + path + "': " + why);
-    return nullptr;
-  };
-  llvm::sys::fs::file_status status;
-  if (std::error_code failed = llvm::sys::fs::status(path, status))
-    return refuse(failed.message());
-  if (llvm::sys::fs::is_directory(status))
-    return refuse("it is a folder");
-  if (status.type() == llvm::sys::fs::file_type::character_file)
-    return refuse("it is a device");
-  if (status.type() == llvm::sys::fs::file_type::regular_file && status.getSize() > maxFileBytes) {
-    diagnostics.report(Code::FileTooLarge, range,
-                       "'" + path + "' has " + llvm::Twine(status.getSize()) +
-                           " bytes, the most is " + llvm::Twine(maxFileBytes));
-    return nullptr;
-  }
-  auto buffer =
-      llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return refuse(buffer.getError().message());
-  Unit *unit = parseUnit(name.str(), sources.addFile(path, (*buffer)->getBuffer().str()), false);
-  resolve(*unit);
-  return unit;
+  return normal.empty() ? path.str() : std::string(normal);
 }
 
-const Unit *Units::loadText(llvm::StringRef name, std::string text) {
-  Unit *unit = parseUnit(name.str(), sources.addFile(name, std::move(text)), false);
+static std::string below(llvm::StringRef folder, llvm::StringRef path) {
+  llvm::SmallString<256> joined(folder);
+  llvm::sys::path::append(joined, path);
+  return std::string(joined);
+}
+
+std::string Units::nameOf(llvm::StringRef path) { return llvm::sys::path::filename(path).str(); }
+
+const Unit *Units::findFile(const UseDecl &use, const Unit &from) {
+  struct Candidate {
+    std::string path, name;
+  };
+  llvm::SmallVector<Candidate> candidates;
+  if (llvm::sys::path::is_absolute(use.path))
+    candidates.push_back({use.path.str(), use.path.str()});
+  else
+    candidates.push_back(
+        {below(llvm::sys::path::parent_path(from.name), use.path),
+         below(llvm::sys::path::parent_path(sources.name(from.ast.file)), use.path)});
+  for (const std::string &folder : importPaths)
+    candidates.push_back({below(folder, use.path), use.path.str()});
+  for (const auto &[path, name] : candidates)
+    if (llvm::sys::fs::exists(path))
+      return loadFile(path, name, use.pathRange);
+  return loadFile(candidates.front().path, candidates.front().name, use.pathRange);
+}
+
+const Unit *Units::loadFile(llvm::StringRef path, llvm::StringRef name, SourceRange range) {
+  std::string normal = withoutDots(path);
+  if (loading.contains(normal)) {
+    diagnostics.report(Code::CyclicImport, range,
+                       "'" + normal + "' uses itself, directly or through others");
+    return nullptr;
+  }
+  if (Unit *known = byName.lookup(normal))
+    return known;
+  std::string why;
+  if (auto buffer = readRegularFile(path, why))
+    return addText(path, buffer->getBuffer(), name, range);
+  diagnostics.report(Code::CannotReadFile, range, "cannot read '" + path + "': " + why);
+  return nullptr;
+}
+
+const Unit *Units::loadText(llvm::StringRef path, llvm::StringRef text) {
+  return addText(path, text, nameOf(path), {});
+}
+
+const Unit *Units::addText(llvm::StringRef path, llvm::StringRef text, llvm::StringRef name,
+                           SourceRange range) {
+  if (text.size() > maxFileBytes) {
+    diagnostics.report(Code::FileTooLarge, range,
+                       "'" + path + "' has " + llvm::Twine(text.size()) + " bytes, the most is " +
+                           llvm::Twine(maxFileBytes));
+    return nullptr;
+  }
+  // Files of import paths may have the name of another; the library's are its own.
+  std::string base = withoutDots(name), own = base;
+  if (llvm::StringRef(base).starts_with("std/"))
+    own = base = "./" + base;
+  for (unsigned number = 2; !namesOfFiles.insert(own).second; ++number)
+    own = base + "#" + std::to_string(number);
+  uint32_t file = sources.addFile(path, text.str(), own);
+  Unit *unit = parseUnit(withoutDots(path), file, /*isLibrary=*/false);
   resolve(*unit);
   return unit;
 }
@@ -174,7 +187,8 @@ const Unit *Units::library(llvm::StringRef name) {
   for (const LibraryText &entry : libraryTexts()) {
     if (entry.name != name)
       continue;
-    uint32_t file = sources.addFile(("std/" + name + ".dpl").str(), entry.text.str());
+    std::string path = ("std/" + name + ".dpl").str();
+    uint32_t file = sources.addFile(path, entry.text.str(), path);
     Unit *unit = parseUnit(full, file, /*isLibrary=*/true);
     resolve(*unit);
     return unit;

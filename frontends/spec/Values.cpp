@@ -63,7 +63,9 @@ Value Value::list(std::vector<Value> elements) {
   return result;
 }
 
-size_t Value::weight() const { return isSequence() ? payload->weight : isNet() ? asNet().node->weight : 1; }
+size_t Value::weight() const {
+  return isSequence() ? payload->weight : isNet() ? asNet().node->weight : 1;
+}
 
 unsigned Value::depth() const {
   return isSequence() ? payload->depth : isNet() ? asNet().node->depth : 0;
@@ -148,9 +150,7 @@ bool Value::holdsTensor() const {
   }
 }
 
-bool Value::holdsError() const {
-  return isError() || (isSequence() && payload->holdsError);
-}
+bool Value::holdsError() const { return isError() || (isSequence() && payload->holdsError); }
 
 Value Value::mapTensors(llvm::function_ref<mlir::Value(mlir::Value)> map) const {
   if (isTensor())

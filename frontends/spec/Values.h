@@ -57,8 +57,10 @@ struct ImageValue {
 
 struct OptimizerValue;
 
-/// `ema(net, momentum)` before `net name = ` gives it a place; the momentum is evaluated again at
-/// each update.
+/// The most that a size, a batch, a number of samples or of epochs may be: the product of any two
+/// fits into 64 bits.
+constexpr int64_t maxCount = INT32_MAX;
+
 enum class ValueKind {
   None, ///< an argument that was not given
   Error,

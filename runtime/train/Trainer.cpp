@@ -184,7 +184,9 @@ private:
     loaderOptions.batch = executable->batch();
     loaderOptions.threads = options.threads;
     DOPPEL_TRY(loader, Loader::create(*dataset, loaderOptions));
-    steps = manifest.epochs * loader->stepsPerEpoch();
+    if (__builtin_mul_overflow(manifest.epochs, loader->stepsPerEpoch(), &steps))
+      return fail("{} epochs of {} steps are more steps than can be counted", manifest.epochs,
+                  loader->stepsPerEpoch());
     if (options.steps)
       steps = std::min(steps, *options.steps);
     schedule::Run run{loader->stepsPerEpoch(), manifest.epochs, manifest.samples, steps};

@@ -10,6 +10,7 @@
 #include "frontends/cli/compile/Summary.h"
 #include "frontends/spec/Diagnostics.h"
 #include "frontends/spec/Frontend.h"
+#include "frontends/spec/ReadFile.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -140,27 +141,29 @@ private:
 };
 
 int Compilation::load() {
-  llvm::sys::fs::file_status status;
-  if (!llvm::sys::fs::status(options.input, status) &&
-      status.type() == llvm::sys::fs::file_type::character_file)
-    return fail("cannot read " + options.input + ": it is a device");
-  auto file = llvm::MemoryBuffer::getFile(options.input);
+  std::string why;
+  auto file = spec::readRegularFile(options.input, why);
   if (!file)
-    return fail("cannot read " + options.input + ": " + file.getError().message());
-  if (isArtifact((*file)->getBuffer()))
+    return fail("cannot read " + options.input + ": " + why);
+  StringRef text = file->getBuffer();
+  if (isArtifact(text))
     return fail(options.input + " is an artifact already; train with it: doppel run " +
                 options.input + " --data DATA --out DIR");
   if (StringRef(options.input).ends_with(".mlir")) {
-    module =
-        parseSourceString<ModuleOp>((*file)->getBuffer(), ParserConfig(&context), options.input);
+    std::string name = llvm::sys::path::filename(options.input).str();
+    printer->paths[name] = options.input;
+    // MLIR reads the zero behind the text, which a file has not.
+    module = parseSourceString<ModuleOp>(text.str(), ParserConfig(&context), name);
     if (!module)
       return userError;
     phase = phaseOf(*module);
     return done;
   }
-  source = (*file)->getBuffer().str();
   spec::SpecOptions frontend{options.sets, options.importPaths, wantsColour()};
-  module = spec::loadSpec(context, options.input, frontend, llvm::errs());
+  module =
+      spec::loadSpecText(context, options.input, text, frontend, llvm::errs(), &printer->paths);
+  if (module)
+    source = text.str();
   phase = Phase::Ssl;
   return module ? done : userError;
 }

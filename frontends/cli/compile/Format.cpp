@@ -2,6 +2,7 @@
 // change, each wholly or not at all.
 #include "frontends/spec/Format.h"
 #include "frontends/cli/compile/Driver.h"
+#include "frontends/spec/ReadFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
@@ -48,15 +49,11 @@ static std::error_code replaceFile(StringRef path, StringRef text) {
 }
 
 static int formatFile(const std::string &path, bool check) {
-  sys::fs::file_status status;
-  if (std::error_code error = sys::fs::status(path, status))
-    return fail("cannot read " + path + ": " + error.message());
-  if (status.type() != sys::fs::file_type::regular_file)
-    return fail("cannot lay out " + path + ": it is no file");
-  auto file = MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  std::string why;
+  auto file = spec::readRegularFile(path, why);
   if (!file)
-    return fail("cannot read " + path + ": " + file.getError().message());
-  StringRef text = (*file)->getBuffer();
+    return fail("cannot lay out " + path + ": " + why);
+  StringRef text = file->getBuffer();
   std::optional<std::string> result = spec::formatSpec(path, text.str(), errs(), wantsColour());
   if (!result)
     return userError;

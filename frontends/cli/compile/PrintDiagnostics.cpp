@@ -38,6 +38,8 @@ void DiagnosticPrinter::printOne(Location location, StringRef kind, const char *
       out << text;
   };
   SpecLocation place = describeLocation(location, "");
+  if (auto path = paths.find(place.file); path != paths.end())
+    place.file = path->second;
   std::string where = place.file.empty() ? "doppel"
                                          : place.file + ":" + std::to_string(place.line) + ":" +
                                                std::to_string(place.column);

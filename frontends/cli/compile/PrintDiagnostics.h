@@ -15,6 +15,9 @@ class DiagnosticPrinter {
 public:
   DiagnosticPrinter(mlir::MLIRContext &context, llvm::raw_ostream &out, bool colour);
 
+  /// Where the files are that locations name; others are where their names say.
+  llvm::StringMap<std::string> paths;
+
   /// Whether an error was reported that no spec can be blamed for: a phase's postcondition, or a
   /// verifier of an operation.
   bool sawInternalError() const { return internal; }

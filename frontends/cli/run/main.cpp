@@ -122,7 +122,7 @@ struct RunArguments {
     auto *epochs =
         command.add_option("--epochs", options.epochs,
                            "epochs to train; schedules stretch over them (default: the spec's)");
-    epochs->check(atLeast(1));
+    epochs->check(atLeast(1, std::numeric_limits<int32_t>::max()));
     command
         .add_option("--steps", options.steps,
                     "stop after so many steps of the run; schedules go on as if it were whole")
