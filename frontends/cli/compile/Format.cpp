@@ -52,7 +52,7 @@ static int formatFile(const std::string &path, bool check) {
   std::string why;
   auto file = spec::readRegularFile(path, why);
   if (!file)
-    return fail("cannot lay out " + path + ": " + why);
+    return fail("cannot read " + path + ": " + why);
   StringRef text = file->getBuffer();
   std::optional<std::string> result = spec::formatSpec(path, text.str(), errs(), wantsColour());
   if (!result)
