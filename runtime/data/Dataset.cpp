@@ -261,35 +261,28 @@ int64_t Dataset::fitting(int64_t first, int64_t most) const {
   most = std::min(most, size() - first);
   if (inMemory())
     return most;
-  uint64_t bytes = extents[first].bytes();
-  int64_t count = 1;
-  while (count < most && (bytes += extents[first + count].bytes()) <= bytesForBatches)
-    ++count;
-  return count;
-}
-
-std::unexpected<Error> Dataset::tooLarge(int64_t count, uint64_t bytes, int64_t largest) const {
-  return fail("a batch of {} images takes {} decoded, and there are {} of memory for it; take a "
-              "smaller batch or smaller pictures ({} is {} x {})",
-              count, mebibytes(bytes), mebibytes(bytesForBatches), describe(largest),
-              extents[largest].width, extents[largest].height);
+  uint64_t bytes = 0, beyond = 0;
+  for (int64_t count = 0; count < most; ++count) {
+    bytes += extents[first + count].bytes();
+    beyond = std::max(beyond, gate->beyond(extents[first + count]));
+    if (bytes + beyond > bytesForBatches)
+      return std::max<int64_t>(count, 1);
+  }
+  return most;
 }
 
 Result<void> Dataset::admit(std::span<const int64_t> indices) const {
-  uint64_t bytes = decodedBytes(indices);
+  if (inMemory() || indices.empty())
+    return {};
+  int64_t largest =
+      *std::ranges::max_element(indices, {}, [&](int64_t index) { return extents[index].bytes(); });
+  uint64_t bytes = decodedBytes(indices) + gate->beyond(extents[largest]);
   if (bytes <= bytesForBatches)
     return {};
-  return tooLarge(int64_t(indices.size()), bytes,
-                  *std::ranges::max_element(indices, {},
-                                            [&](int64_t index) { return extents[index].bytes(); }));
-}
-
-Result<void> Dataset::admitMean(int64_t count) const {
-  uint64_t bytes = totalBytes / uint64_t(size()) * uint64_t(count);
-  if (inMemory() || bytes <= bytesForBatches)
-    return {};
-  return tooLarge(count, bytes,
-                  std::ranges::max_element(extents, {}, &Extent::bytes) - extents.begin());
+  return fail("to decode {} images takes {}, and there are {} of memory for it; take a smaller "
+              "batch or smaller pictures ({} is {} x {})",
+              indices.size(), mebibytes(bytes), mebibytes(bytesForBatches), describe(largest),
+              extents[largest].width, extents[largest].height);
 }
 
 Result<Batch> Dataset::gather(std::span<const int64_t> indices) const {
@@ -336,7 +329,10 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
   dataset->bytesForBatches =
       options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 4 * 3, 64 << 20);
   dataset->gate = std::make_unique<DecodeGate>(available / 4);
-  if (dataset->size() > 0 && dataset->totalBytes <= kept)
+  uint64_t beyond = 0;
+  for (Extent extent : dataset->extents)
+    beyond = std::max(beyond, dataset->gate->beyond(extent));
+  if (dataset->size() > 0 && dataset->totalBytes + beyond <= kept)
     dataset->decodeAll(options);
   if (dataset->size() == 0) {
     const std::vector<BrokenFile> &broken = dataset->brokenFiles;

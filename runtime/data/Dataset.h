@@ -128,9 +128,8 @@ public:
   /// How many samples from `first` on, at most `most` and at least 1, may be in memory at once.
   int64_t fitting(int64_t first, int64_t most) const;
   /// Fails, where samples are not in memory, if a batch of these would take more than there is for
-  /// one; or, told before any batch is known, if `count` samples of mean size would.
+  /// one.
   Result<void> admit(std::span<const int64_t> indices) const;
-  Result<void> admitMean(int64_t count) const;
   /// DataOptions::batchBytes, or what stands for its 0.
   uint64_t batchBytes() const { return bytesForBatches; }
 
@@ -138,7 +137,6 @@ private:
   friend Result<std::unique_ptr<Dataset>> openDataset(const std::string &, Split,
                                                       const DataOptions &);
   Dataset() = default;
-  std::unexpected<Error> tooLarge(int64_t count, uint64_t bytes, int64_t largest) const;
   void measure(const DataOptions &options);
   void decodeAll(const DataOptions &options);
   void keepOnly(const std::vector<uint8_t> &good);

@@ -34,12 +34,15 @@ public:
   };
 
   Pass enter(Extent extent) {
-    uint64_t bytes = extent.bytes() * kDecoderBytes;
+    uint64_t bytes = costOf(extent);
     std::unique_lock lock(mutex);
     left.wait(lock, [&] { return taken == 0 || bytes <= limit - std::min(limit, taken); });
     taken += bytes;
     return {*this, bytes};
   }
+
+  /// Bytes above the limit that decoding such a picture may take.
+  uint64_t beyond(Extent extent) const { return costOf(extent) - std::min(costOf(extent), limit); }
 
   /// Bytes that those inside may take now.
   uint64_t bytesTaken() {
@@ -51,6 +54,8 @@ private:
   /// What a decoder may take, over what it gives: 16-bit coefficients of three channels, and a copy
   /// to be turned upright.
   static constexpr uint64_t kDecoderBytes = 3;
+
+  static uint64_t costOf(Extent extent) { return extent.bytes() * kDecoderBytes; }
 
   void leave(uint64_t bytes) {
     {

@@ -19,8 +19,10 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dataset &dataset,
     return fail("the batch is {} samples, but the data set has {}: compile with a smaller batch "
                 "(--set batch={}) or give more data",
                 options.batch, dataset.size(), dataset.size() / options.world * options.world);
-  DOPPEL_CHECK(dataset.admitMean(options.batch / options.world));
   std::unique_ptr<Loader> loader(new Loader(dataset, options));
+  // What does not fit in memory is known before the run begins, as far as one epoch shows it.
+  for (int64_t step = 0; !dataset.inMemory() && step < loader->stepsPerEpoch(); ++step)
+    DOPPEL_CHECK(dataset.admit(loader->indicesOf(step)));
   if (!dataset.inMemory())
     for (int thread = 0; thread < threadCount(options.threads); ++thread)
       loader->workers.emplace_back(
@@ -97,8 +99,9 @@ uint64_t Loader::bytesAhead() {
 void Loader::fillWindow(uint64_t handedOut) {
   uint64_t taken = handedOut + windowBytes();
   while (slots.size() < ahead) {
-    uint64_t bytes = dataset.decodedBytes(indicesOf(firstStep + int64_t(slots.size())));
-    if (taken + bytes > dataset.batchBytes() / 2)
+    std::vector<int64_t> indices = indicesOf(firstStep + int64_t(slots.size()));
+    uint64_t bytes = dataset.decodedBytes(indices);
+    if (taken + bytes > dataset.batchBytes() / 2 || !dataset.admit(indices))
       break;
     taken += bytes;
     addSlot(bytes);

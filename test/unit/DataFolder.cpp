@@ -185,10 +185,8 @@ TEST(DataFolder, ABatchLargerThanItsMemoryIsRefusedBeforeItIsDecoded) {
   EXPECT_TRUE(data->range(0, 4));
   auto batch = data->range(3, 2);
   ASSERT_FALSE(batch);
-  EXPECT_NE(batch.error().message.find("a batch of 2 images takes"), std::string::npos);
+  EXPECT_NE(batch.error().message.find("to decode 2 images takes"), std::string::npos);
   EXPECT_NE(batch.error().message.find("4.png is 500 x 300"), std::string::npos);
-  EXPECT_TRUE(data->admitMean(2));
-  EXPECT_FALSE(data->admitMean(4));
 }
 
 TEST(DataFolder, AllBrokenIsAnError) {

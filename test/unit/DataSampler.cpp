@@ -153,7 +153,7 @@ TEST(DataLoader, WhatIsDecodedAheadIsBoundedInBytes) {
   }
 }
 
-TEST(DataLoader, BatchesThatNeverFitAreRefusedAtTheBeginning) {
+TEST(DataLoader, BatchesThatDoNotFitAreRefusedAtTheBeginning) {
   auto dataset = openDataset("shapes:160", Split::Train,
                              {.memoryBytes = 1, .batchBytes = 16 * 32 * 32 * 3 - 1});
   ASSERT_TRUE(dataset);
@@ -187,6 +187,8 @@ TEST(DataDecodeGate, AsManyDecodeAtOnceAsMayTakeMemory) {
   // What is larger than the limit goes alone.
   DecodeGate::Pass pass = gate.enter(large);
   EXPECT_EQ(gate.bytesTaken(), 3 * large.bytes());
+  EXPECT_EQ(gate.beyond(large), 3 * large.bytes() - 3 * 2 * small.bytes());
+  EXPECT_EQ(gate.beyond(small), 0u);
 }
 
 } // namespace
