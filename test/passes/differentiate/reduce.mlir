@@ -1,4 +1,4 @@
-// The rules of reductions against central differences in double, ties by exact values.
+// The rules of reductions against central differences in double; ties.mlir has what they do where two elements are equal.
 // RUN: doppel-verify gradients %s
 
 func.func @reduce_sum(%x: tensor<3x4x2xf64>, %w: tensor<4xf64>) -> tensor<f64> {
