@@ -183,7 +183,7 @@ def tree_files():
 def files_below(root, part="", without=()):
     """The files in `part` of a folder, relative to the folder. Folders that tests of lit left are passed over."""
     found = set()
-    for folder, folders, names in os.walk(os.path.join(root, part)):
+    for folder, folders, names in os.walk(os.path.join(root, part) if part else root):
         folders[:] = [name for name in folders if name != "Output" and not (folder == root and name in without)]
         found.update(os.path.relpath(os.path.join(folder, name), root) for name in names)
     return found

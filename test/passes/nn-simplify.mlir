@@ -67,3 +67,12 @@ func.func @no_tiles(%a: tensor<4x3xf32>, %b: tensor<3x3xf32>) -> tensor<6x3xf32>
   %s = nn.add %x, %y : tensor<6x3xf32>
   return %s : tensor<6x3xf32>
 }
+
+// CHECK-LABEL: func.func @gap_at_the_end
+// CHECK: nn.add
+func.func @gap_at_the_end(%a: tensor<2x3xf32>, %b: tensor<3x3xf32>) -> tensor<6x3xf32> {
+  %x = nn.pad %a offsets [0, 0] strides [1, 1] : tensor<2x3xf32> -> tensor<6x3xf32>
+  %y = nn.pad %b offsets [2, 0] strides [1, 1] : tensor<3x3xf32> -> tensor<6x3xf32>
+  %s = nn.add %x, %y : tensor<6x3xf32>
+  return %s : tensor<6x3xf32>
+}

@@ -45,6 +45,7 @@ plan.func @chain {
 // CHECK-LABEL: plan.func @in_place
 // CHECK-DAG: %[[A:.+]] = plan.buffer @transient[[[AT:.+]]] storage 0 : <tensor<64xf32>>
 // CHECK-DAG: %[[B:.+]] = plan.buffer @transient[[[AT]]] storage 1
+// CHECK-NOT: plan.buffer @transient[[[AT]]] storage 2
 // CHECK: plan.launch @relu(%[[A]]) -> (%[[B]])
 // CHECK: plan.launch @relu(%[[B]]) -> (%[[C:[0-9a-z]+]]) :
 // CHECK: plan.output "b" %[[B]]
