@@ -2,6 +2,7 @@
 #
 #   readme.py PAGE FOLDER             in FOLDER, which has a link to examples/: specs and commands
 #   readme.py --specs PAGE FOLDER     the specs alone
+#   readme.py --whole PAGE FOLDER     the commands of console-long on built-in data as they stand, which takes minutes
 #
 # Kinds of code blocks, by the words behind their fence; other kinds (text, ebnf, ...) are only read:
 #
@@ -12,7 +13,7 @@
 #   dpl-error CODE... [FILE]    a spec or a fragment with exactly these errors, which the text of the page names
 #   dpl-warning CODE...     the same with these among its warnings, and no errors
 #   console                 commands, one a line; each succeeds
-#   console-long            the same, made short: few steps on few images; where the data are the reader's, only compiled
+#   console-long            the same, made short unless --whole: few steps on few images; where the data are the reader's, only compiled
 #   console-error           `$ command`, which fails, and all that it prints
 import os
 import re
@@ -146,7 +147,7 @@ def shorten(words):
     return short + (["--steps", "2"] if words[1] in ("train", "run") else [])
 
 
-def run_console(kind, body):
+def run_console(kind, body, whole=False):
     if kind == "console-error":
         command, _, output = body.partition("\n")
         assert command.startswith("$ "), "a command that fails begins with $"
@@ -163,11 +164,11 @@ def run_console(kind, body):
                 sets = [word for i, word in enumerate(words) if word == "--set" or words[i - 1] == "--set"]
                 run(["doppel", "compile", words[2], "-o", "long.dpx", *sets])
         else:
-            run(shorten(words))
+            run(words if whole else shorten(words))
 
 
 def main():
-    specs_only = sys.argv[1] == "--specs"
+    specs_only, whole = sys.argv[1] == "--specs", sys.argv[1] == "--whole"
     path, folder = sys.argv[-2:]
     with open(path) as file:
         text = file.read()
@@ -181,7 +182,7 @@ def main():
         elif kind in ("console", "console-long", "console-error"):
             if specs_only:
                 continue
-            run_console(kind, body)
+            run_console(kind, body, whole)
         else:
             assert not kind.startswith(("dpl", "console")), f"no such kind of block: {kind}"
             continue

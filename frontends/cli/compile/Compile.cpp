@@ -159,6 +159,8 @@ int Compilation::load() {
     phase = phaseOf(*module);
     return done;
   }
+  if (text.contains('\0'))
+    return fail(options.input + " is no spec: it holds bytes that are no text");
   spec::SpecOptions frontend{options.sets, options.importPaths, wantsColour()};
   module =
       spec::loadSpecText(context, options.input, text, frontend, llvm::errs(), &printer->paths);

@@ -1,8 +1,11 @@
 // doppel-compile: the commands that need the compiler. `doppel compile`, `doppel check`, `doppel
 // fmt` and `doppel train` start it.
+#include "frontends/cli/Inputs.h"
+#include "frontends/cli/Usage.h"
 #include "frontends/cli/compile/Driver.h"
 
 #include "runtime/core/Process.h"
+#include "runtime/core/Text.h"
 
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/raw_ostream.h"
@@ -61,6 +64,14 @@ std::string addSet(cli::CompileOptions &options, const std::string &text) {
   return "";
 }
 
+/// Whether the file may be a spec, by its name and kind; if not, it has been said.
+bool isSpec(std::string_view command, const std::string &path) {
+  auto expected = cli::expectSpec(command, path);
+  if (!expected)
+    fprintf(stderr, "doppel: error: %s\n", runtime::printable(expected.error().message).c_str());
+  return expected.has_value();
+}
+
 std::string phaseNames() {
   std::string names = "ast";
   for (const PhaseInfo &info : getPhases())
@@ -77,11 +88,9 @@ std::string phaseHelp() {
   return text;
 }
 
-void declareInput(CLI::App &command, cli::CompileOptions &options, std::vector<std::string> &sets) {
-  command
-      .add_option("SPEC", options.input,
-                  "the method: a spec (.dpl), or a module of nn or ssl (.mlir)")
-      ->required();
+/// The options of the commands that read specs, beside the specs themselves.
+void declareParams(CLI::App &command, cli::CompileOptions &options,
+                   std::vector<std::string> &sets) {
   command
       .add_option("--set", sets,
                   "name=value: gives a param of the spec another value; may be repeated")
@@ -105,7 +114,11 @@ int run(int argc, char **argv) {
   std::string emit = "artifact", code;
 
   CLI::App *compile = app.add_subcommand("compile", "compile a spec into an artifact");
-  declareInput(*compile, options, sets);
+  compile
+      ->add_option("SPEC", options.input,
+                   "the method: a spec (.dpl), or a module of nn or ssl (.mlir)")
+      ->required();
+  declareParams(*compile, options, sets);
   compile
       ->add_option("-o,--output", options.output,
                    "file to write (default: the spec's name with .dpx; --emit: the terminal)")
@@ -135,8 +148,10 @@ int run(int argc, char **argv) {
   compile->add_flag("-q,--quiet", options.quiet, "no summary");
   compile->footer(phaseHelp());
 
-  CLI::App *check = app.add_subcommand("check", "report the errors and warnings of a spec");
-  declareInput(*check, options, sets);
+  std::vector<std::string> checked;
+  CLI::App *check = app.add_subcommand("check", "report the errors and warnings of specs");
+  check->add_option("SPEC", checked, "the methods: specs (.dpl), each for itself")->required();
+  declareParams(*check, options, sets);
 
   CLI::App *explain = app.add_subcommand("explain", "tell what the code of a message means");
   explain->add_option("CODE", code, "as in the message: E0312")->required();
@@ -156,6 +171,21 @@ int run(int argc, char **argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
+    std::string word = argc > 1 ? argv[1] : "";
+    CLI::App *command = nullptr;
+    for (CLI::App *each : {compile, check, explain, fmt})
+      if (each->get_name() == word)
+        command = each;
+    if (command && error.get_exit_code() != 0) {
+      std::string_view unknown = cli::firstUnknownOption(
+          std::span(argv, size_t(argc)).subspan(2),
+          [&](const std::string &name) { return command->get_option_no_throw(name) != nullptr; });
+      if (!unknown.empty()) {
+        fprintf(stderr, "doppel: error: %s\n",
+                runtime::printable(cli::whyNoOption(word, unknown)).c_str());
+        return cli::usageError;
+      }
+    }
     return app.exit(error) == 0 ? cli::done : cli::usageError;
   }
   for (const std::string &set : sets)
@@ -165,14 +195,21 @@ int run(int argc, char **argv) {
     }
   if (explain->parsed())
     return cli::explainCode(code);
-  if (check->parsed())
-    return cli::check(options);
+  if (check->parsed()) {
+    int worst = cli::done;
+    for (const std::string &input : checked) {
+      options.input = input;
+      int code = isSpec("check", input) ? cli::check(options) : cli::userError;
+      worst = std::max(worst, code);
+    }
+    return worst;
+  }
   if (fmt->parsed())
     return cli::formatSpecs(layout);
   options.emitAst = emit == "ast";
   if (!options.emitAst)
     options.emit = *findPhase(emit);
-  return cli::compile(options);
+  return isSpec("compile", options.input) ? cli::compile(options) : cli::userError;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // `doppel bench`: times a training step, or the views alone, on images of the built-in data set;
 // `doppel preview` draws the views.
+#include "frontends/cli/Inputs.h"
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
@@ -59,6 +60,7 @@ std::string shapesFor(const Artifact &artifact) {
 }
 
 Result<void> bench(const BenchOptions &options) {
+  DOPPEL_CHECK(expectArtifact("bench", options.artifact));
   DOPPEL_TRY(Artifact probe, Artifact::load(options.artifact));
   DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(options.artifact, shapesFor(probe),
                                                      probe.program().batch(), 0, options.threads));
@@ -128,6 +130,12 @@ Result<void> bench(const BenchOptions &options) {
 
 Result<void> preview(const std::string &artifactPath, const std::string &data,
                      const std::string &out, int64_t images, uint64_t seed, int threads) {
+  DOPPEL_CHECK(expectArtifact("preview", artifactPath));
+  DOPPEL_CHECK(expectData(data));
+  std::filesystem::path file = out;
+  if (file.has_extension() && file.extension() != ".png" && file.extension() != ".PNG")
+    return fail("a preview is a PNG, so {} cannot be its name; for instance {}", out,
+                file.replace_extension(".png").string());
   DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(artifactPath, data, images, seed, threads));
   for (const std::string &remark : bench->dataset->remarks())
     warn(remark);

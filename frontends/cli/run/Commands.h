@@ -35,9 +35,16 @@ struct BenchOptions {
   bool json = false;
 };
 
+struct InspectOptions {
+  std::string artifact;
+  bool kernels = false; ///< every kernel and state too
+  bool params = false;  ///< params alone, with their docs
+  bool nets = false;    ///< networks and their parts alone
+};
+
 int runTrain(const runtime::TrainOptions &options);
 int runEval(const EvalOptions &options);
-int runInspect(const std::string &artifact, bool kernels);
+int runInspect(const InspectOptions &options);
 int runBench(const BenchOptions &options);
 /// Views of the first images of a data set as one PNG: a row an image, a column a view.
 int runPreview(const std::string &artifact, const std::string &data, const std::string &out,

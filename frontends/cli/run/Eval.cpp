@@ -1,4 +1,5 @@
 // `doppel eval`: weighted kNN and a linear classifier on the represented features.
+#include "frontends/cli/Inputs.h"
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
@@ -39,14 +40,10 @@ struct Encoder {
 Result<Encoder> findEncoder(const EvalOptions &options) {
   fs::path path = options.run;
   std::error_code ignored;
-  if (!fs::exists(path, ignored))
-    return fail("{} does not exist", path.string());
-  if (!fs::is_directory(path, ignored)) {
-    if (options.untrained)
-      return Encoder{path, std::nullopt, 0};
-    return fail("{} is no run folder; give the --out of a run, or --untrained for an artifact",
-                path.string());
-  }
+  DOPPEL_CHECK(expectRun(path, options.untrained));
+  DOPPEL_CHECK(expectData(options.data));
+  if (!fs::is_directory(path, ignored))
+    return Encoder{path, std::nullopt, 0};
   Encoder encoder{path / "artifact.dpx", std::nullopt, 0};
   if (!fs::exists(encoder.artifact, ignored))
     return fail("{} holds no run (no artifact.dpx)", path.string());

@@ -1,9 +1,11 @@
 // `doppel inspect`: what is in an artifact.
+#include "frontends/cli/Inputs.h"
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
 #include "runtime/core/Text.h"
 
+#include <algorithm>
 #include <map>
 
 namespace doppel::cli {
@@ -79,13 +81,79 @@ void printKernels(const schema::Program &program) {
   printOut("\n{}", formatTable(rows));
 }
 
+void printParams(const schema::Program &program) {
+  std::vector<std::vector<std::string>> rows{{"param", "type", "value", ""}};
+  for (const schema::Param *param : *program.params())
+    rows.push_back({textOf(param->name()), textOf(param->type()), textOf(param->value()),
+                    textOf(param->doc())});
+  printOut("{}", formatTable(rows));
+}
+
+/// Networks and their parts, down to the third name of a path: online, online.backbone,
+/// online.backbone.layer1. Not what the optimizers keep.
+void printNets(const schema::Program &program) {
+  struct Net {
+    int64_t tensors = 0, parameters = 0, buffers = 0;
+    bool isAverage = false;
+  };
+  std::map<std::string, Net> nets;
+  std::vector<std::string> order;
+  for (const schema::State *state : *program.states()) {
+    std::string name = state->name()->str();
+    bool isBuffer = state->kind() == schema::StateKind::Buffer;
+    bool isAverage = state->kind() == schema::StateKind::Ema;
+    if (!isBuffer && !isAverage && state->kind() != schema::StateKind::Parameter)
+      continue;
+    const schema::Buffer *buffer = program.buffers()->Get(state->buffer());
+    auto elements = int64_t(bufferBytes(*buffer) / elementBytes(buffer->dtype()));
+    size_t dot = name.find('.');
+    for (int depth = 0; depth < 3 && dot != std::string::npos;
+         ++depth, dot = name.find('.', dot + 1)) {
+      std::string path = name.substr(0, dot);
+      auto [entry, isNew] = nets.try_emplace(path);
+      if (isNew)
+        order.push_back(path);
+      ++entry->second.tensors;
+      (isBuffer ? entry->second.buffers : entry->second.parameters) += elements;
+      entry->second.isAverage |= isAverage;
+    }
+  }
+  // Parts stand behind what they are parts of, in the order of the spec.
+  std::vector<std::vector<std::string>> rows{{"net", "", "tensors", "parameters", "buffers"}};
+  auto add = [&](auto &self, const std::string &prefix, size_t depth) -> void {
+    for (const std::string &path : order) {
+      bool isPart = size_t(std::ranges::count(path, '.')) == depth && path.starts_with(prefix);
+      if (!isPart)
+        continue;
+      const Net &net = nets.at(path);
+      rows.push_back({printable(path), net.isAverage ? "average" : "", formatCount(net.tensors),
+                      formatCount(net.parameters), formatCount(net.buffers)});
+      self(self, path + ".", depth + 1);
+    }
+  };
+  add(add, "", 0);
+  printOut("{}", formatTable(rows, {false, false, true, true, true}));
+}
+
 } // namespace
 
-int runInspect(const std::string &path, bool kernels) {
-  auto artifact = Artifact::load(path, Artifact::Machine::Any);
+int runInspect(const InspectOptions &options) {
+  auto expected = expectArtifact("inspect", options.artifact);
+  if (!expected)
+    return report(expected.error());
+  auto artifact = Artifact::load(options.artifact, Artifact::Machine::Any);
   if (!artifact)
     return report(artifact.error());
   const schema::Program &program = artifact->program();
+  if (options.params)
+    printParams(program);
+  if (options.nets)
+    printNets(program);
+  if (options.params || options.nets) {
+    if (options.kernels)
+      printKernels(program);
+    return 0;
+  }
   std::vector<std::vector<std::string>> rows{
       {"method", textOf(program.method())},
       {"producer", textOf(program.producer())},
@@ -107,7 +175,7 @@ int runInspect(const std::string &path, bool kernels) {
   }
   printStates(program);
   printFunctions(program);
-  if (kernels)
+  if (options.kernels)
     printKernels(program);
   return 0;
 }

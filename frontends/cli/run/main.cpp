@@ -1,9 +1,12 @@
 // doppel: the command that users run. It links no LLVM: `compile`, `check`, `fmt` and the first
 // half of `train` are done by doppel-compile, which lies beside it.
+#include "frontends/cli/Inputs.h"
+#include "frontends/cli/Usage.h"
 #include "frontends/cli/run/Commands.h"
 #include "frontends/cli/run/Terminal.h"
 
 #include "runtime/core/Process.h"
+#include "runtime/core/Text.h"
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -79,7 +82,7 @@ CLI::Validator atLeast(int64_t least, int64_t most = std::numeric_limits<int64_t
         if (value >= double(least) && value <= double(most))
           return std::string();
         return text + " is not allowed: it must be " +
-               (most == std::numeric_limits<int64_t>::max()
+               (most == std::numeric_limits<int64_t>::max() && value < double(least)
                     ? fmt::format("at least {}", least)
                     : fmt::format("from {} to {}", least, most));
       },
@@ -148,6 +151,13 @@ struct RunArguments {
   }
 };
 
+/// Reports what is not as it should be.
+bool isExpected(const runtime::Result<void> &result, int &code) {
+  if (!result)
+    code = cli::report(result.error());
+  return result.has_value();
+}
+
 int runProgram(int argc, char **argv) {
   CLI::App app(
       "Doppel compiles self-supervised learning methods and trains encoders with them.\n"
@@ -170,6 +180,9 @@ int runProgram(int argc, char **argv) {
   runCommand->add_option("ARTIFACT", artifact, "artifact made by `doppel compile`")->required();
   run.declare(*runCommand);
   runCommand->callback([&] {
+    if (!isExpected(cli::expectArtifact("run", artifact), code) ||
+        !isExpected(cli::expectData(run.options.data), code))
+      return;
     run.options.artifact = artifact;
     code = cli::runTrain(run.finish());
   });
@@ -188,6 +201,10 @@ int runProgram(int argc, char **argv) {
       ->allow_extra_args(false);
   trainCommand->add_option("--target", target, "what to compile for: cpu (this one) or cpu:NAME");
   trainCommand->callback([&] {
+    // What can be known before the compiler runs.
+    if (!isExpected(cli::expectSpec("train", spec), code) ||
+        !isExpected(cli::expectData(trained.options.data), code))
+      return;
     // Whether the folder may be used is known before the compiler runs.
     const runtime::TrainOptions &options = trained.finish();
     if (auto folder = runtime::RunFolder::open(options.out, options.mode); !folder) {
@@ -244,11 +261,13 @@ int runProgram(int argc, char **argv) {
   evalCommand->add_flag("--json", eval.json, "one line of JSON");
   evalCommand->callback([&] { code = cli::runEval(eval); });
 
-  bool kernels = false;
+  cli::InspectOptions inspect;
   CLI::App *inspectCommand = app.add_subcommand("inspect", "show what is in an artifact");
-  inspectCommand->add_option("ARTIFACT", artifact, "artifact")->required();
-  inspectCommand->add_flag("--kernels", kernels, "every kernel and state");
-  inspectCommand->callback([&] { code = cli::runInspect(artifact, kernels); });
+  inspectCommand->add_option("ARTIFACT", inspect.artifact, "artifact")->required();
+  inspectCommand->add_flag("--kernels", inspect.kernels, "every kernel and state");
+  inspectCommand->add_flag("--params", inspect.params, "the params alone, with what they are for");
+  inspectCommand->add_flag("--nets", inspect.nets, "the networks and their parts alone");
+  inspectCommand->callback([&] { code = cli::runInspect(inspect); });
 
   cli::BenchOptions bench;
   CLI::App *benchCommand = app.add_subcommand("bench", "time a training step without reading data");
@@ -290,11 +309,24 @@ int runProgram(int argc, char **argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
     std::string word = argv[1];
-    bool known = word.starts_with("-");
-    for (const CLI::App *command : app.get_subcommands({}))
-      known |= command->get_name() == word;
-    if (!known) {
-      cli::printError("doppel: error: there is no command '{}'\n\n{}", word, app.help());
+    CLI::App *command = nullptr;
+    for (CLI::App *each : app.get_subcommands({}))
+      if (each->get_name() == word)
+        command = each;
+    if (!command && !word.starts_with("-")) {
+      std::string meant = cli::whatWasMeant(word);
+      cli::printError("doppel: error: there is no command '{}'{}{}\n", runtime::printable(word),
+                      meant.empty() ? "" : "; ", runtime::printable(meant));
+      if (meant.empty())
+        cli::printError("\n{}", app.help());
+      return 2;
+    }
+    std::string_view unknown = cli::firstUnknownOption(
+        std::span(argv, size_t(argc)).subspan(2), [&](const std::string &name) {
+          return name == "--help" || (command && command->get_option_no_throw(name));
+        });
+    if (command && !unknown.empty() && error.get_exit_code() != 0) {
+      cli::printError("doppel: error: {}\n", runtime::printable(cli::whyNoOption(word, unknown)));
       return 2;
     }
     return app.exit(error) == 0 ? 0 : 2;
@@ -308,6 +340,17 @@ int main(int argc, char **argv) {
   runtime::guardProcess(
       "doppel: internal error: this is a bug in Doppel 0.1.0; please report it with the "
       "command.\n");
+  // `help run` is `run --help`.
+  char help[] = "--help";
+  std::vector<char *> words(argv, argv + argc);
+  if (argc >= 2 && std::strcmp(argv[1], "help") == 0) {
+    words.erase(words.begin() + 1);
+    words.resize(std::min<size_t>(words.size(), 2));
+    words.push_back(help);
+    argc = int(words.size());
+    words.push_back(nullptr);
+    argv = words.data();
+  }
   // Handed over untouched, so that the compiler's own help and errors show.
   if (argc >= 2 && (std::strcmp(argv[1], "compile") == 0 || std::strcmp(argv[1], "check") == 0 ||
                     std::strcmp(argv[1], "fmt") == 0 || std::strcmp(argv[1], "explain") == 0))
