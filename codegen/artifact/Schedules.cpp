@@ -95,6 +95,10 @@ public:
         for (Operation *user : value.getUsers())
           if (!isPart(user))
             addRoot(value, user, schedules);
+    // What a rate shares with the condition of its optimizer is told of the condition.
+    llvm::stable_sort(schedules, [](const MethodSchedule &a, const MethodSchedule &b) {
+      return a.role == ScheduleRole::Condition && b.role != ScheduleRole::Condition;
+    });
     return schedules;
   }
 
@@ -149,8 +153,9 @@ private:
       return false;
     auto rate = uint32_t(schedule.nodes.size() - 1);
     auto condition = addNodes(yield->getOperand(2), schedule);
-    auto zero = addNode(schedule, ScheduleOp::Constant, {}, yield->getLoc());
-    addNode(schedule, ScheduleOp::Select, {condition, rate, zero}, yield->getLoc());
+    Location place = schedule.locations[rate];
+    auto zero = addNode(schedule, ScheduleOp::Constant, {}, place);
+    addNode(schedule, ScheduleOp::Select, {condition, rate, zero}, place);
     return true;
   }
 

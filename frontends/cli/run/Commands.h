@@ -38,7 +38,7 @@ struct BenchOptions {
 struct InspectOptions {
   std::string artifact;
   bool kernels = false; ///< every kernel and state too
-  bool params = false;  ///< params alone, with their docs
+  bool params = false;  ///< params alone
   bool nets = false;    ///< networks and their parts alone
 };
 

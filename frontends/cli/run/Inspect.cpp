@@ -82,10 +82,9 @@ void printKernels(const schema::Program &program) {
 }
 
 void printParams(const schema::Program &program) {
-  std::vector<std::vector<std::string>> rows{{"param", "type", "value", ""}};
+  std::vector<std::vector<std::string>> rows{{"param", "value"}};
   for (const schema::Param *param : *program.params())
-    rows.push_back({textOf(param->name()), textOf(param->type()), textOf(param->value()),
-                    textOf(param->doc())});
+    rows.push_back({textOf(param->name()), textOf(param->value())});
   printOut("{}", formatTable(rows));
 }
 
@@ -167,11 +166,9 @@ int runInspect(const InspectOptions &options) {
       {"memory", mebibytes(program.peak_bytes()) + " of states and a step, beside the libraries'"},
       {"fingerprint", fmt::format("{:016x}", artifact->fingerprint())}};
   printOut("{}", formatTable(rows));
-  if (program.params() && program.params()->size() > 0) {
-    rows = {{"param", "value"}};
-    for (const schema::Param *param : *program.params())
-      rows.push_back({textOf(param->name()), textOf(param->value())});
-    printOut("\n{}", formatTable(rows));
+  if (program.params()->size() > 0) {
+    printOut("\n");
+    printParams(program);
   }
   printStates(program);
   printFunctions(program);

@@ -82,9 +82,8 @@ CLI::Validator atLeast(int64_t least, int64_t most = std::numeric_limits<int64_t
         if (value >= double(least) && value <= double(most))
           return std::string();
         return text + " is not allowed: it must be " +
-               (most == std::numeric_limits<int64_t>::max() && value < double(least)
-                    ? fmt::format("at least {}", least)
-                    : fmt::format("from {} to {}", least, most));
+               (value < double(least) ? fmt::format("at least {}", least)
+                                      : fmt::format("from {} to {}", least, most));
       },
       "", "");
 }
@@ -265,7 +264,7 @@ int runProgram(int argc, char **argv) {
   CLI::App *inspectCommand = app.add_subcommand("inspect", "show what is in an artifact");
   inspectCommand->add_option("ARTIFACT", inspect.artifact, "artifact")->required();
   inspectCommand->add_flag("--kernels", inspect.kernels, "every kernel and state");
-  inspectCommand->add_flag("--params", inspect.params, "the params alone, with what they are for");
+  inspectCommand->add_flag("--params", inspect.params, "the params alone");
   inspectCommand->add_flag("--nets", inspect.nets, "the networks and their parts alone");
   inspectCommand->callback([&] { code = cli::runInspect(inspect); });
 
