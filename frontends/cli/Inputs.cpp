@@ -156,16 +156,14 @@ Result<void> expectData(const std::string &data) {
   if (data == "shapes" || data.starts_with("shapes:"))
     return {};
   switch (kindOf(data)) {
-  case InputKind::Missing:
-    return fail(
-        "the data set {} does not exist; --data is a folder of images, or shapes (built in)", data);
   case InputKind::Spec:
   case InputKind::Artifact:
   case InputKind::RunFolder:
   case InputKind::Checkpoint:
     return fail("{} is no data set; --data is a folder of images, or shapes (built in)", data);
   case InputKind::Folder:
-  case InputKind::OtherFile: // who reads it tells
+  case InputKind::OtherFile:
+  case InputKind::Missing: // who reads it tells
     break;
   }
   return {};

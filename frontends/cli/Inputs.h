@@ -29,7 +29,7 @@ runtime::Result<void> expectSpec(std::string_view command, const std::filesystem
 /// The same of what `eval` takes: a run folder, or an artifact with `untrained`.
 runtime::Result<void> expectRun(const std::filesystem::path &path, bool untrained);
 
-/// The same of --data, as far as that can be told without reading it.
+/// Fails where --data is a file or folder of Doppel's own; what else it may be, the runtime tells.
 runtime::Result<void> expectData(const std::string &data);
 
 /// What was meant by a word that is no command: another command, or that for the kind of file that

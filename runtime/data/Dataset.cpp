@@ -30,16 +30,11 @@ std::string mebibytes(uint64_t bytes) {
                                      : fmt::format("{} GiB", grouped(bytes >> 30));
 }
 
-Result<std::unique_ptr<Source>> openSource(const std::string &specification,
-                                           const SourceOptions &options,
-                                           std::vector<std::string> &remarks) {
-  bool isShapes = specification == "shapes" || specification.starts_with("shapes:");
-  std::string cifar = isShapes ? "" : findCifar(specification);
-  if (options.holdout > 0 && !options.holdoutIsOptional && (isShapes || !cifar.empty()))
-    return fail("{} has a test split; leave out --holdout, which is for data without one",
-                specification);
-  if (isShapes)
-    return openShapes(specification.substr(6), options.split);
+bool isShapes(const std::string &specification) {
+  return specification == "shapes" || specification.starts_with("shapes:");
+}
+
+Result<void> checkFolder(const std::string &specification) {
   std::error_code code;
   std::filesystem::file_status status = std::filesystem::status(specification, code);
   if (!std::filesystem::exists(status))
@@ -48,6 +43,20 @@ Result<std::unique_ptr<Source>> openSource(const std::string &specification,
                 specification, code ? code.message() : "there is nothing");
   if (!std::filesystem::is_directory(status))
     return fail("{} is a file; give the folder that holds the images", specification);
+  return {};
+}
+
+Result<std::unique_ptr<Source>> openSource(const std::string &specification,
+                                           const SourceOptions &options,
+                                           std::vector<std::string> &remarks) {
+  std::string cifar = isShapes(specification) ? "" : findCifar(specification);
+  if (options.holdout > 0 && !options.holdoutIsOptional &&
+      (isShapes(specification) || !cifar.empty()))
+    return fail("{} has a test split; leave out --holdout, which is for data without one",
+                specification);
+  if (isShapes(specification))
+    return openShapes(specification.substr(6), options.split);
+  DOPPEL_CHECK(checkFolder(specification));
   if (!cifar.empty())
     return openCifar(cifar, options.split);
   return openFolder(specification, options, remarks);
@@ -313,6 +322,13 @@ Result<Batch> Dataset::range(int64_t first, int64_t count) const {
   for (int64_t position = 0; position < count; ++position)
     indices[position] = first + position;
   return gather(indices);
+}
+
+Result<void> checkDataset(const std::string &specification) {
+  if (!isShapes(specification))
+    return checkFolder(specification);
+  auto source = openShapes(specification.substr(6), Split::Train);
+  return source ? Result<void>() : std::unexpected(std::move(source.error()));
 }
 
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,

@@ -182,4 +182,8 @@ private:
 Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, Split split,
                                              const DataOptions &options = {});
 
+/// Fails as openDataset() would where the specification alone tells: no such folder, a file, shapes
+/// of no number.
+Result<void> checkDataset(const std::string &specification);
+
 } // namespace doppel::runtime

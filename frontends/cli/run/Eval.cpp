@@ -42,6 +42,8 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
   std::error_code ignored;
   DOPPEL_CHECK(expectRun(path, options.untrained));
   DOPPEL_CHECK(expectData(options.data));
+  if (options.test)
+    DOPPEL_CHECK(expectData(*options.test));
   if (!fs::is_directory(path, ignored))
     return Encoder{path, std::nullopt, 0};
   Encoder encoder{path / "artifact.dpx", std::nullopt, 0};

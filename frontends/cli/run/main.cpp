@@ -180,7 +180,8 @@ int runProgram(int argc, char **argv) {
   run.declare(*runCommand);
   runCommand->callback([&] {
     if (!isExpected(cli::expectArtifact("run", artifact), code) ||
-        !isExpected(cli::expectData(run.options.data), code))
+        !isExpected(cli::expectData(run.options.data), code) ||
+        !isExpected(runtime::checkDataset(run.options.data), code))
       return;
     run.options.artifact = artifact;
     code = cli::runTrain(run.finish());
@@ -202,7 +203,8 @@ int runProgram(int argc, char **argv) {
   trainCommand->callback([&] {
     // What can be known before the compiler runs.
     if (!isExpected(cli::expectSpec("train", spec), code) ||
-        !isExpected(cli::expectData(trained.options.data), code))
+        !isExpected(cli::expectData(trained.options.data), code) ||
+        !isExpected(runtime::checkDataset(trained.options.data), code))
       return;
     // Whether the folder may be used is known before the compiler runs.
     const runtime::TrainOptions &options = trained.finish();
