@@ -344,7 +344,7 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
   uint64_t kept = options.memoryBytes ? options.memoryBytes : available / 2;
   dataset->bytesForBatches =
       options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 4 * 3, 64 << 20);
-  dataset->gate = std::make_unique<DecodeGate>(available / 4);
+  dataset->gate = std::make_unique<DecodeGate>(dataset->bytesForBatches / 3);
   uint64_t beyond = 0;
   for (Extent extent : dataset->extents)
     beyond = std::max(beyond, dataset->gate->beyond(extent));

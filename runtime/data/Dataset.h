@@ -44,8 +44,9 @@ struct DataOptions {
   /// Decoded samples are kept if they take at most this many bytes; 0: half of the memory that is
   /// available now.
   uint64_t memoryBytes = 0;
-  /// Where they are not kept, a batch takes at most this many bytes, and those decoded ahead half
-  /// of it; 0: three quarters of the memory that is available now, at least 64 MiB.
+  /// Where they are not kept, a batch takes at most this many bytes, those decoded ahead half of
+  /// it, and what decoders take besides a third; 0: three quarters of the memory that is available
+  /// now, at least 64 MiB.
   uint64_t batchBytes = 0;
   /// Threads that decode; 0: one a processor of this process.
   int threads = 0;
@@ -164,16 +165,15 @@ private:
 ///
 /// - `shapes`, `shapes:N`, `shapes:N,size=S,test=M,seed=K`: the procedural data set built in: N
 ///   training samples (10,000), M test samples (2,000), S x S pixels (32). A folder of this name is
-///   reached as
-///   `./shapes`.
+///   reached as `./shapes`.
 /// - a folder with CIFAR-10 binaries (data_batch_1.bin ..., test_batch.bin), or with
 ///   cifar-10-batches-bin in it;
 /// - a folder of splits: `train` or `training`, and `test`, `testing`, `val`, `valid` or
 ///   `validation`, in any case of letters. The test split is the first of those, in this order,
 ///   that has class folders;
 /// - a folder of class folders, or a flat folder of images without classes: all of it is the
-/// training split, but for
-///   what DataOptions::holdout leaves out. So it is where only a training split is there.
+///   training split, but for what DataOptions::holdout leaves out. So it is where a training split
+///   stands alone.
 ///
 /// In a split, classes are its subfolders by name, and files are found at any depth, through links
 /// too. Images are told by their content. What is no image is left out and counted in remarks();

@@ -205,10 +205,10 @@ std::vector<std::string> LeftOut::sentences() const {
     sentences.push_back(fmt::format("left out {} file{} of no image format that is read ({}){}",
                                     files, files == 1 ? "" : "s", text, empty));
   }
-  if (!besideClasses.empty())
-    sentences.push_back(fmt::format(
-        "left out {} image{} beside the class folders, in none of them: {}", besideClasses.size(),
-        besideClasses.size() == 1 ? "" : "s", named(besideClasses)));
+  if (!besideFolders.empty())
+    sentences.push_back(fmt::format("left out {} image{} beside the folders, in none of them: {}",
+                                    besideFolders.size(), besideFolders.size() == 1 ? "" : "s",
+                                    named(besideFolders)));
   if (!besideSplits.empty())
     sentences.push_back(
         fmt::format("left out the images in {}: they stand beside the splits, in none of them",
@@ -259,7 +259,7 @@ Result<SplitImages> imagesIn(const fs::path &folder, int threads, LeftOut &leftO
                            images.classes.empty() ? leftOut : none);
   if (!images.classes.empty()) {
     for (const std::string &name : images.flat)
-      leftOut.besideClasses.push_back(folder / name);
+      leftOut.besideFolders.push_back(folder / name);
     images.flat.clear();
   }
   return images;
@@ -323,6 +323,9 @@ Result<Layout> layOut(const fs::path &folder, int threads, LeftOut &leftOut) {
         trains[0].string(), trains[1].string());
   leftOut.besideSplits = std::move(beside);
   leftOut.circles = std::move(circles);
+  for (const std::string &name : listing.files)
+    if (hasImageName(endingOf(name)))
+      leftOut.besideFolders.push_back(folder / name);
   return Layout{trains.empty() ? fs::path() : trains[0], std::move(tests), true};
 }
 

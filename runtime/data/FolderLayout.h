@@ -17,10 +17,11 @@ struct LeftOut {
   /// for none), and the folders that hold nothing else.
   std::map<std::string, int64_t> kinds;
   std::vector<std::string> emptyFolders;
-  std::vector<std::string> besideClasses; ///< images beside class folders, in none of them
-  std::vector<std::string> besideSplits;  ///< folders with images beside those of splits
-  std::vector<std::string> circles;       ///< links to folders that are read already
-  std::vector<std::string> splitClasses;  ///< class folders that hold folders of splits
+  /// Images beside folders of classes or splits, in none of them.
+  std::vector<std::string> besideFolders;
+  std::vector<std::string> besideSplits; ///< folders with images beside those of splits
+  std::vector<std::string> circles;      ///< links to folders that are read already
+  std::vector<std::string> splitClasses; ///< class folders that hold folders of splits
 
   /// One sentence for each kind of thing that was left out.
   std::vector<std::string> sentences() const;

@@ -92,9 +92,9 @@ TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
   EXPECT_EQ(broken[2].reason, "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
   EXPECT_NE(dataset->summary().find("3 broken files skipped"), std::string::npos)
       << dataset->summary();
-  EXPECT_EQ(dataset->remarks(), (std::vector<std::string>{
-                                    "left out 1 image beside the class folders, in none of them: " +
-                                    folder.path("train/stray.jpg")}));
+  EXPECT_EQ(dataset->remarks(),
+            (std::vector<std::string>{"left out 1 image beside the folders, in none of them: " +
+                                      folder.path("train/stray.jpg")}));
 
   // Behind a broken file each picture is still its own.
   auto all = dataset->range(0, 8);
@@ -142,6 +142,8 @@ TEST(DataFolder, TheFingerprintIsOfNamesAndSizesOfImages) {
   }
   uint64_t print = opened(folder.path())->fingerprint();
   EXPECT_EQ(opened(elsewhere.path())->fingerprint(), print) << "it does not matter where they lie";
+  EXPECT_EQ(opened(folder.path() + "/")->fingerprint(), print);
+  EXPECT_EQ(opened(folder.path() + "/./a/..")->fingerprint(), print);
 
   // What is no image has no part in it.
   folder.write("a/0.txt", bytesOf("no image"));
@@ -187,6 +189,12 @@ TEST(DataFolder, ABatchLargerThanItsMemoryIsRefusedBeforeItIsDecoded) {
   ASSERT_FALSE(batch);
   EXPECT_NE(batch.error().message.find("to decode 2 images takes"), std::string::npos);
   EXPECT_NE(batch.error().message.find("4.png is 500 x 300"), std::string::npos);
+  // What decoding takes counts too: 270,000 bytes for this one, 170,000 above the third of 300,000.
+  folder.write("4.png", pngOf(flat(1, 200, 150)));
+  data = opened(folder.path(), Split::Train, {.memoryBytes = 1, .batchBytes = 300'000});
+  EXPECT_TRUE(data->range(3, 2));
+  EXPECT_FALSE(data->range(2, 3));
+  EXPECT_EQ(data->fitting(2, 3), 2);
 }
 
 TEST(DataFolder, AllBrokenIsAnError) {

@@ -162,7 +162,9 @@ TEST(DataLayout, WhatLiesBesideOrWithinIsSaid) {
   folder.image("train/a/1.png");
   folder.image("test/a/2.png");
   folder.image("extra/3.png");
+  folder.image("4.png");
   EXPECT_EQ(folder.remarks(),
+            "left out 1 image beside the folders, in none of them: 4.png\n"
             "left out the images in extra: they stand beside the splits, in none of them\n");
   Folder within;
   for (std::string name : {"cat", "dog"}) {

@@ -86,8 +86,9 @@ TEST(RepresentDataset, BrokenSamplesAreLeftOutWhetherKeptOrStreamed) {
 TEST(RepresentDataset, FewerAtOnceWhereABatchDoesNotFitInMemory) {
   TemporaryFolder folder;
   writeImages(folder, 11);
-  auto dataset = openDataset(folder.path(), Split::Train, {.memoryBytes = 1, .batchBytes = 3 * 60});
+  auto dataset = openDataset(folder.path(), Split::Train, {.memoryBytes = 1, .batchBytes = 300});
   ASSERT_TRUE(dataset);
+  // 60 bytes each; to decode one takes 180 more, 80 above the third of 300.
   EXPECT_EQ((*dataset)->fitting(0, 8), 3);
   EXPECT_EQ((*dataset)->fitting(9, 8), 2);
   std::set<int64_t> distinct;
