@@ -206,7 +206,7 @@ static bool isOfSpec(Location location) {
     return isOfSpec(name.getChildLoc());
   if (auto call = dyn_cast<CallSiteLoc>(location))
     return isOfSpec(call.getCallee());
-  auto place = dyn_cast<FileLineColLoc>(location);
+  auto place = dyn_cast<FileLineColRange>(location);
   return place && !place.getFilename().getValue().starts_with("std/");
 }
 

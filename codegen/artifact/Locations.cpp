@@ -29,12 +29,13 @@ static bool isLibrary(StringRef file) { return file.starts_with("std/"); }
 /// the library where the spec has no part in it.
 static void visit(Location location, SpecLocation &found) {
   llvm::TypeSwitch<LocationAttr>(location)
-      .Case([&](FileLineColLoc place) {
+      .Case([&](FileLineColRange place) {
         if (!found.file.empty() && (!isLibrary(found.file) || isLibrary(place.getFilename())))
           return;
         found.file = place.getFilename().str();
-        found.line = place.getLine();
-        found.column = place.getColumn();
+        found.line = place.getStartLine();
+        found.column = place.getStartColumn();
+        found.endColumn = place.getEndLine() == found.line ? place.getEndColumn() : found.column;
       })
       .Case([&](NameLoc name) {
         if (found.expression.empty())

@@ -12,6 +12,7 @@ namespace doppel {
 struct SpecLocation {
   std::string file; ///< empty if unknown
   uint32_t line = 0, column = 0;
+  uint32_t endColumn = 0; ///< behind the expression, if it ends on the line, else `column`
   std::string expression; ///< "grad of conv2d": the location's name, or else `fallback`
 
   bool operator<(const SpecLocation &other) const;

@@ -294,6 +294,7 @@ enum class StmtKind {
   If,        // everywhere
   For,       // functions
   Call,      // everywhere
+  Allow,     // everywhere
   Update,    // functions (buffers of the net, no moment) and methods (with a moment)
   Parameter, // nets
   Buffer,    // nets
@@ -319,9 +320,10 @@ protected:
 /// `let a, b = value`.
 struct LetStmt : Stmt {
   Pattern pattern;
+  const TypeExpr *type; ///< of a single name; null if not written
   const Expr *value;
-  LetStmt(SourceRange range, Pattern pattern, const Expr *value)
-      : Stmt(StmtKind::Let, range), pattern(pattern), value(value) {}
+  LetStmt(SourceRange range, Pattern pattern, const TypeExpr *type, const Expr *value)
+      : Stmt(StmtKind::Let, range), pattern(pattern), type(type), value(value) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Let; }
 };
 
@@ -370,6 +372,15 @@ struct CallStmt : Stmt {
   const CallExpr *call;
   CallStmt(SourceRange range, const CallExpr *call) : Stmt(StmtKind::Call, range), call(call) {}
   static bool classof(const Stmt *s) { return s->kind == StmtKind::Call; }
+};
+
+/// `allow CODE "reason"`: the next statement has no warning of that code.
+struct AllowStmt : Stmt {
+  Name code;
+  llvm::StringRef reason;
+  AllowStmt(SourceRange range, Name code, llvm::StringRef reason)
+      : Stmt(StmtKind::Allow, range), code(code), reason(reason) {}
+  static bool classof(const Stmt *s) { return s->kind == StmtKind::Allow; }
 };
 
 /// When an update happens; `Unspecified` in a forward.
@@ -501,7 +512,7 @@ struct RepresentStmt : Stmt {
 
 //===- Declarations ---------------------------------------------------------------------------===//
 
-enum class DeclKind { Use, Function, Net, Method };
+enum class DeclKind { Use, Function, Net, Method, Allow };
 
 struct Decl {
   const DeclKind kind;
@@ -524,6 +535,13 @@ struct UseDecl : Decl {
   UseDecl(SourceRange range, llvm::StringRef path, SourceRange pathRange, Name alias)
       : Decl(DeclKind::Use, range), isStd(false), path(path), pathRange(pathRange), alias(alias) {}
   static bool classof(const Decl *d) { return d->kind == DeclKind::Use; }
+};
+
+/// `allow CODE "reason"` at the top of a file: the next declaration has no warning of that code.
+struct AllowDecl : Decl {
+  const AllowStmt *allow;
+  explicit AllowDecl(const AllowStmt *allow) : Decl(DeclKind::Allow, allow->range), allow(allow) {}
+  static bool classof(const Decl *d) { return d->kind == DeclKind::Allow; }
 };
 
 /// `fn name(parameters) -> type { ... }`, or `= value`, which has a body of one Return. `augment

@@ -49,6 +49,9 @@ public:
       out << '\n';
       return;
     }
+    case DeclKind::Allow:
+      statement(llvm::cast<AllowDecl>(d)->allow);
+      return;
     case DeclKind::Function: {
       const auto *fn = llvm::cast<FunctionDecl>(d);
       out << (fn->isAugment ? "augment " : "fn ") << fn->name.text;
@@ -146,8 +149,17 @@ private:
       const auto *let = llvm::cast<LetStmt>(s);
       out << "let ";
       names(let->pattern.names);
+      annotation(let->type);
       out << " = ";
       expr(let->value);
+      break;
+    }
+    case StmtKind::Allow: {
+      const auto *allow = llvm::cast<AllowStmt>(s);
+      out << "allow " << allow->code.text << ' ';
+      out << '"';
+      llvm::printEscapedString(allow->reason, out);
+      out << '"';
       break;
     }
     case StmtKind::Assign: {

@@ -193,7 +193,7 @@ void MethodBuilder::runItem(const Stmt *stmt) {
 }
 
 void MethodBuilder::runLet(const LetStmt *stmt) {
-  Value value = evaluator.eval(stmt->value);
+  Value value = evaluator.evalLet(stmt);
   std::vector<Value> parts = evaluator.takeApart(stmt->pattern, value, stmt->value->range);
   for (auto [name, part] : llvm::zip(stmt->pattern.names, parts)) {
     if (name.text == "_" || !declare(name))

@@ -36,6 +36,16 @@ bool MethodBuilder::evalPatterns(const Expr *expr, std::vector<std::string> &pat
   return true;
 }
 
+/// The path of the parameter that `online.head.weight` names; empty if it is none.
+std::string MethodBuilder::parameterOf(const Expr *target) {
+  auto *member = llvm::dyn_cast<MemberExpr>(target);
+  Value base = member ? evaluator.eval(member->base) : Value();
+  if (!base.isNet() || !base.asNet().place)
+    return {};
+  std::string path = *base.asNet().place + "." + member->member.text.str();
+  return states.contains(path) ? path : std::string();
+}
+
 /// The parameters that the statement names. False after an error.
 bool MethodBuilder::collectParameters(const OptimizeStmt *stmt,
                                       llvm::SmallVectorImpl<Attribute> &names,
@@ -69,6 +79,8 @@ bool MethodBuilder::collectParameters(const OptimizeStmt *stmt,
     std::string path;
     if (value.isNet())
       path = value.asNet().place.value_or("");
+    else if (value.isTensor())
+      path = parameterOf(target);
     else if (value.isList() && !value.elements().empty() && value.elements()[0].isNet())
       path =
           llvm::StringRef(value.elements()[0].asNet().place.value_or("")).rsplit('.').first.str();
@@ -93,10 +105,13 @@ bool MethodBuilder::collectParameters(const OptimizeStmt *stmt,
     std::string prefix = path + ".";
     bool any = false, wanted = false;
     for (auto &[name, state] : states) {
-      if (state.kind != nn::StateKind::Parameter || !name.starts_with(prefix))
+      if (state.kind != nn::StateKind::Parameter ||
+          !(value.isTensor() ? name == path : name.starts_with(prefix)))
         continue;
       any = true;
-      llvm::StringRef inside = name.drop_front(prefix.size());
+      // A single parameter goes by its last name.
+      llvm::StringRef inside =
+          value.isTensor() ? name.rsplit('.').second : name.drop_front(prefix.size());
       seen.push_back(inside);
       bool isExcepted = matches(except, inside);
       state.excepted |= isExcepted;

@@ -110,23 +110,17 @@ void MethodBuilder::runUpdate(const UpdateStmt *stmt) {
 
 /// `update prototypes.weight = value before forward`.
 void MethodBuilder::runParameterUpdate(const UpdateStmt *stmt, const MemberExpr *target) {
-  Value base = evaluator.eval(target->base);
-  if (base.isError())
-    return;
-  if (base.isNet() && base.asNet().place) {
-    std::string path = *base.asNet().place + "." + target->member.text.str();
+  if (std::string path = parameterOf(target); !path.empty()) {
     auto state = states.find(path);
-    if (state != states.end() && state->second.kind == nn::StateKind::Parameter)
+    if (state->second.kind == nn::StateKind::Parameter)
       return runStateUpdate(stmt, state->first, state->second);
-    if (state != states.end()) {
-      bool isBuffer = state->second.kind == nn::StateKind::Buffer;
-      report(Code::BadUpdateTarget, target->range,
-             "'" + path + "' is " +
-                 (isBuffer ? "a buffer, which the forward of its net updates"
-                           : "a parameter of an EMA net, which moves as a whole"))
-          .note(state->second.range, "declared here");
-      return;
-    }
+    bool isBuffer = state->second.kind == nn::StateKind::Buffer;
+    report(Code::BadUpdateTarget, target->range,
+           "'" + path + "' is " +
+               (isBuffer ? "a buffer, which the forward of its net updates"
+                         : "a parameter of an EMA net, which moves as a whole"))
+        .note(state->second.range, "declared here");
+    return;
   }
   Value value = evaluator.eval(target);
   if (!value.isError())

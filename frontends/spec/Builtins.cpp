@@ -87,7 +87,10 @@ bool BuiltinCall::bind(llvm::SmallVectorImpl<EvaluatedArgument> &arguments) {
       Diagnostic &error = report(Code::UnknownArgument, argument.name.range,
                                  "'" + llvm::Twine(builtin.name) + "' has no parameter '" +
                                      argument.name.text + "'");
-      if (auto nearest = nearestName(argument.name.text, known))
+      llvm::StringRef here = argumentElsewhere(argument.name.text);
+      if (llvm::is_contained(known, here))
+        error.help("write " + here + ": ...");
+      else if (auto nearest = nearestName(argument.name.text, known))
         error.help("did you mean '" + *nearest + "'?");
       else
         declaration(error);

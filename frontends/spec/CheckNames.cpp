@@ -125,6 +125,8 @@ private:
     case StmtKind::Let: {
       auto *let = llvm::cast<LetStmt>(stmt);
       expression(let->value);
+      if (let->type)
+        expressions(let->type->dims);
       bind(let->pattern);
       break;
     }
@@ -172,6 +174,7 @@ private:
       break;
     }
     case StmtKind::Forward:
+    case StmtKind::Allow:
       break;
     case StmtKind::Param: {
       auto *param = llvm::cast<ParamStmt>(stmt);

@@ -44,6 +44,11 @@ Diagnostic &Diagnostics::report(Code code, SourceRange range, const llvm::Twine 
     return unprinted.emplace(code, range, std::move(text));
   if (!info(code).isWarning())
     ++errors;
+  for (Allowance &each : allowed)
+    if (each.code == code && each.covers.contains(range)) {
+      each.isUsed = true;
+      return unprinted.emplace(code, range, std::move(text));
+    }
   return diagnostics.emplace_back(code, range, std::move(text));
 }
 

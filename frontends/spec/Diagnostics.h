@@ -64,13 +64,25 @@ private:
   std::vector<std::string> helps;
 };
 
+/// `allow CODE "reason"`: there is no warning of that code within `covers`.
+struct Allowance {
+  Code code;
+  SourceRange range; ///< of the clause
+  SourceRange covers;
+  bool isUsed = false;
+};
+
 class Diagnostics {
 public:
   explicit Diagnostics(const SourceManager &sources) : sources(sources) {}
 
   /// Reports an error or warning, as the code says. The same code at the same place with the same
-  /// words is kept once, and nothing after maxErrors. Notes may be added until the next report.
+  /// words is kept once, nothing after maxErrors, and no warning that is allowed at its place.
+  /// Notes may be added until the next report.
   Diagnostic &report(Code code, SourceRange range, const llvm::Twine &message);
+
+  void allow(Allowance allowance) { allowed.push_back(allowance); }
+  llvm::ArrayRef<Allowance> allowances() const { return allowed; }
 
   bool hasErrors() const { return errors > 0; }
   size_t errorCount() const { return errors; }
@@ -88,6 +100,7 @@ public:
 private:
   const SourceManager &sources;
   std::deque<Diagnostic> diagnostics;
+  std::vector<Allowance> allowed;
   std::optional<Diagnostic> unprinted;
   size_t errors = 0;
 };

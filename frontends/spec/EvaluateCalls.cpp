@@ -147,7 +147,10 @@ bool Evaluator::bindParameters(llvm::ArrayRef<Parameter> parameters, llvm::Strin
             report(Code::UnknownArgument, argument.name.range,
                    "'" + callee + "' has no parameter '" + argument.name.text + "'");
         error.note(declared, "declared here");
-        if (auto nearest = nearestName(argument.name.text, names))
+        llvm::StringRef here = argumentElsewhere(argument.name.text);
+        if (llvm::is_contained(names, here))
+          error.help("write " + here + ": ...");
+        else if (auto nearest = nearestName(argument.name.text, names))
           error.help("did you mean '" + *nearest + "'?");
       });
       sound = false;
@@ -297,8 +300,7 @@ Evaluator::Flow Evaluator::runStmt(const Stmt *stmt, Value &result) {
   switch (stmt->kind) {
   case StmtKind::Let: {
     auto *let = llvm::cast<LetStmt>(stmt);
-    Value value = eval(let->value);
-    bindPattern(let->pattern, value, let->value->range, /*isVariable=*/true);
+    bindPattern(let->pattern, evalLet(let), let->value->range, /*isVariable=*/true);
     return Flow::Next;
   }
   case StmtKind::Assign:
@@ -329,6 +331,14 @@ Evaluator::Flow Evaluator::runStmt(const Stmt *stmt, Value &result) {
   default:
     return Flow::Next; // the parser lets nothing else stand in a function
   }
+}
+
+Value Evaluator::evalLet(const LetStmt *let) {
+  Value value = eval(let->value);
+  if (let->type && !coerce(value, *let->type, ("'" + let->pattern.names[0].text + "'").str(),
+                           let->value->range, let->type->range, /*bindDims=*/false))
+    return Value::error();
+  return value;
 }
 
 Value Evaluator::runCall(const CallStmt *stmt) {

@@ -196,7 +196,7 @@ Value Evaluator::evalMember(const MemberExpr *expr) {
   if (base.isTensor()) {
     llvm::StringRef function = findBuiltin(member) ? member : "";
     std::string x = label(expr->base->range, "x");
-    if (member == "T")
+    if (member == "T" || member == "t" || member == "mT")
       error.help("write transpose(" + x + ")");
     else if (llvm::StringRef here = nameElsewhere(member); !here.empty())
       error.help("write " + here);
@@ -230,6 +230,18 @@ Value Evaluator::evalIndex(const IndexExpr *expr) {
     return base;
   if (base.isTensor())
     return indexTensor(base, expr);
+  if (base.isNet() && expr->indices.size() == 1 && expr->indices[0] &&
+      !llvm::isa<RangeExpr>(expr->indices[0])) {
+    // The parts of `a >> b` are named by their numbers.
+    Value index = eval(expr->indices[0]);
+    if (index.isError())
+      return index;
+    if (index.isInt()) {
+      int64_t count = base.asNet().node->children.size();
+      std::string name = std::to_string(index.asInt() < 0 ? index.asInt() + count : index.asInt());
+      return memberOfNet(base.asNet(), {name, expr->range}, expr->base->range);
+    }
+  }
   if (!base.isSequence() && !base.isString())
     return fail(Code::WrongType, expr->range,
                 label(expr->base->range, "the value") + " is " + typeName(base) +

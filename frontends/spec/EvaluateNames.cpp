@@ -33,7 +33,7 @@ Value Evaluator::bindingValue(Binding &binding, SourceRange range) {
   Scoped<const Binding *> outermost(reevaluated, reevaluated ? reevaluated : &binding);
   Scoped<SourceRange> at(
       reevaluatedAt, reevaluated == &binding && !reevaluatedAt.isValid() ? range : reevaluatedAt);
-  Value value = eval(binding.let->value);
+  Value value = evalLet(binding.let);
   if (binding.let->pattern.isSingle() || value.isError())
     return value;
   for (auto [name, element] : llvm::zip(binding.let->pattern.names, value.elements()))
@@ -96,12 +96,17 @@ llvm::StringRef nameElsewhere(llvm::StringRef name) {
       .Case("eye", "diagonal(n), which is bool, or float(diagonal(n))")
       .Cases({"zip", "enumerate"}, "an index: [f(a[i], b[i]) for i in 0..len(a)]")
       .Case("arange", "iota(n)")
+      .Cases({"inf", "Infinity", "infinity", "nan"},
+             "a finite number: -1e30 for what a softmax must not see, whose exp is 0")
+      .Cases({"clamp", "clamp_min", "clamp_max"}, "clip(x, lo, hi), or maximum(x, lo) for one side")
+      .Cases({"dropout", "Dropout"}, "nets.dropout(0.1), a part of a net, after 'use std.nets'")
+      .Cases({"t", "mT"}, "transpose(x)")
       .Case("permute", "transpose(x, [0, 2, 1])")
       .Case("view", "reshape(x, shape)")
       .Case("print", "metric NAME = ... for a value of each step")
       .Case("assert", "require(condition, \"message\")")
       .Case("AdamW", "adamw(lr: 0.001, weight_decay: 0.05)")
-      .Cases({"Adam", "adam"}, "adamw(lr: 0.001)")
+      .Case("Adam", "adam(lr: 0.001)")
       .Case("SGD", "sgd(lr: 0.1, momentum: 0.9)")
       .Case("LARS", "lars(lr: 0.1)")
       .Case("var", "variance(x, axis: 0)")
@@ -123,6 +128,19 @@ llvm::StringRef nameElsewhere(llvm::StringRef name) {
       .Case("self", "the names of the net alone, without 'self'")
       .Case("int32", "i32")
       .Case("float32", "f32")
+      .Default({});
+}
+
+llvm::StringRef argumentElsewhere(llvm::StringRef name) {
+  return llvm::StringSwitch<llvm::StringRef>(name)
+      .Cases({"dim", "dims"}, "axis")
+      .Cases({"keepdim", "keepdims"}, "keep")
+      .Cases({"learning_rate", "rate"}, "lr")
+      .Cases({"betas", "beta"}, "beta1")
+      .Cases({"wd", "decay_rate"}, "weight_decay")
+      .Case("kernel_size", "kernel")
+      .Case("epsilon", "eps")
+      .Case("size", "shape")
       .Default({});
 }
 

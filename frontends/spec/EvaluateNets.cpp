@@ -99,7 +99,7 @@ void Evaluator::runNetItems(llvm::ArrayRef<const Stmt *> body, NetNode &node) {
     }
     case StmtKind::Let: {
       auto *let = llvm::cast<LetStmt>(stmt);
-      Value value = eval(let->value);
+      Value value = evalLet(let);
       bool fresh = llvm::all_of(let->pattern.names, isNew);
       if (fresh)
         bindPattern(let->pattern, value, let->value->range, /*isVariable=*/false);

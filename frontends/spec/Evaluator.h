@@ -105,6 +105,8 @@ public:
   //===- Statements ---------------------------------------------------------------------------===//
 
   void bind(llvm::StringRef name, Value value, SourceRange range, bool isVariable = false);
+  /// The value of a `let`, of the type that it asks for.
+  Value evalLet(const LetStmt *let);
   /// What each name of a pattern stands for; Errors, one reported, where they do not fit.
   std::vector<Value> takeApart(const Pattern &pattern, const Value &value, SourceRange valueRange);
   /// A call for its effect: `require`, or a function that is made of it. An error if it does not
@@ -208,6 +210,8 @@ private:
 
 /// What to write for a name of Python, numpy or torch; empty if it is not known.
 llvm::StringRef nameElsewhere(llvm::StringRef name);
+/// What an argument of Python, numpy or torch is called here; empty if it is not known.
+llvm::StringRef argumentElsewhere(llvm::StringRef name);
 /// The same structure with places below `path`.
 Value placedAt(const Value &value, const std::string &path);
 /// Whether a part of the structure has a place already, so that it cannot get another.

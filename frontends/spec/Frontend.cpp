@@ -18,8 +18,22 @@ using namespace mlir;
 /// thread.
 constexpr unsigned stackBytes = 512u << 20;
 
+static SpecNotes notesOf(const Diagnostics &diagnostics) {
+  const SourceManager &sources = diagnostics.sourceManager();
+  SpecNotes notes;
+  for (uint32_t file = 0; file < sources.size(); ++file)
+    notes.paths[sources.name(file)] = sources.path(file).str();
+  for (const Allowance &each : diagnostics.allowances()) {
+    auto place = [&](uint32_t offset) { return sources.lineColumn(each.range.file, offset); };
+    notes.allowed.push_back({info(each.code).code.str(), sources.name(each.range.file).str(),
+                             place(each.range.begin), place(each.range.end),
+                             place(each.covers.begin), place(each.covers.end), each.isUsed});
+  }
+  return notes;
+}
+
 static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &options,
-                                  llvm::raw_ostream &out, SourcePaths *paths,
+                                  llvm::raw_ostream &out, SpecNotes *notes,
                                   llvm::function_ref<const Unit *(Units &)> read) {
   context.loadDialect<nn::NnDialect, ssl::SslDialect>();
   SourceManager sources;
@@ -35,8 +49,8 @@ static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &optio
   });
   worker.join();
   diagnostics.print(out, options.colour);
-  for (uint32_t file = 0; paths && file < sources.size(); ++file)
-    (*paths)[sources.name(file)] = sources.path(file).str();
+  if (notes)
+    *notes = notesOf(diagnostics);
   if (!module)
     return nullptr;
   // An invalid module here is a bug of the front end: MLIR's handler says which operation.
@@ -47,15 +61,15 @@ static OwningOpRef<ModuleOp> load(MLIRContext &context, const SpecOptions &optio
 
 OwningOpRef<ModuleOp> loadSpec(MLIRContext &context, llvm::StringRef path,
                                const SpecOptions &options, llvm::raw_ostream &diagnostics,
-                               SourcePaths *paths) {
-  return load(context, options, diagnostics, paths,
+                               SpecNotes *notes) {
+  return load(context, options, diagnostics, notes,
               [&](Units &units) { return units.loadFile(path); });
 }
 
 OwningOpRef<ModuleOp> loadSpecText(MLIRContext &context, llvm::StringRef path, llvm::StringRef text,
                                    const SpecOptions &options, llvm::raw_ostream &diagnostics,
-                                   SourcePaths *paths) {
-  return load(context, options, diagnostics, paths,
+                                   SpecNotes *notes) {
+  return load(context, options, diagnostics, notes,
               [&](Units &units) { return units.loadText(path, text); });
 }
 

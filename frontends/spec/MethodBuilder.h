@@ -108,6 +108,7 @@ private:
   // Optimizers.
   bool collectParameters(const OptimizeStmt *stmt, llvm::SmallVectorImpl<mlir::Attribute> &names,
                          llvm::SmallVectorImpl<mlir::RankedTensorType> &types);
+  std::string parameterOf(const Expr *target);
   bool evalPatterns(const Expr *expr, std::vector<std::string> &patterns);
 
   // Params.

@@ -52,8 +52,12 @@ NetInstances::Instance NetInstances::make(const NetValue &net,
                                           llvm::ArrayRef<EvaluatedArgument> arguments,
                                           SourceRange range, bool &draws) {
   std::string symbol = *net.place;
-  for (unsigned number = 2; !symbols.insert(symbol).second; ++number)
+  // A number more may be the name of a state that is declared further down.
+  bool isFree = symbols.insert(symbol).second;
+  for (unsigned number = 2; !isFree; ++number) {
     symbol = *net.place + "_" + std::to_string(number);
+    isFree = !evaluator.method.declared.contains(symbol) && symbols.insert(symbol).second;
+  }
   OpBuilder &builder = emit.builder;
   Frame next{.name = builder.getStringAttr(*net.place).getValue(),
              .unit = trace.frame->unit,

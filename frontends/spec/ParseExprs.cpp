@@ -274,6 +274,12 @@ const Expr *ParserImpl::parseCall(const Expr *callee) {
                              ":'");
     }
     const Expr *value = parseElement();
+    if (at(TokenKind::For) && arguments.empty() && !name.text.data()) {
+      // f(e for x in xs) is f([e for x in xs]).
+      value = parseClauses(value, value->range);
+      arguments.push_back({name, value});
+      break;
+    }
     arguments.push_back({name, value});
     if (!accept(TokenKind::Comma))
       break;
@@ -354,6 +360,12 @@ const Expr *ParserImpl::parseParenthesised() {
   const Token opening = advance();
   llvm::SaveAndRestore nested(brackets, brackets + 1);
   const Expr *value = parseExpr();
+  if (at(TokenKind::For)) {
+    if (Diagnostic *generator =
+            error(Code::ExpectedToken, current().range, "expected ',' or ')', found 'for'"))
+      generator->help("a list is made in brackets: [f(x) for x in xs]");
+    return errorExpr(from(opening.range));
+  }
   if (!at(TokenKind::Comma)) {
     expectClose(TokenKind::RightParen, opening);
     const_cast<Expr *>(value)->range = from(opening.range); // messages quote it as it is written
@@ -385,6 +397,13 @@ const Expr *ParserImpl::parseList() {
 }
 
 const Expr *ParserImpl::parseComprehension(const Token &opening, const Expr *element) {
+  const Expr *all = parseClauses(element, opening.range);
+  expectClose(TokenKind::RightBracket, opening);
+  const_cast<Expr *>(all)->range = from(opening.range);
+  return all;
+}
+
+const Expr *ParserImpl::parseClauses(const Expr *element, SourceRange begin) {
   llvm::SmallVector<ForClause, 2> clauses;
   while (!panicking && accept(TokenKind::For)) {
     Pattern pattern = parsePattern();
@@ -395,8 +414,7 @@ const Expr *ParserImpl::parseComprehension(const Token &opening, const Expr *ele
       filter = parseOr();
     clauses.push_back({pattern, iterable, filter});
   }
-  expectClose(TokenKind::RightBracket, opening);
-  return context.create<ComprehensionExpr>(from(opening.range), element, context.copy(clauses));
+  return context.create<ComprehensionExpr>(from(begin), element, context.copy(clauses));
 }
 
 } // namespace doppel::spec

@@ -210,8 +210,8 @@ bool ParserImpl::beginsDeclaration() const {
   // A net of a method is `net name =`, one of the file `net name(`.
   if (token.kind == TokenKind::Net)
     return peek(2).kind == TokenKind::LeftParen;
-  return (token.text == "method" || token.text == "augment") &&
-         peek().kind == TokenKind::Identifier;
+  return (token.text == "method" || token.text == "augment" || token.text == "allow") &&
+         peek().kind == TokenKind::Identifier && !peek().firstOnLine;
 }
 
 void ParserImpl::skipToDeclaration() {
@@ -228,13 +228,20 @@ SourceFile ParserImpl::parseFile() {
   llvm::SmallVector<const Decl *, 16> decls;
   while (!at(TokenKind::Eof) && !diagnostics.isFull()) {
     size_t before = position;
+    llvm::SmallVector<Allowance, 1> own = std::exchange(allowances, {});
+    bool isAllow = atAllow();
     const Decl *decl = parseDeclaration();
+    if (isAllow)
+      allowances.insert(allowances.begin(), own.begin(), own.end());
+    else
+      allowIn(own, tokens[before].range);
     if (decl)
       decls.push_back(decl);
     if (panicking && (position == before || !beginsDeclaration()))
       skipToDeclaration();
     panicking = false;
   }
+  refuseAllowances();
   return {file, context.copy(decls)};
 }
 
@@ -250,6 +257,10 @@ const Decl *ParserImpl::parseDeclaration() {
     return parseFunction(/*isAugment=*/true);
   if (atWord("method"))
     return parseMethod();
+  if (atAllow()) {
+    const AllowStmt *allow = parseAllow();
+    return allow ? context.create<AllowDecl>(allow) : nullptr;
+  }
   if (accept(TokenKind::Semicolon))
     return nullptr;
   if (at(TokenKind::RightBrace)) {
@@ -275,6 +286,47 @@ const Decl *ParserImpl::parseDeclaration() {
       misplaced->help("did you mean '" + *near + "'?");
   }
   return nullptr;
+}
+
+/// `allow CODE "reason"`.
+const AllowStmt *ParserImpl::parseAllow() {
+  SourceRange begin = advance().range;
+  Name code{current().text, current().range};
+  advance();
+  const CodeInfo *entry = findCode(code.text);
+  if (!entry || !entry->isWarning()) {
+    if (Diagnostic *unknown = error(
+            Code::BadAllowance, code.range,
+            "'" + code.text + "' is " +
+                (entry ? "an error, and only warnings can be allowed" : "the code of no warning")))
+      unknown->help("the code stands in the warning: allow W0504 \"why it is meant\"");
+    return nullptr;
+  }
+  if (!at(TokenKind::String) || current().text.trim().empty()) {
+    if (Diagnostic *missing = error(Code::BadAllowance, missingPlace(),
+                                    "why " + code.text + " is allowed is missing"))
+      missing->help("write the reason behind the code: allow " + code.text +
+                    " \"why it is meant\"");
+    return nullptr;
+  }
+  llvm::StringRef reason = advance().text;
+  SourceRange whole = from(begin);
+  Code number = Code(entry - catalogue().data());
+  allowances.push_back({number, whole, {}});
+  return context.create<AllowStmt>(whole, code, reason);
+}
+
+void ParserImpl::allowIn(llvm::ArrayRef<Allowance> before, SourceRange begin) {
+  for (Allowance allowance : before) {
+    allowance.covers = from(begin);
+    diagnostics.allow(allowance);
+  }
+}
+
+void ParserImpl::refuseAllowances() {
+  for (const Allowance &allowance : std::exchange(allowances, {}))
+    diagnostics.report(Code::BadAllowance, allowance.range, "nothing follows that this could allow")
+        .help("it stands before the item, statement or declaration that it is about");
 }
 
 const Decl *ParserImpl::parseUse() {

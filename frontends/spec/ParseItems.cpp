@@ -20,10 +20,19 @@ llvm::ArrayRef<const Stmt *> ParserImpl::parseBlock(Body body) {
   while (!at(TokenKind::RightBrace) && !at(TokenKind::Eof) && !diagnostics.isFull()) {
     if (accept(TokenKind::Semicolon))
       continue;
-    if (beginsDeclaration() && sources.lineColumn(file, current().range.begin).column == 1)
+    if (!atAllow() && beginsDeclaration() &&
+        sources.lineColumn(file, current().range.begin).column == 1) {
+      allowances.clear();
       break; // the body was never closed
+    }
     size_t before = position;
-    const Stmt *statement = parseStatement(body);
+    llvm::SmallVector<Allowance, 1> own = std::exchange(allowances, {});
+    bool isAllow = atAllow();
+    const Stmt *statement = isAllow ? parseAllow() : parseStatement(body);
+    if (isAllow)
+      allowances.insert(allowances.begin(), own.begin(), own.end());
+    else
+      allowIn(own, tokens[before].range);
     if (!panicking && !at(TokenKind::RightBrace) && !at(TokenKind::Semicolon) && !atLineEnd() &&
         !at(TokenKind::Eof))
       expected("the end of the statement");
@@ -33,6 +42,7 @@ llvm::ArrayRef<const Stmt *> ParserImpl::parseBlock(Body body) {
       statements.push_back(statement);
     }
   }
+  refuseAllowances();
   expectClose(TokenKind::RightBrace, open);
   return context.copy(statements);
 }
@@ -74,10 +84,10 @@ const Stmt *ParserImpl::parseStatement(Body body) {
     return token.kind == TokenKind::For ? parseFor() : parseReturn();
   case TokenKind::Fn:
   case TokenKind::Use:
-    error(Code::MisplacedItem, token.range,
-          "'" + token.text + "' stands at the top of a file; this is " + describe(body));
-    return nullptr;
+    return parseMisplaced(body);
   case TokenKind::Net:
+    if (peek().kind == TokenKind::Identifier && peek(2).kind == TokenKind::LeftParen)
+      return parseMisplaced(body);
     if (body != Body::Method) {
       error(Code::MisplacedItem, token.range,
             "'net' stands in a method or at the top of a file; this is " + describe(body));
@@ -85,6 +95,9 @@ const Stmt *ParserImpl::parseStatement(Body body) {
     }
     return parseItem(body);
   case TokenKind::Identifier:
+    if ((token.text == "augment" || token.text == "method") &&
+        peek().kind == TokenKind::Identifier && !peek().firstOnLine)
+      return parseMisplaced(body);
     if (beginsItem(token.text, body))
       return parseItem(body);
     return parseSimple(body);
@@ -94,6 +107,29 @@ const Stmt *ParserImpl::parseStatement(Body body) {
                                     : "an item of the method");
     return nullptr;
   }
+}
+
+/// A declaration of the top level inside of a body. It is read to its end, so that what it holds
+/// says nothing more.
+const Stmt *ParserImpl::parseMisplaced(Body body) {
+  const Token token = current();
+  Diagnostic &misplaced = diagnostics.report(
+      Code::MisplacedItem, token.range,
+      "'" + token.text + "' stands at the top of a file; this is " + describe(body));
+  if (token.kind == TokenKind::Use)
+    misplaced.help("move it to the first lines of the file");
+  else if (body == Body::Net && peek().text == "forward")
+    misplaced.help("write 'forward(x) { ... }', without '" + token.text + "'");
+  else if (token.text == "method")
+    misplaced.help("a file has one method; close the brace of what stands around it");
+  else
+    misplaced.help(
+        "move it out: a function or net stands beside the method, and gets what it needs "
+        "as arguments");
+  Nesting nesting(*this);
+  if (nesting.ok)
+    (void)parseDeclaration();
+  return nullptr;
 }
 
 static std::optional<StmtKind> itemKind(llvm::StringRef word) {
@@ -235,10 +271,13 @@ Pattern ParserImpl::parsePattern() {
 const Stmt *ParserImpl::parseLet() {
   SourceRange begin = advance().range;
   Pattern pattern = parsePattern();
+  const TypeExpr *type = nullptr;
+  if (!panicking && pattern.isSingle() && accept(TokenKind::Colon))
+    type = parseType();
   if (panicking || !expectValue("and a value after the name"))
     return nullptr;
   const Expr *value = parseExpr();
-  return context.create<LetStmt>(from(begin), pattern, value);
+  return context.create<LetStmt>(from(begin), pattern, type, value);
 }
 
 const Stmt *ParserImpl::parseForward() {
@@ -342,14 +381,28 @@ const Expr *ParserImpl::parseWhen() {
   return !panicking && acceptWord("when") ? parseExpr() : nullptr;
 }
 
-/// `name.name.0`.
-const Expr *ParserImpl::parsePath(llvm::StringRef purpose) {
+/// `name.name.0`; `withNumbers`: [0] is .0, as it is in expressions.
+const Expr *ParserImpl::parsePath(llvm::StringRef purpose, bool withNumbers) {
   Name name = expectName(purpose);
   if (panicking)
     return nullptr;
   const Expr *path = context.create<NameExpr>(name.range, name.text);
-  while (at(TokenKind::Dot) && !tooManyOperators())
-    path = parseMember(path);
+  while (!panicking && (at(TokenKind::Dot) || (withNumbers && at(TokenKind::LeftBracket))) &&
+         !tooManyOperators()) {
+    if (at(TokenKind::Dot)) {
+      path = parseMember(path);
+      continue;
+    }
+    const Token open = advance();
+    if (!at(TokenKind::Int)) {
+      expected("the number of a part");
+      break;
+    }
+    Name member{current().text, current().range};
+    advance();
+    expectClose(TokenKind::RightBracket, open);
+    path = context.create<MemberExpr>(from(path->range), path, member);
+  }
   return path;
 }
 
@@ -419,7 +472,7 @@ const Stmt *ParserImpl::parseOptimize() {
   SourceRange begin = advance().range;
   llvm::SmallVector<const Expr *, 4> targets;
   do
-    targets.push_back(parsePath("a net to optimize"));
+    targets.push_back(parsePath("a net to optimize", /*withNumbers=*/true));
   while (!panicking && acceptInto(TokenKind::Comma));
   if (panicking)
     return nullptr;
@@ -427,6 +480,13 @@ const Stmt *ParserImpl::parseOptimize() {
   const Expr *except = !panicking && acceptWord("except") ? parseExpr() : nullptr;
   if (panicking)
     return nullptr;
+  if ((matching || except) && at(TokenKind::Comma)) {
+    if (Diagnostic *each = error(Code::ExpectedToken, current().range,
+                                 "expected 'with': 'matching' and 'except' stand behind the last "
+                                 "net and hold for all of them"))
+      each->help("names begin behind each net's own; for other patterns write another 'optimize'");
+    return nullptr;
+  }
   if (!acceptWord("with")) {
     expected("'with' and an optimizer");
     return nullptr;
@@ -436,6 +496,18 @@ const Stmt *ParserImpl::parseOptimize() {
   const Expr *condition = parseWhen();
   return context.create<OptimizeStmt>(from(begin), context.copy(targets), matching, except,
                                       optimizer, condition);
+}
+
+/// Past the lines that stand further in than `begin`, a block of Python, and its brace if it has
+/// one.
+void ParserImpl::skipIndented(SourceRange begin) {
+  auto column = [&](SourceRange range) { return sources.lineColumn(file, range.begin).column; };
+  do
+    advance();
+  while (!at(TokenKind::Eof) &&
+         !(current().firstOnLine && column(current().range) <= column(begin)));
+  if (at(TokenKind::RightBrace) && column(current().range) == column(begin))
+    advance();
 }
 
 /// `name = value`, or a call. Anything else has no effect, so it is a mistake.
@@ -449,6 +521,16 @@ const Stmt *ParserImpl::parseSimple(Body body) {
     return context.create<AssignStmt>(from(name.range), name, value);
   }
   llvm::StringRef word = token.text;
+  if (word == "def" && peek().kind == TokenKind::Identifier && !peek().firstOnLine) {
+    if (Diagnostic *python = error(Code::MisplacedItem, token.range,
+                                   "'def' is Python's; this is " + llvm::Twine(describe(body))))
+      python->help(body == Body::Net && peek().text == "forward"
+                       ? "write 'forward(x) { ... return y }'"
+                       : "functions stand beside the method: fn " + peek().text +
+                             "(x) { ... return y }");
+    skipIndented(token.range);
+    return nullptr;
+  }
   if (peek().kind == TokenKind::Equal ||
       (peek().kind == TokenKind::Identifier && !peek().firstOnLine)) {
     Diagnostic *unknown = error(Code::ExpectedToken, token.range,

@@ -66,6 +66,7 @@ private:
   Diagnostic *error(Code code, SourceRange range, const llvm::Twine &message);
   void expected(const llvm::Twine &what);
   void skipToStatement(size_t begin);
+  void skipIndented(SourceRange begin);
   void skipToDeclaration();
   bool beginsDeclaration() const;
   /// Gives up on the whole file.
@@ -101,6 +102,7 @@ private:
   const Stmt *parseStatement(Body body);
   bool beginsItem(llvm::StringRef word, Body body) const;
   const Stmt *parseItem(Body body);
+  const Stmt *parseMisplaced(Body body);
   const Stmt *parseIf(Body body);
   const Stmt *parseFor();
   const Stmt *parseReturn();
@@ -110,10 +112,20 @@ private:
   const Stmt *parseParam();
   const Stmt *parseView();
   const Expr *parseWhen();
-  const Expr *parsePath(llvm::StringRef purpose);
+  const Expr *parsePath(llvm::StringRef purpose, bool withNumbers = false);
   const Stmt *parseUpdate(Body body);
   const Stmt *parseOptimize();
   const Stmt *parseSimple(Body body);
+
+  // What warnings a statement may have (ParseFile.cpp).
+  bool atAllow() const {
+    return atWord("allow") && peek().kind == TokenKind::Identifier && !peek().firstOnLine;
+  }
+  const AllowStmt *parseAllow();
+  /// The allowances since the last statement cover the one that began at `begin`.
+  void allowIn(llvm::ArrayRef<Allowance> before, SourceRange begin);
+  /// Allowances at the end of a body cover nothing.
+  void refuseAllowances();
   void expectMoment();
   bool parseMoment(Moment &moment, SourceRange &range);
   Pattern parsePattern();
@@ -136,6 +148,7 @@ private:
   const Expr *parseParenthesised();
   const Expr *parseList();
   const Expr *parseComprehension(const Token &open, const Expr *element);
+  const Expr *parseClauses(const Expr *element, SourceRange begin);
   const Expr *parseCall(const Expr *callee);
   const Expr *parseIndex(const Expr *base);
   const Expr *parseMember(const Expr *base);
@@ -158,7 +171,8 @@ private:
   bool panicking = false;
   bool stopped = false;
   unsigned bracketsAtError = 0;
-  unsigned operators = 0; ///< infix and postfix, of the statement at hand
+  llvm::SmallVector<Allowance, 1> allowances; ///< since the last statement
+  unsigned operators = 0;                     ///< infix and postfix, of the statement at hand
 
   static constexpr unsigned maxDepth = 200;
   static constexpr unsigned maxOperators = 2000;

@@ -8,6 +8,7 @@
 
 #include "llvm/ADT/StringRef.h"
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,6 +26,9 @@ struct SourceRange {
   uint32_t end = 0;
 
   bool isValid() const { return file != noFile; }
+  bool contains(SourceRange inner) const {
+    return inner.file == file && begin <= inner.begin && inner.end <= end;
+  }
   /// The smallest range that covers both; an invalid one adds nothing.
   static SourceRange cover(SourceRange first, SourceRange last);
 };
@@ -33,6 +37,7 @@ struct SourceRange {
 struct LineColumn {
   uint32_t line = 1;
   uint32_t column = 1;
+  auto operator<=>(const LineColumn &) const = default;
 };
 
 class SourceManager {

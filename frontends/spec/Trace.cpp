@@ -52,8 +52,10 @@ std::string Trace::label(SourceRange range, llvm::StringRef otherwise) const {
 Location Trace::fileLocation(SourceRange range) const {
   if (!range.isValid())
     return UnknownLoc::get(&context);
-  LineColumn at = sources.lineColumn(range.file, range.begin);
-  return FileLineColLoc::get(&context, sources.name(range.file), at.line, at.column);
+  LineColumn begin = sources.lineColumn(range.file, range.begin);
+  LineColumn end = sources.lineColumn(range.file, range.end);
+  return FileLineColRange::get(StringAttr::get(&context, sources.name(range.file)), begin.line,
+                               begin.column, end.line, end.column);
 }
 
 Location Trace::locationIn(Frame &in, SourceRange range) const {

@@ -41,6 +41,7 @@ static SourceRange rangeOf(const Decl *decl) {
   case DeclKind::Method:
     return llvm::cast<MethodDecl>(decl)->name.range;
   case DeclKind::Use:
+  case DeclKind::Allow:
     return decl->range;
   }
   return decl->range;

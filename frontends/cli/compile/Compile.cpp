@@ -151,7 +151,7 @@ int Compilation::load() {
                 options.input + " --data DATA --out DIR");
   if (StringRef(options.input).ends_with(".mlir")) {
     std::string name = llvm::sys::path::filename(options.input).str();
-    printer->paths[name] = options.input;
+    printer->notes.paths[name] = options.input;
     // MLIR reads the zero behind the text, which a file has not.
     module = parseSourceString<ModuleOp>(text.str(), ParserConfig(&context), name);
     if (!module)
@@ -163,7 +163,7 @@ int Compilation::load() {
     return fail(options.input + " is no spec: it holds bytes that are no text");
   spec::SpecOptions frontend{options.sets, options.importPaths, wantsColour()};
   module =
-      spec::loadSpecText(context, options.input, text, frontend, llvm::errs(), &printer->paths);
+      spec::loadSpecText(context, options.input, text, frontend, llvm::errs(), &printer->notes);
   if (module)
     source = text.str();
   phase = Phase::Ssl;
@@ -220,6 +220,8 @@ int Compilation::lowerTo(Phase last) {
     if (!options.dumpFolder.empty())
       if (int code = dump(phase, textOf(*module)))
         return code;
+    if (next == Phase::Train) // the last phase that warns
+      printer->warnOfIdleAllowances(context);
     if (next >= last || next >= Phase::Plan)
       return done;
   }

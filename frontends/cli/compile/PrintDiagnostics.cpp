@@ -4,6 +4,8 @@
 #include "codegen/artifact/Locations.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace doppel::cli {
@@ -38,7 +40,7 @@ void DiagnosticPrinter::printOne(Location location, StringRef kind, const char *
       out << text;
   };
   SpecLocation place = describeLocation(location, "");
-  if (auto path = paths.find(place.file); path != paths.end())
+  if (auto path = notes.paths.find(place.file); path != notes.paths.end())
     place.file = path->second;
   std::string where = place.file.empty() ? "doppel"
                                          : place.file + ":" + std::to_string(place.line) + ":" +
@@ -58,12 +60,49 @@ void DiagnosticPrinter::printOne(Location location, StringRef kind, const char *
   size_t width = std::max<size_t>(number.size(), 5);
   out << std::string(width - number.size(), ' ') << number << " | " << line << '\n'
       << std::string(width, ' ') << " | " << std::string(std::max(place.column, 1u) - 1, ' ');
-  painted("\033[1;32m", "^");
+  // What begins here goes on to its end, or to that of the line.
+  unsigned end = std::clamp<unsigned>(place.endColumn, place.column + 1,
+                                      std::max<unsigned>(spec::codePoints(line), place.column) + 1);
+  painted("\033[1;32m", "^" + std::string(end - place.column - 1, '~'));
   out << '\n';
+}
+
+/// Whether the location, or a call that led to it, is within the place.
+static bool isWithin(Location location, const spec::AllowedPlace &allowed) {
+  bool found = false;
+  location->walk([&](Location part) {
+    auto place = dyn_cast<FileLineColRange>(part);
+    if (!place || place.getFilename() != allowed.file)
+      return WalkResult::advance();
+    spec::LineColumn at{place.getStartLine(), place.getStartColumn()};
+    found = allowed.begin <= at && at < allowed.end;
+    return found ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return found;
+}
+
+bool DiagnosticPrinter::isAllowed(const Diagnostic &diagnostic, StringRef message) {
+  for (spec::AllowedPlace &allowed : notes.allowed)
+    if (message.starts_with(allowed.code + ":") && isWithin(diagnostic.getLocation(), allowed)) {
+      allowed.isUsed = true;
+      return true;
+    }
+  return false;
+}
+
+void DiagnosticPrinter::warnOfIdleAllowances(MLIRContext &context) {
+  for (const spec::AllowedPlace &allowed : notes.allowed)
+    if (!allowed.isUsed)
+      emitWarning(FileLineColRange::get(&context, allowed.file, allowed.clause.line,
+                                        allowed.clause.column, allowed.clauseEnd.line,
+                                        allowed.clauseEnd.column))
+          << "W0515: nothing here gives the warning " << allowed.code;
 }
 
 void DiagnosticPrinter::print(Diagnostic &diagnostic) {
   std::string message = diagnostic.str();
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Warning && isAllowed(diagnostic, message))
+    return;
   bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
   if (isError) {
     ++errors;

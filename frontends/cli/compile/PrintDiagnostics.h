@@ -2,6 +2,7 @@
 // spec, a caret.
 #pragma once
 
+#include "frontends/spec/Frontend.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/raw_ostream.h"
@@ -15,8 +16,10 @@ class DiagnosticPrinter {
 public:
   DiagnosticPrinter(mlir::MLIRContext &context, llvm::raw_ostream &out, bool colour);
 
-  /// Where the files are that locations name; others are where their names say.
-  llvm::StringMap<std::string> paths;
+  /// What the spec says of its files and of warnings that are meant.
+  spec::SpecNotes notes;
+  /// After the last pass: warns of what the spec allows and nothing has warned of.
+  void warnOfIdleAllowances(mlir::MLIRContext &context);
 
   /// Whether an error was reported that no spec can be blamed for: a phase's postcondition, or a
   /// verifier of an operation.
@@ -25,6 +28,8 @@ public:
 
 private:
   void print(mlir::Diagnostic &diagnostic);
+  /// Whether the spec silences the warning; an allowance that does is used.
+  bool isAllowed(const mlir::Diagnostic &diagnostic, llvm::StringRef message);
   void printOne(mlir::Location location, llvm::StringRef kind, const char *paint,
                 const std::string &message);
   /// Line `number` of a file, from 1; empty if it cannot be read.

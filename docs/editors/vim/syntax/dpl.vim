@@ -50,7 +50,7 @@ syn match dplLabel /\<\h\w*\ze\s*:/
 " Items: at the begin of a line, or in braces on one line.
 syn match dplItem /\%(^\|[{};]\)\s*\zs\<\%(param\|view\|state\)\>\ze\s\+\h/ nextgroup=dplDeclared skipwhite
 syn match dplItem /\%(^\|[{};]\)\s*\zs\<\%(metric\|parameter\|buffer\)\>\ze\s\+\h/ nextgroup=dplDeclared skipwhite
-syn match dplItem /\%(^\|[{};]\)\s*\zs\<\%(update\|optimize\)\>\ze\s\+\h/
+syn match dplItem /\%(^\|[{};]\)\s*\zs\<\%(update\|optimize\|allow\)\>\ze\s\+\h/
 syn match dplItem /\%(^\|[{};]\)\s*\zs\<\%(loss\|represent\)\>\%(\s*[=.,:)\]]\)\@!/
 syn match dplDefine /\%(^\|[{};]\)\s*\zs\<method\>\ze\s\+\h/ nextgroup=dplMethodName skipwhite
 syn match dplDefine /\%(^\|[{};]\)\s*\zs\<augment\>\ze\s\+\h\w*\s*(/ nextgroup=dplFunctionName skipwhite

@@ -16,6 +16,7 @@ softplus_of_minus_one = log(1 + exp(-1))
 expected = {
     "spread_of_all": 1,  # each axis has 1, -1, 0, 0: deviation sqrt(1/2), times sqrt(2)
     "spread_of_one": 0,
+    "sums_along": 1 + 30 + 700 + 8 + 240 + 5600, "sums_down": 1 + 20 + 400 + 9 + 180 + 3600,
     "variance": 3.5,  # (4 + 1 + 0 + 9) / 4
     "margin_far": 0.5,  # -1 - 1 + 2.5
     "logistic_far": 2 * softplus_of_minus_one,  # the positive's cosine is 1, the negative's -1
