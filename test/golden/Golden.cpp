@@ -6,13 +6,14 @@
 // The artifact's views are states (given_views.py), so that each step sees the golden file's.
 // Gradients are read from the momentum, which after one step of SGD without weight decay is the
 // gradient.
+#include "runtime/core/Safetensors.h"
 #include "runtime/executor/Executable.h"
 #include "runtime/schema/Abi.h"
 
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
-#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 using namespace doppel;
@@ -25,42 +26,23 @@ constexpr double kGradientTolerance = 1e-3; // of the norm
 constexpr double kStateTolerance = 2e-3;    // of the norm
 constexpr double kNothing = 1e-6; // of the norm of all gradients: one that ought to be zero
 
-/// A safetensors file in memory.
+/// A golden file.
 class Golden {
 public:
-  static Result<Golden> load(const std::string &path) {
-    std::ifstream file(path, std::ios::binary);
-    Golden golden;
-    golden.bytes.assign(std::istreambuf_iterator<char>(file), {});
-    uint64_t length = 0;
-    if (!file || golden.bytes.size() < 8)
-      return fail("cannot read {}", path);
-    std::memcpy(&length, golden.bytes.data(), 8);
-    if (length > golden.bytes.size() - 8)
-      return fail("{} is no safetensors file", path);
-    golden.header = nlohmann::json::parse(golden.bytes.substr(8, length), nullptr, false);
-    golden.data = 8 + length;
-    if (golden.header.is_discarded())
-      return fail("{} has no readable header", path);
-    return golden;
-  }
+  explicit Golden(Safetensors file) : file(std::move(file)) {}
 
-  std::string metadata(const char *key) const { return header["__metadata__"][key]; }
-  bool has(const std::string &name) const { return header.contains(name); }
+  const std::string &metadata(const char *key) const { return file.metadata().at(key); }
+  bool has(const std::string &name) const { return file.find(name) != nullptr; }
 
   std::vector<std::string> names(const std::string &prefix) const {
     std::vector<std::string> found;
-    for (const auto &[name, entry] : header.items())
-      if (name.starts_with(prefix))
-        found.push_back(name.substr(prefix.size()));
+    for (const TensorEntry &entry : file.tensors())
+      if (entry.name.starts_with(prefix))
+        found.push_back(entry.name.substr(prefix.size()));
     return found;
   }
 
-  std::string_view raw(const std::string &name) const {
-    const auto &offsets = header[name]["data_offsets"];
-    uint64_t begin = offsets[0], end = offsets[1];
-    return std::string_view(bytes).substr(data + begin, end - begin);
-  }
+  std::string_view raw(const std::string &name) const { return file.bytes(*file.find(name)); }
 
   template <typename T> std::vector<T> values(const std::string &name) const {
     std::string_view view = raw(name);
@@ -70,9 +52,7 @@ public:
   }
 
 private:
-  std::string bytes;
-  nlohmann::json header;
-  uint64_t data = 0;
+  Safetensors file;
 };
 
 double norm(const std::vector<float> &values) {
@@ -219,7 +199,8 @@ private:
 };
 
 Result<bool> run(const std::string &artifactPath, const std::string &goldenPath, bool gradients) {
-  DOPPEL_TRY(Golden golden, Golden::load(goldenPath));
+  DOPPEL_TRY(Safetensors file, Safetensors::load(goldenPath));
+  Golden golden(std::move(file));
   DOPPEL_TRY(Artifact artifact, Artifact::load(artifactPath));
   auto device = makeCpuDevice();
   DOPPEL_TRY(auto executable, Executable::create(artifact, *device));

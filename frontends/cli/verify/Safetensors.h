@@ -1,5 +1,4 @@
-// Reads safetensors files (https://github.com/huggingface/safetensors: a length, a JSON header,
-// bytes) into tensors of the oracle.
+// Takes safetensors files, which the runtime reads, into tensors of the oracle.
 #pragma once
 
 #include "codegen/reference/Tensor.h"
