@@ -40,6 +40,7 @@ public:
 class KernelModule {
 public:
   virtual ~KernelModule() = default;
+  virtual bool has(const std::string &symbol) const = 0;
 };
 
 struct KernelLaunch {

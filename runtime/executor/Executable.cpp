@@ -1,12 +1,16 @@
 // Records an artifact's functions on a device and runs them.
 #include "runtime/executor/Executable.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace doppel::runtime {
 
 Result<std::unique_ptr<Executable>> Executable::create(const Artifact &artifact, Device &device) {
   std::unique_ptr<Executable> executable(new Executable(artifact, device));
   DOPPEL_CHECK(executable->allocate());
   DOPPEL_TRY(executable->module, device.loadModule(artifact.elf()));
+  DOPPEL_CHECK(executable->checkKernels());
   for (const schema::Function *function : *artifact.program().functions()) {
     if (auto recorded = executable->record(*function); !recorded)
       return std::unexpected(std::move(recorded.error())
@@ -30,6 +34,15 @@ Result<void> Executable::allocate() {
     stateInfos.push_back(
         {state->name()->str(), state->kind(), value.dtype, std::move(value.shape), bytes});
   }
+  return {};
+}
+
+/// The program and its code come from one file, but not necessarily from one compiler run.
+Result<void> Executable::checkKernels() const {
+  const auto &kernels = *artifact.program().kernels();
+  for (uint32_t i = 0; i < kernels.size(); ++i)
+    if (std::string symbol = kernels.Get(i)->symbol()->str(); !module->has(symbol))
+      return fail("kernels[{}]: the code segment has no function '{}'", i, symbol);
   return {};
 }
 
@@ -122,6 +135,52 @@ Result<Executable::RecordedFunction *> Executable::find(std::string_view functio
   return &found->second;
 }
 
+/// "FILE:LINE:COLUMN", or empty.
+static std::string placeOf(const schema::Location &location) {
+  std::string place;
+  if (location.file() && location.file()->size() > 0)
+    place = fmt::format("{}:{}:{}", location.file()->str(), location.line(), location.column());
+  return place;
+}
+
+std::string Executable::writerOf(size_t state) const {
+  const schema::Program &program = artifact.program();
+  const schema::Function *step = artifact.function("step");
+  if (!step)
+    return "";
+  auto range = [&](uint32_t index) {
+    const schema::Buffer &buffer = *program.buffers()->Get(index);
+    return std::tuple(buffer.arena(), buffer.offset(), buffer.offset() + bufferBytes(buffer));
+  };
+  auto [arena, begin, end] = range(program.states()->Get(uint32_t(state))->buffer());
+  auto covers = [&, arena = arena, begin = begin, end = end](uint32_t index) {
+    auto [theirArena, theirBegin, theirEnd] = range(index);
+    return arena == theirArena && begin < theirEnd && theirBegin < end;
+  };
+  auto writes = [&](const schema::Instruction &instruction) {
+    if (const schema::Launch *launch = instruction.operation_as_Launch())
+      return std::any_of(launch->buffers()->end() - launch->outputs(), launch->buffers()->end(),
+                         covers);
+    if (const schema::Call *call = instruction.operation_as_Call())
+      return std::any_of(call->outputs()->begin(), call->outputs()->end(), covers);
+    if (const schema::Copy *copy = instruction.operation_as_Copy())
+      return covers(copy->target());
+    if (const schema::Collective *collective = instruction.operation_as_Collective())
+      return covers(collective->output());
+    return false;
+  };
+  for (uint32_t i = step->instructions()->size(); i-- > 0;) {
+    const schema::Instruction &instruction = *step->instructions()->Get(i);
+    if (!writes(instruction))
+      continue;
+    const schema::Location &location =
+        *program.locations()->Get(instruction.origin().value_or(instruction.location()));
+    std::string place = placeOf(location);
+    return location.expression()->str() + (place.empty() ? "" : " at ") + place;
+  }
+  return "";
+}
+
 NonFiniteReport Executable::report(const RecordedFunction &function,
                                    const NonFinite &failure) const {
   const auto *instruction = function.source->instructions()->Get(failure.command);
@@ -131,9 +190,7 @@ NonFiniteReport Executable::report(const RecordedFunction &function,
   result.what = failure.what;
   if (location->expression())
     result.expression = location->expression()->str();
-  if (location->file() && location->file()->size() > 0)
-    result.place =
-        fmt::format("{}:{}:{}", location->file()->str(), location->line(), location->column());
+  result.place = placeOf(*location);
   return result;
 }
 

@@ -59,6 +59,11 @@ public:
   const std::vector<StateInfo> &states() const { return stateInfos; }
   Result<std::vector<std::byte>> readState(size_t index);
   Result<void> writeState(size_t index, std::span<const std::byte> bytes);
+  /// What "step" writes a state by, for a message: "sgd(...) at a.dpl:3:5"; empty where it does
+  /// not.
+  std::string writerOf(size_t state) const;
+  /// Of the artifact.
+  uint64_t fingerprint() const { return artifact.fingerprint(); }
 
   int64_t batch() const;
   /// Bytes of the states, of what a step reuses, and of the device's own workspace.
@@ -74,6 +79,7 @@ private:
 
   Executable(const Artifact &artifact, Device &device) : artifact(artifact), device(device) {}
   Result<void> allocate();
+  Result<void> checkKernels() const;
   Result<void> record(const schema::Function &function);
   Result<RecordedFunction *> find(std::string_view function);
   TensorRef tensor(uint32_t buffer) const;

@@ -3,17 +3,21 @@
 #include "runtime/train/Checkpoint.h"
 
 #include "runtime/core/File.h"
+#include "runtime/core/Safetensors.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
+#include <memory>
 #include <xxhash.h>
 
 namespace doppel::runtime {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 namespace {
 
@@ -21,13 +25,6 @@ constexpr const char *kStatesFile = "states.safetensors";
 constexpr const char *kManifestFile = "manifest.json";
 constexpr const char *kPrefix = "step-";
 constexpr size_t kKept = 2;
-
-Result<void> writeSynced(const fs::path &path, std::span<const std::span<const std::byte>> parts) {
-  DOPPEL_TRY(File file, File::open(path, O_WRONLY | O_CREAT | O_TRUNC));
-  for (std::span<const std::byte> part : parts)
-    DOPPEL_CHECK(file.write(part));
-  return file.sync();
-}
 
 /// safetensors' name of a type.
 const char *typeName(schema::DType dtype) {
@@ -49,184 +46,245 @@ const char *typeName(schema::DType dtype) {
   }
 }
 
-/// The header of a safetensors file: its length in 8 bytes, then JSON, padded so that the data
-/// begin at a multiple of 8.
-std::string safetensorsHeader(const std::vector<StateInfo> &states) {
-  Json header = Json::object();
+/// The states as a file has them.
+std::vector<TensorEntry> tensorsOf(const std::vector<StateInfo> &states) {
+  std::vector<TensorEntry> entries;
   uint64_t offset = 0;
   for (const StateInfo &state : states) {
-    header[state.name] = {{"dtype", typeName(state.dtype)},
-                          {"shape", state.shape},
-                          {"data_offsets", {offset, offset + state.bytes}}};
+    entries.push_back(
+        {state.name, typeName(state.dtype), state.shape, offset, offset + state.bytes});
     offset += state.bytes;
   }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  uint64_t length = text.size();
-  std::string result(8, '\0');
-  std::memcpy(result.data(), &length, 8);
-  return result + text;
+  return entries;
 }
 
-fs::path folderName(int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
+std::string folderName(int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
-Json toJson(const CheckpointManifest &manifest, uint64_t hash, uint64_t bytes) {
-  return {{"format", "doppel checkpoint 1"},
-          {"step", manifest.step},
-          {"artifact", fmt::format("{:016x}", manifest.fingerprint)},
-          {"seed", manifest.seed},
-          {"samples", manifest.samples},
-          {"epochs", manifest.epochs},
-          {"data", manifest.data},
-          {"holdout", manifest.holdout},
-          {"pictures", fmt::format("{:016x}", manifest.pictures)},
-          {"states_bytes", bytes},
-          {"states_xxh64", fmt::format("{:016x}", hash)}};
+/// The step that a checkpoint's folder is named by.
+std::optional<int64_t> stepOf(const fs::path &folder) {
+  std::string name = folder.filename().string();
+  int64_t step = -1;
+  if (!name.starts_with(kPrefix))
+    return std::nullopt;
+  std::from_chars(name.data() + std::strlen(kPrefix), name.data() + name.size(), step);
+  return step >= 0 && name == folderName(step) ? std::optional(step) : std::nullopt;
 }
 
-Result<Json> readManifestJson(const fs::path &checkpoint) {
-  fs::path path = checkpoint / kManifestFile;
-  DOPPEL_TRY(std::string text, readFile(path));
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || json.value("format", "") != "doppel checkpoint 1")
-    return fail("{} is not the manifest of a checkpoint that this version reads", path.string());
-  for (const char *key : {"step", "seed", "samples", "epochs", "states_bytes"})
-    if (!json.contains(key) || !json[key].is_number_integer())
-      return fail("{}: '{}' is missing or no integer", path.string(), key);
-  if (json.contains("holdout") && !json["holdout"].is_number())
-    return fail("{}: 'holdout' is no number", path.string());
-  for (const char *key : {"artifact", "data", "pictures", "states_xxh64"})
-    if (!json.contains(key) || !json[key].is_string())
-      return fail("{}: '{}' is missing or no string", path.string(), key);
-  return json;
+/// Index of the first number that is not finite, if any.
+template <typename Number> std::optional<size_t> firstNonFinite(std::span<const std::byte> bytes) {
+  for (size_t i = 0; i < bytes.size() / sizeof(Number); ++i) {
+    Number number;
+    std::memcpy(&number, bytes.data() + i * sizeof(Number), sizeof(Number));
+    if (!std::isfinite(number))
+      return i;
+  }
+  return std::nullopt;
+}
+
+Result<void> checkFinite(const Executable &executable, size_t index,
+                         std::span<const std::byte> value) {
+  const StateInfo &state = executable.states()[index];
+  std::optional<size_t> bad;
+  if (state.dtype == schema::DType::F32)
+    bad = firstNonFinite<float>(value);
+  else if (state.dtype == schema::DType::F64)
+    bad = firstNonFinite<double>(value);
+  if (!bad)
+    return {};
+  std::string writer = executable.writerOf(index);
+  return fail("{} '{}' is not finite (its element {}){}",
+              state.kind == schema::StateKind::Parameter ? "parameter" : "state", state.name, *bad,
+              writer.empty() ? "" : ", written by " + writer);
+}
+
+/// A hash that is fed piece by piece.
+class Checksum {
+public:
+  void add(std::span<const std::byte> bytes) {
+    XXH64_update(state.get(), bytes.data(), bytes.size());
+  }
+  uint64_t digest() const { return XXH64_digest(state.get()); }
+  Checksum() : state(XXH64_createState(), &XXH64_freeState) {
+    if (!state)
+      throw std::bad_alloc();
+    XXH64_reset(state.get(), 0);
+  }
+
+private:
+  std::unique_ptr<XXH64_state_t, decltype(&XXH64_freeState)> state;
+};
+
+/// Writes the states' file, one state in memory at a time.
+Result<void> writeStates(const fs::path &path, Executable &executable,
+                         CheckpointManifest &manifest) {
+  std::string header = safetensorsHeader(tensorsOf(executable.states()));
+  DOPPEL_TRY(File file, File::open(path, O_WRONLY | O_CREAT | O_TRUNC));
+  Checksum checksum;
+  DOPPEL_CHECK(file.write(bytesOf(header)));
+  checksum.add(bytesOf(header));
+  manifest.statesBytes = header.size();
+  for (size_t i = 0; i < executable.states().size(); ++i) {
+    DOPPEL_TRY(std::vector<std::byte> value, executable.readState(i));
+    DOPPEL_CHECK(checkFinite(executable, i, value));
+    DOPPEL_CHECK(file.write(value));
+    checksum.add(value);
+    manifest.statesBytes += value.size();
+  }
+  manifest.statesChecksum = checksum.digest();
+  return file.sync();
+}
+
+/// Gives `temporary` the name `target`, which may be there: then the two change names, so that a
+/// whole one bears it at any time.
+Result<void> replaceFolder(const fs::path &temporary, const fs::path &target) {
+  bool done = ::rename(temporary.c_str(), target.c_str()) == 0;
+  if (!done && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR))
+    done = ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0;
+  if (!done)
+    return fail("cannot rename {} to {}: {}", temporary.string(), target.string(),
+                std::strerror(errno));
+  std::error_code ignored;
+  fs::remove_all(temporary, ignored);
+  return {};
+}
+
+std::string shapeText(const std::vector<int64_t> &shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+/// Why the tensors of a file are not a program's states; empty where they are.
+std::string difference(const Safetensors &file, const std::vector<TensorEntry> &states) {
+  for (const TensorEntry &state : states) {
+    const TensorEntry *theirs = file.find(state.name);
+    if (!theirs)
+      return fmt::format("lacks the state '{}' of this artifact", state.name);
+    if (theirs->shape != state.shape || theirs->dtype != state.dtype)
+      return fmt::format("state '{}' is {} {}, the artifact's is {} {}", state.name, theirs->dtype,
+                         shapeText(theirs->shape), state.dtype, shapeText(state.shape));
+  }
+  for (const TensorEntry &theirs : file.tensors())
+    if (std::ranges::find(states, theirs.name, &TensorEntry::name) == states.end())
+      return fmt::format("has the state '{}', which this artifact has not", theirs.name);
+  return "";
 }
 
 } // namespace
 
 std::vector<fs::path> listCheckpoints(const fs::path &folder) {
-  std::vector<fs::path> found;
-  std::error_code ignored;
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with(kPrefix) &&
-        fs::exists(entry.path() / kManifestFile, ignored))
-      found.push_back(entry.path());
-  // Zero-padded names sort by step, up to 10^8 steps; beyond that the longer is the later.
-  std::sort(found.begin(), found.end(), [](const fs::path &a, const fs::path &b) {
-    std::string left = a.filename().string(), right = b.filename().string();
-    return left.size() != right.size() ? left.size() > right.size() : left > right;
-  });
-  return found;
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (fs::path &entry : entriesOf(folder))
+    if (auto step = stepOf(entry))
+      found.emplace_back(*step, std::move(entry));
+  std::ranges::sort(found, std::greater());
+  std::vector<fs::path> paths;
+  for (auto &[step, path] : found)
+    paths.push_back(std::move(path));
+  return paths;
 }
 
 Result<fs::path> writeCheckpoint(const fs::path &folder, Executable &executable,
-                                 const CheckpointManifest &manifest) {
+                                 CheckpointManifest manifest) {
+  // One level alone: a run's folder that was removed is not made again.
   std::error_code error;
-  fs::create_directories(folder, error);
+  fs::create_directory(folder, error);
   if (error)
     return fail("cannot make the folder {}: {}", folder.string(), error.message());
   removeTemporaries(folder);
   fs::path target = folder / folderName(manifest.step);
-  fs::path temporary = folder / (".tmp-" + folderName(manifest.step).string());
+  fs::path temporary = folder / (kTemporary + folderName(manifest.step));
   fs::create_directory(temporary, error);
   if (error)
     return fail("cannot make the folder {}: {}", temporary.string(), error.message());
 
   auto write = [&]() -> Result<void> {
-    std::string header = safetensorsHeader(executable.states());
-    std::vector<std::vector<std::byte>> values;
-    std::vector<std::span<const std::byte>> parts{bytesOf(header)};
-    uint64_t total = header.size();
-    for (size_t i = 0; i < executable.states().size(); ++i) {
-      DOPPEL_TRY(std::vector<std::byte> value, executable.readState(i));
-      total += value.size();
-      values.push_back(std::move(value));
-    }
-    for (const auto &value : values)
-      parts.push_back(value);
-    XXH64_state_t *hash = XXH64_createState();
-    XXH64_reset(hash, 0);
-    for (std::span<const std::byte> part : parts)
-      XXH64_update(hash, part.data(), part.size());
-    uint64_t digest = XXH64_digest(hash);
-    XXH64_freeState(hash);
-    DOPPEL_CHECK(writeSynced(temporary / kStatesFile, parts));
-    std::string text = toJson(manifest, digest, total).dump(2) + "\n";
-    std::span<const std::byte> textPart[] = {bytesOf(text)};
-    DOPPEL_CHECK(writeSynced(temporary / kManifestFile, textPart));
-    return syncFolder(temporary);
+    DOPPEL_CHECK(writeStates(temporary / kStatesFile, executable, manifest));
+    DOPPEL_CHECK(writeFileAtomically(temporary / kManifestFile, bytesOf(textOf(manifest))));
+    DOPPEL_CHECK(replaceFolder(temporary, target));
+    return syncFolder(folder);
   };
   if (auto written = write(); !written) {
     fs::remove_all(temporary, error);
     return std::unexpected(std::move(written.error()));
   }
-
-  fs::remove_all(target, error);
-  fs::rename(temporary, target, error);
-  if (error)
-    return fail("cannot rename {} to {}: {}", temporary.string(), target.string(), error.message());
-  if (auto synced = syncFolder(folder); !synced)
-    return std::unexpected(std::move(synced.error()));
   std::vector<fs::path> all = listCheckpoints(folder);
   for (size_t i = kKept; i < all.size(); ++i)
     fs::remove_all(all[i], error);
   return target;
 }
 
-Result<CheckpointManifest> readManifest(const fs::path &checkpoint) {
-  DOPPEL_TRY(Json json, readManifestJson(checkpoint));
-  CheckpointManifest manifest;
-  manifest.step = json["step"];
-  manifest.seed = json["seed"];
-  manifest.samples = json["samples"];
-  manifest.epochs = json["epochs"];
-  manifest.data = json["data"];
-  manifest.holdout = json.value("holdout", 0.0);
-  auto hexadecimal = [&](const char *key) {
-    return std::strtoull(json[key].get<std::string>().c_str(), nullptr, 16);
-  };
-  manifest.fingerprint = hexadecimal("artifact");
-  manifest.pictures = hexadecimal("pictures");
+Result<CheckpointManifest> readCheckpointManifest(const fs::path &checkpoint) {
+  DOPPEL_TRY(CheckpointManifest manifest, readManifest(checkpoint / kManifestFile));
+  if (stepOf(checkpoint) != manifest.step)
+    return fail("{} is of step {}, which its folder is not named by",
+                (checkpoint / kManifestFile).string(), manifest.step);
   return manifest;
 }
 
-Result<void> loadStates(const fs::path &checkpoint, Executable &executable) {
-  DOPPEL_TRY(Json manifest, readManifestJson(checkpoint));
+Result<void> loadStates(const fs::path &checkpoint, const CheckpointManifest &manifest,
+                        Executable &executable) {
   fs::path path = checkpoint / kStatesFile;
-  DOPPEL_TRY(std::string file, readFile(path));
-  uint64_t expected = manifest["states_bytes"];
-  if (file.size() != expected)
-    return fail("{} has {} bytes, its manifest says {}: the checkpoint is damaged", path.string(),
-                file.size(), expected);
-  if (fmt::format("{:016x}", XXH64(file.data(), file.size(), 0)) != manifest["states_xxh64"])
-    return fail("{} does not have the hash that its manifest says: the checkpoint is damaged",
-                path.string());
-  // The hash held, so the bytes are those that a Doppel wrote; what remains is whether they are
-  // this program's.
-  std::string header = safetensorsHeader(executable.states());
-  uint64_t length = 0;
-  if (file.size() >= 8)
-    std::memcpy(&length, file.data(), 8);
-  if (file.size() < header.size() || file.compare(0, header.size(), header) != 0) {
-    Json theirs = length <= file.size() - std::min<size_t>(8, file.size())
-                      ? Json::parse(file.substr(8, length), nullptr, false)
-                      : Json();
-    for (const StateInfo &state : executable.states())
-      if (!theirs.is_object() || !theirs.contains(state.name))
-        return fail("{} lacks the state '{}' of this artifact", path.string(), state.name);
-      else if (theirs[state.name]["shape"] != Json(state.shape))
-        return fail("{}: state '{}' is {}, the artifact's is {}", path.string(), state.name,
-                    theirs[state.name]["shape"].dump(), Json(state.shape).dump());
-    return fail("{} holds states in another order or of other types than this artifact's",
-                path.string());
-  }
-  size_t offset = header.size();
-  for (size_t i = 0; i < executable.states().size(); ++i) {
-    uint64_t bytes = executable.states()[i].bytes;
+  auto damaged = [&](std::string_view why) {
+    return fail("{} {}: the checkpoint is damaged", path.string(), why);
+  };
+  DOPPEL_TRY(File file, File::openRegular(path));
+  if (file.size() != manifest.statesBytes)
+    return damaged(
+        fmt::format("has {} bytes, its manifest says {}", file.size(), manifest.statesBytes));
+  std::string bytes(file.size(), '\0');
+  DOPPEL_CHECK(file.read(bytes.data(), bytes.size()));
+  if (XXH64(bytes.data(), bytes.size(), 0) != manifest.statesChecksum)
+    return damaged("does not have the hash that its manifest says");
+  // A hash that holds tells of no damage; who wrote the file it does not tell.
+  DOPPEL_TRY(Safetensors states, Safetensors::parse(std::move(bytes), path.string()));
+  if (std::string why = difference(states, tensorsOf(executable.states())); !why.empty())
+    return fail("{}: {}", path.string(), why);
+  for (size_t i = 0; i < executable.states().size(); ++i)
     DOPPEL_CHECK(
-        executable.writeState(i, std::as_bytes(std::span(file.data() + offset, size_t(bytes)))));
-    offset += bytes;
-  }
+        executable.writeState(i, bytesOf(states.bytes(*states.find(executable.states()[i].name)))));
   return {};
+}
+
+Result<RunIdentity> recordedRun(const fs::path &runFolder) {
+  auto described = readDescription(runFolder / kDescriptionFile);
+  if (!described)
+    for (const fs::path &checkpoint : listCheckpoints(runFolder / kCheckpointsFolder))
+      if (auto manifest = readCheckpointManifest(checkpoint))
+        return manifest->run;
+  return described;
+}
+
+Result<std::optional<RestoredCheckpoint>>
+restoreCheckpoint(const fs::path &folder, const std::optional<RunIdentity> &run,
+                  std::optional<int64_t> step, Executable &executable,
+                  const std::function<void(const std::string &)> &warn) {
+  std::vector<fs::path> checkpoints = listCheckpoints(folder);
+  if (step)
+    std::erase_if(checkpoints, [&](const fs::path &path) { return stepOf(path) != step; });
+  std::string firstError;
+  for (const fs::path &checkpoint : checkpoints) {
+    auto load = [&]() -> Result<CheckpointManifest> {
+      DOPPEL_TRY(CheckpointManifest manifest, readCheckpointManifest(checkpoint));
+      if (run && manifest.run != *run)
+        return fail("{} is of another run than the run.json beside it", checkpoint.string());
+      if (manifest.run.fingerprint == executable.fingerprint())
+        DOPPEL_CHECK(loadStates(checkpoint, manifest, executable));
+      return manifest;
+    };
+    auto manifest = load();
+    if (manifest && manifest->run.fingerprint != executable.fingerprint())
+      return fail("{} is of another artifact ({:016x}, this one is {:016x}); go on with the "
+                  "artifact in the run folder, or start a new run with --out",
+                  checkpoint.string(), manifest->run.fingerprint, executable.fingerprint());
+    if (manifest)
+      return RestoredCheckpoint{checkpoint, *std::move(manifest)};
+    if (firstError.empty())
+      firstError = manifest.error().message;
+    if (checkpoint != checkpoints.back())
+      warn(manifest.error().message + "; looking for an older checkpoint");
+  }
+  if (checkpoints.empty())
+    return std::nullopt;
+  return fail("no checkpoint in {} can be read: {}", folder.string(), firstError);
 }
 
 } // namespace doppel::runtime

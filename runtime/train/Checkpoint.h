@@ -4,38 +4,50 @@
 #pragma once
 
 #include "runtime/executor/Executable.h"
+#include "runtime/train/Manifest.h"
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 namespace doppel::runtime {
 
-/// What a checkpoint says beside the states; a run resumes only where all of it agrees.
-struct CheckpointManifest {
-  int64_t step = 0;         ///< steps taken
-  uint64_t fingerprint = 0; ///< of the artifact
-  uint64_t seed = 0;
-  int64_t samples = 0;   ///< of the data set, which the shuffling depends on
-  int64_t epochs = 0;    ///< the horizon of schedules
-  std::string data;      ///< as the user named it, by escapedUtf8()
-  double holdout = 0;    ///< fraction of the images that training leaves out
-  uint64_t pictures = 0; ///< fingerprint of the data set
-};
-
 /// Writes `folder`/step-NNNNNNNN: to a temporary name, synced, renamed; then removes all but the
-/// newest two. Returns the new folder. If it fails (full disk, no permission), what was there
-/// before is untouched.
+/// newest two. Returns the new folder. The states' bytes and checksum in the manifest are filled
+/// in.
+///
+/// Fails, with what was there before untouched, if a state is not finite (the error names it, and
+/// what made it), or cannot be written (full disk, no permission, no folder of the run any more).
 Result<std::filesystem::path> writeCheckpoint(const std::filesystem::path &folder,
-                                              Executable &executable,
-                                              const CheckpointManifest &manifest);
+                                              Executable &executable, CheckpointManifest manifest);
 
-/// The complete checkpoints in `folder`, newest first; empty if there is none.
+/// The folders in `folder` that are named as checkpoints, newest first; empty if there is none.
 std::vector<std::filesystem::path> listCheckpoints(const std::filesystem::path &folder);
 
-/// Reads the manifest alone.
-Result<CheckpointManifest> readManifest(const std::filesystem::path &checkpoint);
+/// The manifest of a checkpoint; fails where it is not its folder's.
+Result<CheckpointManifest> readCheckpointManifest(const std::filesystem::path &checkpoint);
 
 /// Loads all states. Fails, with nothing written to `executable`, if the file is damaged or its
 /// names, shapes or types are not the program's; the error names the first difference.
-Result<void> loadStates(const std::filesystem::path &checkpoint, Executable &executable);
+Result<void> loadStates(const std::filesystem::path &checkpoint, const CheckpointManifest &manifest,
+                        Executable &executable);
+
+/// What a run's folder says the run is: by its run.json, or where that is damaged by the newest
+/// manifest that is not.
+Result<RunIdentity> recordedRun(const std::filesystem::path &runFolder);
+
+struct RestoredCheckpoint {
+  std::filesystem::path folder;
+  CheckpointManifest manifest;
+};
+
+/// The one rule by which --resume and eval choose: loads the newest checkpoint in `folder` that is
+/// whole and of this run (`run`: what run.json says, if it says anything), or the one of `step`.
+/// One that is damaged is told to `warn` and passed over. Absent where there is no checkpoint.
+/// Fails if none can be loaded, or the newest that is whole is of another artifact.
+Result<std::optional<RestoredCheckpoint>>
+restoreCheckpoint(const std::filesystem::path &folder, const std::optional<RunIdentity> &run,
+                  std::optional<int64_t> step, Executable &executable,
+                  const std::function<void(const std::string &)> &warn);
 
 } // namespace doppel::runtime

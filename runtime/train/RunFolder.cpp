@@ -1,58 +1,147 @@
 // Makes, locks and reopens the folder of a run.
 #include "runtime/train/RunFolder.h"
 
-#include "runtime/core/File.h"
+#include "runtime/core/Json.h"
+#include "runtime/train/Checkpoint.h"
 
+#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace doppel::runtime {
 
 namespace fs = std::filesystem;
 
-RunFolder::RunFolder(RunFolder &&other) noexcept
-    : root(std::move(other.root)), lock(std::exchange(other.lock, -1)),
-      metricsFile(std::move(other.metricsFile)) {}
+namespace {
+
+constexpr const char *kLock = ".lock";
+
+/// The folders of `path` that are not there, innermost first.
+std::vector<fs::path> missingFolders(fs::path path) {
+  std::vector<fs::path> missing;
+  std::error_code error;
+  for (path = fs::absolute(path, error).lexically_normal(); !error; path = path.parent_path()) {
+    if (path.filename().empty() && path.has_parent_path() && path != path.parent_path())
+      continue; // behind a trailing slash
+    if (path.empty() || fs::exists(path, error) || path == path.parent_path())
+      break;
+    missing.push_back(path);
+  }
+  return missing;
+}
+
+/// Whether the open file is still the one of that name.
+bool isStill(const File &file, const fs::path &path) {
+  struct stat open, named;
+  return ::fstat(file.descriptor(), &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+}
+
+} // namespace
+
+RunFolder::RunFolder(RunFolder &&other) noexcept = default;
 
 RunFolder::~RunFolder() {
-  if (lock >= 0)
-    close(lock);
+  if (!lock || made.empty() || holdsRun())
+    return;
+  removeTemporaries(root);
+  ::unlink((root / kLock).c_str());
+  for (const fs::path &folder : made)
+    if (::rmdir(folder.c_str()) != 0)
+      break;
+}
+
+bool RunFolder::holdsRun() const {
+  std::error_code error;
+  // One that lost its run.json is a run all the same.
+  return fs::exists(description(), error) || !listCheckpoints(checkpoints()).empty();
 }
 
 Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {
   RunFolder folder;
   folder.root = path;
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error)
-    return fail("cannot make the run folder {}: {}", path.string(), error.message());
-  fs::path lockPath = path / ".lock";
-  folder.lock = ::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (folder.lock < 0)
-    return fail("cannot write in the run folder {}: {}", path.string(), std::strerror(errno));
-  if (flock(folder.lock, LOCK_EX | LOCK_NB) != 0)
-    return fail("another process is running in {}; wait for it or choose another --out",
-                path.string());
-
-  bool holdsRun = fs::exists(folder.description(), error);
-  if (mode == FolderMode::Resume && !holdsRun)
+  folder.openedAs = mode;
+  fs::path lockPath = path / kLock;
+  // Again where another process, that made the folder and began no run, removes it meanwhile.
+  for (int tries = 0; !folder.lock; ++tries) {
+    folder.made = missingFolders(path);
+    std::error_code error;
+    fs::create_directories(path, error);
+    if (error)
+      return fail("cannot make the run folder {}: {}", path.string(), error.message());
+    auto lock = File::open(lockPath, O_RDWR | O_CREAT);
+    if (!lock && tries < 10 && !fs::exists(path, error))
+      continue;
+    if (!lock)
+      return fail("cannot write in the run folder {}: {}", path.string(), lock.error().message);
+    if (::flock(lock->descriptor(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK)
+        return fail("another process is running in {}; wait for it or choose another --out",
+                    path.string());
+      return fail("cannot lock the run folder {}: {}", path.string(), std::strerror(errno));
+    }
+    if (isStill(*lock, lockPath))
+      folder.lock.emplace(*std::move(lock));
+    else if (tries == 10)
+      return fail("the run folder {} comes and goes; choose another --out", path.string());
+  }
+  removeTemporaries(path);
+  if (mode == FolderMode::Resume && !folder.holdsRun())
     return fail("{} holds no run to resume; leave out --resume to start one", path.string());
-  if (mode == FolderMode::Fresh && holdsRun)
+  if (mode == FolderMode::Fresh && folder.holdsRun())
     return fail("{} already holds a run; go on with it by --resume, or replace it by --overwrite",
                 path.string());
   return folder;
 }
 
-Result<void> RunFolder::clear() {
+fs::path RunFolder::temporary(std::string_view name) const {
+  return root / (kTemporary + std::string(name));
+}
+
+Result<void> RunFolder::check() const {
+  if (isStill(*lock, root / kLock))
+    return {};
+  return fail("the run folder {} was removed or replaced while the run went on", root.string());
+}
+
+Result<void> RunFolder::describe(const RunDescription &text) {
+  return writeFileAtomically(description(), bytesOf(textOf(text)));
+}
+
+Result<void> RunFolder::begin(std::span<const std::byte> bytes, const RunDescription &text,
+                              std::string_view heldOutNames) {
+  DOPPEL_CHECK(check());
+  fs::path staged = temporary("new"), old = temporary("old");
   std::error_code error;
-  for (const fs::path &entry : {artifact(), description(), metrics(), heldOut()})
-    fs::remove(entry, error);
-  fs::remove_all(checkpoints(), error);
+  fs::create_directory(staged, error);
   if (error)
-    return fail("cannot remove the old run in {}: {}", root.string(), error.message());
+    return fail("cannot make the folder {}: {}", staged.string(), error.message());
+  std::string described = textOf(text);
+  // The description comes last: it is what makes the folder a run.
+  std::pair<fs::path, std::span<const std::byte>> files[] = {
+      {artifact(), bytes}, {heldOut(), bytesOf(heldOutNames)}, {description(), bytesOf(described)}};
+  for (const auto &[path, content] : files)
+    if (!content.empty())
+      DOPPEL_CHECK(writeFileAtomically(staged / path.filename(), content));
+  // From here on nothing is written that a full disk could refuse.
+  for (const fs::path &path : {metrics(), heldOut()})
+    fs::remove(path, error);
+  auto move = [](const fs::path &from, const fs::path &to) -> Result<void> {
+    if (::rename(from.c_str(), to.c_str()) == 0)
+      return {};
+    return fail("cannot rename {} to {}: {}", from.string(), to.string(), std::strerror(errno));
+  };
+  if (fs::exists(checkpoints(), error))
+    DOPPEL_CHECK(move(checkpoints(), old));
+  for (const auto &[path, content] : files)
+    if (!content.empty())
+      DOPPEL_CHECK(move(staged / path.filename(), path));
+  DOPPEL_CHECK(syncFolder(root));
+  removeTemporaries(root);
   return {};
 }
 
@@ -60,44 +149,35 @@ Result<void> RunFolder::openMetrics(int64_t step) {
   // An interrupted run may have logged steps that its last checkpoint does not have, and torn the
   // last line.
   std::string kept;
-  std::ifstream old(metrics());
-  for (std::string line; std::getline(old, line);) {
-    auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
-        json["step"].get<int64_t>() < step)
-      kept += line + "\n";
+  std::error_code error;
+  if (fs::exists(metrics(), error)) {
+    DOPPEL_TRY(std::string old, readFile(metrics()));
+    for (size_t begin = 0; begin < old.size();) {
+      size_t end = std::min(old.find('\n', begin), old.size());
+      std::string_view line = std::string_view(old).substr(begin, end - begin);
+      Json json = parseJson(line, 1);
+      if (json.is_object() && json.contains("step") && json["step"].is_number_integer() &&
+          json["step"].get<int64_t>() < step)
+        kept += std::string(line) + "\n";
+      begin = end + 1;
+    }
   }
-  old.close();
-  DOPPEL_CHECK(writeFileAtomically(metrics(), std::as_bytes(std::span(kept.data(), kept.size()))));
-  metricsFile.open(metrics(), std::ios::app);
-  if (!metricsFile)
-    return fail("cannot write {}: {}", metrics().string(), std::strerror(errno));
+  DOPPEL_CHECK(writeFileAtomically(metrics(), bytesOf(kept)));
+  DOPPEL_TRY(File file, File::open(metrics(), O_WRONLY | O_APPEND));
+  metricsFile.emplace(std::move(file));
+  metricsBytes = kept.size();
   return {};
 }
 
 Result<void> RunFolder::appendMetrics(const std::string &line) {
-  metricsFile << line << '\n' << std::flush;
-  if (!metricsFile)
-    return fail("cannot write {}: {}", metrics().string(), std::strerror(errno));
+  std::string text = line + "\n";
+  if (auto written = metricsFile->write(bytesOf(text)); !written) {
+    // A part of the line may stand there.
+    [[maybe_unused]] int cut = ::ftruncate(metricsFile->descriptor(), off_t(metricsBytes));
+    return written;
+  }
+  metricsBytes += text.size();
   return {};
-}
-
-/// run.json is a page; what is larger is none.
-constexpr uint64_t kMaxDescriptionBytes = 1 << 20;
-
-Result<double> recordedHoldout(const fs::path &folder) {
-  fs::path path = folder / "run.json";
-  DOPPEL_TRY(std::string text, readFile(path, kMaxDescriptionBytes));
-  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object())
-    return fail("{} cannot be read; it says what the run was asked for", path.string());
-  auto holdout = json.find("holdout");
-  if (holdout == json.end())
-    return 0;
-  if (!holdout->is_number() || !(*holdout >= 0.0 && *holdout < 1.0))
-    return fail("{}: 'holdout' is {}, no fraction from 0 to below 1", path.string(),
-                holdout->dump());
-  return holdout->get<double>();
 }
 
 } // namespace doppel::runtime

@@ -1,12 +1,14 @@
-// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/, and held-out.txt where
-// images were held out. One process at a time writes it.
+// The folder of a run: artifact.dpx, run.json, metrics.jsonl, checkpoints/. One process at a time
+// writes it.
 #pragma once
 
-#include "runtime/core/Error.h"
+#include "runtime/core/File.h"
+#include "runtime/train/Manifest.h"
 
 #include <filesystem>
-#include <fstream>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace doppel::runtime {
 
@@ -18,39 +20,52 @@ enum class FolderMode {
 
 class RunFolder {
 public:
-  /// Makes or opens the folder and locks it against other processes. Fails, naming the way out, if
-  /// it holds a run and `mode` is Fresh, holds none and `mode` is Resume, is not writable, or
-  /// another process runs in it.
+  /// Makes or opens the folder and locks it against other processes for the life of this object.
+  /// Fails, naming the way out, if it holds a run and `mode` is Fresh, holds none and `mode` is
+  /// Resume, is not writable, or another process runs in it.
   static Result<RunFolder> open(const std::filesystem::path &path, FolderMode mode);
   RunFolder(RunFolder &&other) noexcept;
   RunFolder &operator=(RunFolder &&) = delete;
+  /// Removes the folder again if open() made it and no run began.
   ~RunFolder();
 
-  /// Removes the run that the folder holds, if any; other files stay.
-  Result<void> clear();
+  /// Begins a run in place of the one that the folder holds, if any; other files stay. Nothing of
+  /// the old one goes before all of the new one is on the disk. `heldOut`: the text of that file,
+  /// which there is only where it is not empty.
+  Result<void> begin(std::span<const std::byte> artifact, const RunDescription &description,
+                     std::string_view heldOut);
+  /// Writes run.json anew, for one that was damaged.
+  Result<void> describe(const RunDescription &description);
+  /// Fails if the folder was removed, or replaced by another, since it was opened.
+  Result<void> check() const;
 
+  FolderMode mode() const { return openedAs; }
   std::filesystem::path path() const { return root; }
   std::filesystem::path artifact() const { return root / "artifact.dpx"; }
-  std::filesystem::path description() const { return root / "run.json"; }
+  std::filesystem::path description() const { return root / kDescriptionFile; }
   std::filesystem::path metrics() const { return root / "metrics.jsonl"; }
   /// The names of images that training leaves out, one a line, as escapedUtf8() writes them.
   std::filesystem::path heldOut() const { return root / "held-out.txt"; }
-  std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  std::filesystem::path checkpoints() const { return root / kCheckpointsFolder; }
+  /// For what the owner writes meanwhile; removed when the folder is opened again.
+  std::filesystem::path temporary(std::string_view name) const;
 
   /// Opens metrics.jsonl for appending, without the lines of steps from `step` on: those that an
   /// interrupted run wrote after its last checkpoint.
   Result<void> openMetrics(int64_t step);
-  /// Appends a line and flushes it.
+  /// Appends a line, whole or not at all.
   Result<void> appendMetrics(const std::string &line);
 
 private:
   RunFolder() = default;
-  std::filesystem::path root;
-  int lock = -1;
-  std::ofstream metricsFile;
-};
+  bool holdsRun() const;
 
-/// The fraction of images that the run in `folder` leaves out of training, by its run.json.
-Result<double> recordedHoldout(const std::filesystem::path &folder);
+  std::filesystem::path root;
+  FolderMode openedAs = FolderMode::Fresh;
+  std::optional<File> lock;
+  std::vector<std::filesystem::path> made; ///< folders that were not there, innermost first
+  std::optional<File> metricsFile;
+  uint64_t metricsBytes = 0;
+};
 
 } // namespace doppel::runtime

@@ -1,7 +1,6 @@
 // The training loop.
 #include "runtime/train/Trainer.h"
 
-#include "runtime/core/File.h"
 #include "runtime/core/Text.h"
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
@@ -49,30 +48,31 @@ private:
 
 class Run {
 public:
-  Run(const TrainOptions &options, TrainObserver &observer, const std::atomic<bool> &stop)
-      : options(options), observer(observer), stop(stop) {}
+  Run(const TrainOptions &options, const Artifact &artifact, RunFolder &folder,
+      TrainObserver &observer, const std::atomic<bool> &stop)
+      : options(options), artifact(artifact), folder(folder), observer(observer), stop(stop) {}
 
   Result<TrainSummary> execute() {
-    DOPPEL_TRY(Artifact loaded, Artifact::load(options.artifact));
-    artifact.emplace(std::move(loaded));
-    // The folder before the data: whether it may be used is known before minutes of reading.
-    DOPPEL_TRY(RunFolder folder, RunFolder::open(options.out, options.mode));
-    DOPPEL_CHECK(load(folder));
-    DOPPEL_CHECK(options.mode == FolderMode::Resume ? restore(folder) : begin(folder));
+    DOPPEL_CHECK(load());
+    DOPPEL_CHECK(folder.mode() == FolderMode::Resume ? restore() : begin());
     DOPPEL_CHECK(folder.openMetrics(step));
     observer.configured(configuration());
-    return loop(folder);
+    return loop();
   }
 
 private:
-  Result<void> load(const RunFolder &folder) {
-    const schema::Program &program = artifact->program();
+  Result<void> load() {
+    const schema::Program &program = artifact.program();
     device = makeCpuDevice(options.threads);
-    DOPPEL_TRY(executable, Executable::create(*artifact, *device));
+    if (options.threads > device->threads())
+      observer.warned(fmt::format("the system gives {} of {} threads (OMP_THREAD_LIMIT)",
+                                  device->threads(), options.threads));
+    DOPPEL_TRY(executable, Executable::create(artifact, *device));
     DataOptions dataOptions;
     dataOptions.threads = options.threads;
-    if (options.mode == FolderMode::Resume && !options.holdout) {
-      DOPPEL_TRY(dataOptions.holdout, recordedHoldout(folder.path()));
+    if (folder.mode() == FolderMode::Resume && !options.holdout) {
+      DOPPEL_TRY(RunIdentity recorded, recordedRun(folder.path()));
+      dataOptions.holdout = recorded.holdout;
     } else {
       dataOptions.holdout = options.holdout.value_or(0);
     }
@@ -89,108 +89,105 @@ private:
           "compile with --set samples={}",
           options.artifact.string(), program.samples(), options.data, dataset->size(),
           dataset->size());
-    manifest.fingerprint = artifact->fingerprint();
-    manifest.seed = options.seed.value_or(0);
-    manifest.samples = dataset->size();
-    manifest.epochs = options.epochs.value_or(program.epochs());
-    manifest.data = escapedUtf8(options.data);
-    manifest.holdout = dataOptions.holdout;
-    manifest.pictures = dataset->fingerprint();
+    manifest.run = {.fingerprint = artifact.fingerprint(),
+                    .seed = options.seed.value_or(0),
+                    .samples = dataset->size(),
+                    .epochs = options.epochs.value_or(program.epochs()),
+                    .holdout = dataOptions.holdout,
+                    .pictures = dataset->fingerprint()};
+    manifest.data = options.data;
+    manifest.threads = device->threads();
     return {};
   }
 
   /// Gives the states their initial values and lays the folder out. What can fail by the user's
   /// input comes before an old run goes.
-  Result<void> begin(RunFolder &folder) {
+  Result<void> begin() {
     DOPPEL_CHECK(makeLoader());
     DOPPEL_CHECK(setRun(0));
     DOPPEL_TRY(auto failure, executable->run("init"));
     if (failure)
       return fail("an initial value is not finite: {}", failure->what);
-    std::error_code ignored;
-    std::string text = describe().dump(2) + "\n", names;
+    std::string heldOut;
     for (const std::string &name : dataset->heldOut())
-      names += escapedUtf8(name) + "\n";
-    if (options.mode == FolderMode::Overwrite)
-      DOPPEL_CHECK(folder.clear());
-    // From memory: the file may be the old run's own, which is gone.
-    DOPPEL_CHECK(writeFileAtomically(folder.artifact(), artifact->bytes()));
-    if (names.empty()) {
-      fs::remove(folder.heldOut(), ignored);
-    } else {
-      DOPPEL_CHECK(writeFileAtomically(folder.heldOut(), bytesOf(names)));
-    }
-    // Last, since it is what makes the folder a run.
-    return writeFileAtomically(folder.description(),
-                               std::as_bytes(std::span(text.data(), text.size())));
+      heldOut += escapedUtf8(name) + "\n";
+    // From memory: the file may be the old run's own.
+    return folder.begin(artifact.bytes(), describe(), heldOut);
   }
 
-  Result<void> restore(RunFolder &folder) {
-    std::vector<fs::path> checkpoints = listCheckpoints(folder.checkpoints());
-    if (checkpoints.empty()) {
+  Result<void> restore() {
+    auto warn = [&](const std::string &message) { observer.warned(message); };
+    Result<RunIdentity> said = readDescription(folder.description());
+    std::optional<RunIdentity> run;
+    if (said)
+      run = *said;
+    DOPPEL_TRY(restored,
+               restoreCheckpoint(folder.checkpoints(), run, std::nullopt, *executable, warn));
+    if (!restored) {
       // Killed before the first checkpoint: the run begins again, by the same pure functions.
+      if (!run)
+        return fail("{}, and there is no checkpoint yet: start the run anew by --overwrite",
+                    said.error().message);
+      DOPPEL_CHECK(continueAs(*run, options.data, folder.description()));
       observer.warned("the run had no checkpoint yet; it starts again");
-      return begin(folder);
+      return begin();
     }
-    std::string firstError;
-    for (const fs::path &checkpoint : checkpoints) {
-      auto theirs = readManifest(checkpoint);
-      if (theirs) {
-        DOPPEL_CHECK(agree(*theirs, checkpoint));
-        auto loaded = loadStates(checkpoint, *executable);
-        if (loaded) {
-          step = theirs->step;
-          manifest.seed = theirs->seed;
-          return makeLoader();
-        }
-        theirs = std::unexpected(std::move(loaded.error()));
-      }
-      observer.warned(theirs.error().message);
-      if (firstError.empty())
-        firstError = theirs.error().message;
+    const CheckpointManifest &theirs = restored->manifest;
+    DOPPEL_CHECK(continueAs(theirs.run, theirs.data, restored->folder));
+    step = theirs.step;
+    if (theirs.threads != manifest.threads)
+      observer.warned(fmt::format(
+          "the run was computed by {} threads so far, now by {}: it goes on as well, but not to "
+          "the same bits; --threads {} would keep them",
+          theirs.threads, manifest.threads, theirs.threads));
+    if (!run) {
+      observer.warned(said.error().message + "; it is written anew from the checkpoint");
+      DOPPEL_CHECK(folder.describe(describe()));
     }
-    return fail("no checkpoint in {} can be read: {}", folder.checkpoints().string(), firstError);
+    return makeLoader();
   }
 
-  /// A resumed run must be the run that wrote the checkpoint.
-  Result<void> agree(const CheckpointManifest &theirs, const fs::path &checkpoint) {
-    if (theirs.fingerprint != manifest.fingerprint)
+  /// A resumed run must be the run that wrote `where`; it goes on with that run's seed and epochs.
+  Result<void> continueAs(const RunIdentity &theirs, const std::string &theirData,
+                          const fs::path &where) {
+    RunIdentity &ours = manifest.run;
+    if (theirs.fingerprint != ours.fingerprint)
       return fail(
           "{} is of another artifact ({:016x}, this one is {:016x}); resume with the artifact "
           "in the run folder, or start a new run with --out",
-          checkpoint.string(), theirs.fingerprint, manifest.fingerprint);
+          where.string(), theirs.fingerprint, ours.fingerprint);
     if (options.seed && *options.seed != theirs.seed)
-      return fail("the run in {} has seed {}, not {}", options.out.string(), theirs.seed,
+      return fail("the run in {} has seed {}, not {}", folder.path().string(), theirs.seed,
                   *options.seed);
-    if (theirs.holdout != manifest.holdout)
-      return fail("the run in {} holds out {} of the images, not {}", options.out.string(),
-                  theirs.holdout, manifest.holdout);
-    if (theirs.samples != manifest.samples)
-      return fail("the run in {} is on {} samples ({}); {} has {}", options.out.string(),
-                  theirs.samples, theirs.data, options.data, manifest.samples);
-    if (theirs.pictures != manifest.pictures)
+    if (theirs.holdout != ours.holdout)
+      return fail("the run in {} holds out {} of the images, not {}", folder.path().string(),
+                  theirs.holdout, ours.holdout);
+    if (theirs.samples != ours.samples)
+      return fail("the run in {} is on {} samples ({}); {} has {}", folder.path().string(),
+                  theirs.samples, theirData, options.data, ours.samples);
+    if (theirs.pictures != ours.pictures)
       return fail("the run in {} is on other images ({}); {} has as many, but they differ",
-                  options.out.string(), theirs.data, options.data);
+                  folder.path().string(), theirData, options.data);
     if (options.epochs && theirs.epochs != *options.epochs)
       return fail("the schedules of the run in {} are laid out for {} epochs, not {}",
-                  options.out.string(), theirs.epochs, *options.epochs);
-    manifest.epochs = theirs.epochs;
+                  folder.path().string(), theirs.epochs, *options.epochs);
+    ours = theirs;
     return {};
   }
 
   Result<void> makeLoader() {
     LoaderOptions loaderOptions;
-    loaderOptions.seed = manifest.seed;
+    loaderOptions.seed = manifest.run.seed;
     loaderOptions.batch = executable->batch();
     loaderOptions.threads = options.threads;
     DOPPEL_TRY(loader, Loader::create(*dataset, loaderOptions));
-    if (__builtin_mul_overflow(manifest.epochs, loader->stepsPerEpoch(), &steps))
-      return fail("{} epochs of {} steps are more steps than can be counted", manifest.epochs,
+    if (__builtin_mul_overflow(manifest.run.epochs, loader->stepsPerEpoch(), &steps))
+      return fail("{} epochs of {} steps are more steps than can be counted", manifest.run.epochs,
                   loader->stepsPerEpoch());
     if (options.steps)
       steps = std::min(steps, *options.steps);
-    schedule::Run run{loader->stepsPerEpoch(), manifest.epochs, manifest.samples, steps};
-    return checkSchedules(artifact->program(), run, options.compiledJustNow,
+    schedule::Run run{loader->stepsPerEpoch(), manifest.run.epochs, manifest.run.samples, steps};
+    return checkSchedules(artifact.program(), run, options.compiledJustNow,
                           [&](const std::string &message) { observer.warned(message); });
   }
 
@@ -204,67 +201,61 @@ private:
     toldBroken = broken.size();
   }
 
-  nlohmann::ordered_json describe() {
-    nlohmann::ordered_json params;
-    if (artifact->program().params())
-      for (const schema::Param *param : *artifact->program().params())
-        params[param->name()->str()] = param->value()->str();
-    return {{"method", artifact->program().method()->str()},
-            {"artifact", fmt::format("{:016x}", manifest.fingerprint)},
-            {"data", manifest.data},
-            {"samples", manifest.samples},
-            {"holdout", manifest.holdout},
-            {"held_out", dataset->heldOut().size()},
-            {"batch", executable->batch()},
-            {"epochs", manifest.epochs},
-            {"seed", manifest.seed},
-            {"params", params}};
+  RunDescription describe() {
+    const schema::Program &program = artifact.program();
+    RunDescription description{.run = manifest.run,
+                               .method = program.method()->str(),
+                               .data = manifest.data,
+                               .heldOut = int64_t(dataset->heldOut().size()),
+                               .batch = executable->batch(),
+                               .params = {}};
+    for (const schema::Param *param : *program.params())
+      description.params.emplace_back(param->name()->str(), param->value()->str());
+    return description;
   }
 
   std::vector<ConfigurationLine> configuration() {
-    const schema::Program &program = artifact->program();
+    const schema::Program &program = artifact.program();
     std::vector<ConfigurationLine> lines{
         {"method", program.method()->str()},
-        {"artifact", fmt::format("{} ({:016x})", options.artifact.string(), manifest.fingerprint)},
+        {"artifact",
+         fmt::format("{} ({:016x})", options.artifact.string(), manifest.run.fingerprint)},
         {"data", fmt::format("{}: {}", options.data, dataset->summary())},
         {"batch",
          fmt::format("{} images, {} steps an epoch", executable->batch(), loader->stepsPerEpoch())},
-        {"steps", fmt::format("{} .. {} ({} epochs)", step, steps, manifest.epochs)},
-        {"seed", fmt::format("{}", manifest.seed)},
+        {"steps", fmt::format("{} .. {} ({} epochs)", step, steps, manifest.run.epochs)},
+        {"seed", fmt::format("{}", manifest.run.seed)},
         {"device", device->description()},
         {"memory", fmt::format("{:.0f} MiB: states {:.1f}, a step {:.1f}, libraries {:.1f}",
                                mib(executable->stateBytes() + executable->transientBytes() +
                                    executable->workspaceBytes()),
                                mib(executable->stateBytes()), mib(executable->transientBytes()),
                                mib(executable->workspaceBytes()))},
-        {"run folder", options.out.string()}};
+        {"run folder", folder.path().string()}};
     return lines;
   }
 
   static double mib(uint64_t bytes) { return double(bytes) / (1 << 20); }
 
   Result<void> setRun(int64_t atStep) {
-    return executable->setRun({.seed = manifest.seed,
+    return executable->setRun({.seed = manifest.run.seed,
                                .step = atStep,
                                .stepsPerEpoch = loader->stepsPerEpoch(),
-                               .epochs = manifest.epochs,
-                               .samples = manifest.samples});
+                               .epochs = manifest.run.epochs,
+                               .samples = manifest.run.samples});
   }
 
-  Result<TrainSummary> loop(RunFolder &folder) {
+  Result<TrainSummary> loop() {
     TrainSummary summary;
     summary.steps = steps;
     auto start = Clock::now();
     Speedometer speedometer;
     std::vector<std::string> names = executable->outputNames("step");
     int64_t every = options.checkpointSteps > 0 ? options.checkpointSteps : loader->stepsPerEpoch();
-    // A resumed run stands at a checkpoint.
     int64_t first = step, lastCheckpoint = -1;
-    if (options.mode == FolderMode::Resume && step >= steps) {
-      summary.step = step;
-      std::vector<fs::path> kept = listCheckpoints(folder.checkpoints());
-      summary.checkpoint = kept.empty() ? fs::path() : kept.front();
-      return summary;
+    if (restored) {
+      lastCheckpoint = step;
+      summary.checkpoint = restored->folder;
     }
     while (step < steps && !stop.load(std::memory_order_relaxed)) {
       DOPPEL_CHECK(takeStep());
@@ -278,16 +269,16 @@ private:
       if (report.imagesPerSecond > 0)
         report.secondsLeft =
             double((steps - step - 1) * executable->batch()) / report.imagesPerSecond;
-      DOPPEL_CHECK(folder.appendMetrics(metricsLine(report)));
+      logMetrics(report);
       ++step;
       observer.stepped(report);
       if (step % every == 0 || step == steps) {
-        DOPPEL_TRY(summary.checkpoint, checkpoint(folder));
+        DOPPEL_TRY(summary.checkpoint, checkpoint());
         lastCheckpoint = step;
       }
     }
     if (lastCheckpoint != step) {
-      DOPPEL_TRY(summary.checkpoint, checkpoint(folder));
+      DOPPEL_TRY(summary.checkpoint, checkpoint());
     }
     summary.step = step;
     summary.taken = step - first;
@@ -315,13 +306,13 @@ private:
                           origin->place.empty() ? "" : " at ", origin->place);
     return fail(
         "the {} is not finite at step {} (epoch {}){}. Checkpoints up to here are kept in {}",
-        failure->what, step, step / loader->stepsPerEpoch(), where,
-        (options.out / "checkpoints").string());
+        failure->what, step, step / loader->stepsPerEpoch(), where, folder.checkpoints().string());
   }
 
-  Result<fs::path> checkpoint(RunFolder &folder) {
+  Result<fs::path> checkpoint() {
     warnOfBroken();
     manifest.step = step;
+    DOPPEL_CHECK(folder.check());
     auto written = writeCheckpoint(folder.checkpoints(), *executable, manifest);
     if (!written) {
       std::vector<fs::path> kept = listCheckpoints(folder.checkpoints());
@@ -335,6 +326,16 @@ private:
     return written;
   }
 
+  /// What cannot be logged is no reason to lose a run.
+  void logMetrics(const StepReport &report) {
+    auto written = folder.appendMetrics(metricsLine(report));
+    if (!written && !missedMetrics)
+      observer.warned(fmt::format("{}; the run goes on, its metrics from step {} on are missed "
+                                  "while this lasts",
+                                  written.error().message, report.step));
+    missedMetrics = !written;
+  }
+
   std::string metricsLine(const StepReport &report) {
     nlohmann::ordered_json json{{"step", report.step},
                                 {"epoch", double(report.step + 1) / report.stepsPerEpoch}};
@@ -345,17 +346,20 @@ private:
   }
 
   const TrainOptions &options;
+  const Artifact &artifact;
+  RunFolder &folder;
   TrainObserver &observer;
   const std::atomic<bool> &stop;
-  std::optional<Artifact> artifact;
   std::unique_ptr<Device> device;
   std::unique_ptr<Executable> executable;
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<Loader> loader;
   CheckpointManifest manifest;
-  size_t toldBroken = 0;
+  std::optional<RestoredCheckpoint> restored;
   int64_t step = 0;
   int64_t steps = 0;
+  size_t toldBroken = 0;
+  bool missedMetrics = false;
 };
 
 } // namespace
@@ -368,9 +372,9 @@ uint64_t peakMemoryBytes() {
   return 0;
 }
 
-Result<TrainSummary> train(const TrainOptions &options, TrainObserver &observer,
-                           const std::atomic<bool> &stop) {
-  return Run(options, observer, stop).execute();
+Result<TrainSummary> train(const TrainOptions &options, const Artifact &artifact, RunFolder &folder,
+                           TrainObserver &observer, const std::atomic<bool> &stop) {
+  return Run(options, artifact, folder, observer, stop).execute();
 }
 
 } // namespace doppel::runtime

@@ -12,18 +12,15 @@
 namespace doppel::runtime {
 
 struct TrainOptions {
-  std::filesystem::path artifact;
-  std::string data; ///< as openDataset() takes it
-  std::filesystem::path out;
-  std::optional<int64_t> epochs; ///< horizon of schedules; absent: the spec's
-  std::optional<int64_t> steps;  ///< stop after so many steps of the run, before the horizon
-  std::optional<uint64_t> seed;  ///< absent: 0, or the resumed run's
-  /// DataOptions::holdout; absent: 0, or the resumed run's.
-  std::optional<double> holdout;
-  FolderMode mode = FolderMode::Fresh;
-  int threads = 0;              ///< 0: all processors
-  int64_t checkpointSteps = 0;  ///< between checkpoints; 0: an epoch
-  bool compiledJustNow = false; ///< the compiler has told what is wrong with the spec
+  std::filesystem::path artifact; ///< its name in messages
+  std::string data;               ///< as openDataset() takes it
+  std::optional<int64_t> epochs;  ///< horizon of schedules; absent: the spec's
+  std::optional<int64_t> steps;   ///< stop after so many steps of the run, before the horizon
+  std::optional<uint64_t> seed;   ///< absent: 0, or the resumed run's
+  std::optional<double> holdout;  ///< DataOptions::holdout; absent: 0, or the resumed run's
+  int threads = 0;                ///< 0: availableProcessors()
+  int64_t checkpointSteps = 0;    ///< between checkpoints; 0: an epoch
+  bool compiledJustNow = false;   ///< the compiler has told what is wrong with the spec
 };
 
 /// A line of the table that a run begins with.
@@ -64,13 +61,14 @@ struct TrainSummary {
   std::filesystem::path checkpoint;
 };
 
-/// Trains. `stop`, set by a signal handler, ends the run after the current step with a checkpoint.
+/// Trains in `folder`, as its mode says. `stop`, set by a signal handler, ends the run after the
+/// current step with a checkpoint.
 ///
-/// Fails with the last good checkpoint in place if the loss or a gradient is not finite (the
-/// message names step, expression and its place in the spec), a checkpoint cannot be written, or no
-/// sample can be decoded.
-Result<TrainSummary> train(const TrainOptions &options, TrainObserver &observer,
-                           const std::atomic<bool> &stop);
+/// Fails with the last good checkpoint in place if the loss, a gradient or a state is not finite
+/// (the message names step, expression and its place in the spec), a checkpoint cannot be written,
+/// or no sample can be decoded. Metrics that cannot be written are missed with a warning.
+Result<TrainSummary> train(const TrainOptions &options, const Artifact &artifact, RunFolder &folder,
+                           TrainObserver &observer, const std::atomic<bool> &stop);
 
 /// The largest resident memory of this process so far, in bytes.
 uint64_t peakMemoryBytes();

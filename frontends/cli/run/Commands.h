@@ -42,7 +42,8 @@ struct InspectOptions {
   bool nets = false;    ///< networks and their parts alone
 };
 
-int runTrain(const runtime::TrainOptions &options);
+int runTrain(const runtime::TrainOptions &options, const runtime::Artifact &artifact,
+             runtime::RunFolder &folder);
 int runEval(const EvalOptions &options);
 int runInspect(const InspectOptions &options);
 int runBench(const BenchOptions &options);

@@ -30,11 +30,10 @@ struct Scores {
   std::string note;
 };
 
-/// The artifact beside the checkpoint that was asked for; no checkpoint for an untrained encoder.
+/// What is evaluated: an artifact, and the folder of its run if it has one.
 struct Encoder {
   fs::path artifact;
-  std::optional<fs::path> checkpoint;
-  double holdout = 0; ///< the fraction of images that the run left out of training
+  std::optional<fs::path> run;
 };
 
 Result<Encoder> findEncoder(const EvalOptions &options) {
@@ -45,27 +44,28 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
   if (options.test)
     DOPPEL_CHECK(expectData(*options.test));
   if (!fs::is_directory(path, ignored))
-    return Encoder{path, std::nullopt, 0};
-  Encoder encoder{path / "artifact.dpx", std::nullopt, 0};
-  if (!fs::exists(encoder.artifact, ignored))
+    return Encoder{path, std::nullopt};
+  if (!fs::exists(path / "artifact.dpx", ignored))
     return fail("{} holds no run (no artifact.dpx)", path.string());
-  if (options.untrained) {
-    DOPPEL_TRY(encoder.holdout, recordedHoldout(path));
-    return encoder;
-  }
-  for (const fs::path &checkpoint : listCheckpoints(path / "checkpoints")) {
-    auto manifest = readManifest(checkpoint);
-    if (!manifest)
-      warn(manifest.error().message + "; looking for an older checkpoint");
-    if (manifest && (!options.step || manifest->step == *options.step)) {
-      encoder.checkpoint = checkpoint;
-      encoder.holdout = manifest->holdout;
-      return encoder;
-    }
-  }
-  if (options.step)
-    return fail("{} has no checkpoint of step {}", path.string(), *options.step);
-  return fail("{} has no checkpoint yet", path.string());
+  return Encoder{path / "artifact.dpx", path};
+}
+
+/// Loads the states of a run, by the rule of --resume.
+Result<CheckpointManifest> loadCheckpoint(const fs::path &run, std::optional<int64_t> step,
+                                          Executable &executable) {
+  std::optional<RunIdentity> identity;
+  if (auto description = readDescription(run / kDescriptionFile))
+    identity = *description;
+  else
+    warn(description.error().message);
+  DOPPEL_TRY(std::optional<RestoredCheckpoint> restored,
+             restoreCheckpoint(run / kCheckpointsFolder, identity, step, executable,
+                               [](const std::string &message) { warn(message); }));
+  if (restored)
+    return restored->manifest;
+  if (step)
+    return fail("{} has no checkpoint of step {}", run.string(), *step);
+  return fail("{} has no checkpoint yet", run.string());
 }
 
 Result<Scores> evaluate(const EvalOptions &options) {
@@ -76,11 +76,17 @@ Result<Scores> evaluate(const EvalOptions &options) {
   if (!executable->has("represent"))
     return fail("the spec of {} has no `represent`", encoder.artifact.string());
   Scores scores;
-  if (encoder.checkpoint) {
-    DOPPEL_TRY(CheckpointManifest manifest, readManifest(*encoder.checkpoint));
-    DOPPEL_CHECK(loadStates(*encoder.checkpoint, *executable));
+  double holdout = 0; // the fraction of images that the run left out of training
+  if (encoder.run && !options.untrained) {
+    DOPPEL_TRY(CheckpointManifest manifest,
+               loadCheckpoint(*encoder.run, options.step, *executable));
     scores.step = manifest.step;
+    holdout = manifest.run.holdout;
   } else {
+    if (encoder.run) {
+      DOPPEL_TRY(RunIdentity recorded, recordedRun(*encoder.run));
+      holdout = recorded.holdout;
+    }
     DOPPEL_CHECK(executable->setRun({.seed = options.seed,
                                      .step = 0,
                                      .stepsPerEpoch = 1,
@@ -94,7 +100,7 @@ Result<Scores> evaluate(const EvalOptions &options) {
     DataOptions dataOptions;
     dataOptions.threads = options.threads;
     // Data with a test split are evaluated on that, whatever the run was trained on.
-    dataOptions.holdout = split == Split::TestOrAll ? 0 : encoder.holdout;
+    dataOptions.holdout = split == Split::TestOrAll ? 0 : holdout;
     dataOptions.holdoutIsOptional = true;
     dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
       progress.update(activity, done, total, name);

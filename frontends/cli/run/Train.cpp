@@ -84,14 +84,15 @@ int report(const runtime::Error &error) {
   return 1;
 }
 
-int runTrain(const runtime::TrainOptions &options) {
+int runTrain(const runtime::TrainOptions &options, const runtime::Artifact &artifact,
+             runtime::RunFolder &folder) {
   ignoreBrokenOutputs();
   Observer observer;
-  auto summary = runtime::train(options, observer, stopRequested);
+  auto summary = runtime::train(options, artifact, folder, observer, stopRequested);
   observer.progress.finish();
   if (!summary)
     return report(summary.error());
-  if (summary->taken == 0) {
+  if (summary->taken == 0 && !summary->interrupted) {
     printOut("nothing to do: the run has taken {} steps of {} already\ncheckpoint {}\n",
              summary->step, summary->steps, summary->checkpoint.string());
     return 0;

@@ -141,12 +141,15 @@ struct RunArguments {
     command.add_flag("--overwrite", overwrite, "replace the run in --out")->excludes(resumeFlag);
   }
 
-  const runtime::TrainOptions &finish() {
-    options.out = out;
-    options.mode = resume      ? runtime::FolderMode::Resume
-                   : overwrite ? runtime::FolderMode::Overwrite
-                               : runtime::FolderMode::Fresh;
-    return options;
+  /// Opens the folder and locks it.
+  runtime::Result<runtime::RunFolder> open() const {
+    return runtime::RunFolder::open(out, resume      ? runtime::FolderMode::Resume
+                                         : overwrite ? runtime::FolderMode::Overwrite
+                                                     : runtime::FolderMode::Fresh);
+  }
+
+  int run(const runtime::Result<runtime::Artifact> &artifact, runtime::RunFolder &folder) const {
+    return artifact ? cli::runTrain(options, *artifact, folder) : cli::report(artifact.error());
   }
 };
 
@@ -184,7 +187,9 @@ int runProgram(int argc, char **argv) {
         !isExpected(runtime::checkDataset(run.options.data), code))
       return;
     run.options.artifact = artifact;
-    code = cli::runTrain(run.finish());
+    auto folder = run.open();
+    code =
+        folder ? run.run(runtime::Artifact::load(artifact), *folder) : cli::report(folder.error());
   });
 
   std::string spec, target;
@@ -206,15 +211,14 @@ int runProgram(int argc, char **argv) {
         !isExpected(cli::expectData(trained.options.data), code) ||
         !isExpected(runtime::checkDataset(trained.options.data), code))
       return;
-    // Whether the folder may be used is known before the compiler runs.
-    const runtime::TrainOptions &options = trained.finish();
-    if (auto folder = runtime::RunFolder::open(options.out, options.mode); !folder) {
+    // The folder is this process's from before the compiler runs until the run is over: another
+    // `train` into it never sees what this one compiled.
+    auto folder = trained.open();
+    if (!folder) {
       code = cli::report(folder.error());
       return;
     }
-    std::filesystem::path out = trained.out;
-    std::error_code error;
-    std::string path = (out / ".compiled.dpx").string();
+    std::string path = folder->temporary("compiled.dpx").string();
     std::vector<std::string> words{"compile", spec, "-o", path};
     for (const std::string &set : sets)
       words.insert(words.end(), {"--set", set});
@@ -225,10 +229,12 @@ int runProgram(int argc, char **argv) {
     code = callCompiler(words);
     if (code != 0)
       return;
-    trained.options.artifact = path;
+    trained.options.artifact = folder->artifact();
     trained.options.compiledJustNow = true;
-    code = cli::runTrain(trained.finish());
+    auto compiled = runtime::Artifact::load(path);
+    std::error_code error;
     std::filesystem::remove(path, error);
+    code = trained.run(compiled, *folder);
   });
 
   cli::EvalOptions eval;

@@ -82,6 +82,7 @@ public:
   explicit CpuModule(void *handle) : handle_(handle) {}
   ~CpuModule() override { dlclose(handle_); }
   void *find(const std::string &symbol) const { return dlsym(handle_, symbol.c_str()); }
+  bool has(const std::string &symbol) const override { return find(symbol) != nullptr; }
 
 private:
   void *handle_;
