@@ -5,10 +5,13 @@
 
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/CheckCalls.h"
+#include "runtime/core/Safetensors.h"
+#include "runtime/core/Text.h"
 #include "runtime/schema/Format.h"
 #include "runtime/schema/Schedule.h"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -47,6 +50,7 @@ private:
   Result<void> checkKernels();
   Result<void> checkFunctions();
   Result<void> checkSchedules();
+  Result<void> checkIo();
   Result<void> checkProgram();
 
   Result<void> checkInstruction(const schema::Instruction &instruction, const std::string &where);
@@ -72,7 +76,12 @@ template <typename Enum> bool known(Enum value, Enum last) {
   return uint32_t(value) > 0 && uint32_t(value) <= uint32_t(last);
 }
 
-/// Fails unless all names are there, are not empty and differ.
+/// Whether a name can be printed, written as JSON and handed to the linker as it is.
+bool isName(std::string_view name) {
+  return !name.empty() && isUtf8(name) && printable(name) == name;
+}
+
+/// Fails unless all names are there, are text and differ.
 template <typename Items, typename Name>
 Result<void> checkNames(const Items &items, std::string_view what, Name nameOf) {
   std::unordered_set<std::string_view> names;
@@ -80,6 +89,9 @@ Result<void> checkNames(const Items &items, std::string_view what, Name nameOf) 
     const flatbuffers::String *name = nameOf(items.Get(i));
     if (!name || name->size() == 0)
       return fail("{}[{}] has no name", what, i);
+    if (!isName(name->string_view()))
+      return fail("{}[{}]: its name '{}' is no UTF-8 or has control characters", what, i,
+                  printable(name->string_view()));
     if (!names.insert(name->string_view()).second)
       return fail("{}[{}] is a second '{}'", what, i, name->string_view());
   }
@@ -106,10 +118,18 @@ Result<void> Validator::checkPresence() {
   DOPPEL_CHECK(check(target.kind(), "target.kind"));
   DOPPEL_CHECK(check(target.name(), "target.name"));
   DOPPEL_CHECK(check(target.features(), "target.features"));
-  for (const schema::Param *param : *program.params())
-    if (!param->name() || !param->type() || !param->value() || !param->doc())
-      return fail("a param lacks its name, type, value or doc");
-  return {};
+  for (auto [text, name] : {std::pair(program.producer(), "producer"),
+                            {program.method(), "method"},
+                            {target.kind(), "target.kind"},
+                            {target.name(), "target.name"}})
+    if (!isUtf8(text->string_view()))
+      return fail("program.{} '{}' is no UTF-8", name, printable(text->string_view()));
+  for (uint32_t i = 0; i < program.params()->size(); ++i) {
+    const schema::Param &param = *program.params()->Get(i);
+    if (!param.name() || !param.type() || !param.value() || !param.doc())
+      return fail("params[{}] lacks its name, type, value or doc", i);
+  }
+  return checkNames(*program.params(), "params", [](auto *param) { return param->name(); });
 }
 
 Result<void> Validator::checkArenas() {
@@ -199,6 +219,8 @@ Result<void> Validator::checkStates() {
   for (uint32_t i = 0; i < program.states()->size(); ++i) {
     const schema::State &state = *program.states()->Get(i);
     std::string where = fmt::format("states[{}] ('{}')", i, state.name()->string_view());
+    if (state.name()->string_view() == kMetadata)
+      return fail("{}: checkpoints keep their metadata under that name", where);
     if (!known(state.kind(), schema::StateKind::Other))
       return fail("{}: kind {} is not known", where, uint32_t(state.kind()));
     DOPPEL_CHECK(checkBuffer(state.buffer(), where));
@@ -274,7 +296,7 @@ Result<void> Validator::checkInstruction(const schema::Instruction &instruction,
     return fail("{}: location {} exceeds the {} locations", where, instruction.location(),
                 program.locations()->size());
   if (instruction.origin() && *instruction.origin() >= program.locations()->size())
-    return fail("{}: location {} exceeds the {} locations", where, *instruction.origin(),
+    return fail("{}: origin {} exceeds the {} locations", where, *instruction.origin(),
                 program.locations()->size());
   if (!instruction.operation())
     return fail("{} has no operation", where);
@@ -311,10 +333,11 @@ Result<void> Validator::checkInstruction(const schema::Instruction &instruction,
     std::string here = where + " (check)";
     DOPPEL_CHECK(checkBuffer(check.buffer(), here));
     schema::DType type = buffer(check.buffer()).dtype();
-    if (type != schema::DType::F32 && type != schema::DType::F64)
-      return fail("{}: buffers[{}] holds no floats", here, check.buffer());
-    if (!check.what())
-      return fail("{} has no name", here);
+    if (type != schema::DType::F32)
+      return fail("{}: buffers[{}] holds {}, but what is checked is F32", here, check.buffer(),
+                  schema::EnumNameDType(type));
+    if (!check.what() || !isUtf8(check.what()->string_view()))
+      return fail("{} has no name, or one that is no UTF-8", here);
     return {};
   }
   case schema::Operation::NONE:
@@ -391,6 +414,27 @@ Result<void> Validator::checkSchedules() {
   return {};
 }
 
+/// The host writes each of these whole: none may lie in another.
+Result<void> Validator::checkIo() {
+  std::map<uint32_t, std::string> written = {{program.images(), "images"}, {program.run(), "run"}};
+  for (const schema::Function *function : *program.functions())
+    for (const schema::NamedBuffer *input : *function->inputs())
+      written.emplace(input->buffer(),
+                      fmt::format("@{}.inputs '{}'", function->name()->string_view(),
+                                  input->name()->string_view()));
+  std::vector<std::pair<uint64_t, uint32_t>> places; // by offset
+  for (const auto &[index, name] : written)
+    places.emplace_back(buffer(index).offset(), index);
+  std::ranges::sort(places);
+  for (size_t i = 1; i < places.size(); ++i) {
+    auto [before, first] = places[i - 1];
+    if (places[i].first < before + bytes[first])
+      return fail("io: {} (buffers[{}]) and {} (buffers[{}]) overlap", written[first], first,
+                  written[places[i].second], places[i].second);
+  }
+  return {};
+}
+
 Result<void> Validator::checkProgram() {
   if (program.world() == 0 || program.batch() <= 0 || program.batch() % program.world() != 0)
     return fail("batch {} is not positive or no multiple of world {}", program.batch(),
@@ -408,6 +452,7 @@ Result<void> Validator::checkProgram() {
     return fail("images: buffers[{}] is no list of {} images", program.images(), local);
   if (run.dtype() != schema::DType::RunScalars || bytes[program.run()] != 40)
     return fail("run: buffers[{}] does not hold one run's scalars", program.run());
+  DOPPEL_CHECK(checkIo());
   uint64_t peak = 0;
   for (const schema::Arena *arena : *program.arenas())
     if (arena->kind() != schema::ArenaKind::Io)

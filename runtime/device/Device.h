@@ -36,19 +36,21 @@ public:
   virtual size_t bytes() const = 0;
 };
 
-/// The functions of an artifact's code segment.
-class KernelModule {
-public:
-  virtual ~KernelModule() = default;
-  virtual bool has(const std::string &symbol) const = 0;
-};
-
 struct KernelLaunch {
   std::string symbol;
   int64_t grid = 0;        ///< workgroups
   size_t scratchBytes = 0; ///< for each thread, aligned to 64
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
+};
+
+/// The functions of an artifact's code segment.
+class KernelModule {
+public:
+  virtual ~KernelModule() = default;
+  /// Fails unless the segment has that kernel and was compiled for such a launch: grid, scratch,
+  /// number of buffers and the bytes of each.
+  virtual Result<void> check(const KernelLaunch &launch) const { return {}; }
 };
 
 /// Operands and `ints` of each operation: dialects/plan/README.md, "Calls".

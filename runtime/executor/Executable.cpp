@@ -10,7 +10,6 @@ Result<std::unique_ptr<Executable>> Executable::create(const Artifact &artifact,
   std::unique_ptr<Executable> executable(new Executable(artifact, device));
   DOPPEL_CHECK(executable->allocate());
   DOPPEL_TRY(executable->module, device.loadModule(artifact.elf()));
-  DOPPEL_CHECK(executable->checkKernels());
   for (const schema::Function *function : *artifact.program().functions()) {
     if (auto recorded = executable->record(*function); !recorded)
       return std::unexpected(std::move(recorded.error())
@@ -37,15 +36,6 @@ Result<void> Executable::allocate() {
   return {};
 }
 
-/// The program and its code come from one file, but not necessarily from one compiler run.
-Result<void> Executable::checkKernels() const {
-  const auto &kernels = *artifact.program().kernels();
-  for (uint32_t i = 0; i < kernels.size(); ++i)
-    if (std::string symbol = kernels.Get(i)->symbol()->str(); !module->has(symbol))
-      return fail("kernels[{}]: the code segment has no function '{}'", i, symbol);
-  return {};
-}
-
 TensorRef Executable::tensor(uint32_t index) const {
   const schema::Buffer *buffer = artifact.program().buffers()->Get(index);
   TensorRef result;
@@ -65,7 +55,8 @@ Result<void> Executable::record(const schema::Function &function) {
         result.push_back(tensor(index));
     return result;
   };
-  for (const schema::Instruction *instruction : *function.instructions()) {
+  for (uint32_t index = 0; index < function.instructions()->size(); ++index) {
+    const schema::Instruction *instruction = function.instructions()->Get(index);
     switch (instruction->operation_type()) {
     case schema::Operation::Launch: {
       const schema::Launch *source = instruction->operation_as_Launch();
@@ -78,6 +69,11 @@ Result<void> Executable::record(const schema::Function &function) {
       auto firstOutput = launch.inputs.end() - source->outputs();
       launch.outputs.assign(firstOutput, launch.inputs.end());
       launch.inputs.erase(firstOutput, launch.inputs.end());
+      // Program and code come from one file, but not necessarily from one compiler run.
+      if (auto fits = module->check(launch); !fits)
+        return std::unexpected(std::move(fits.error())
+                                   .within(fmt::format("instructions[{}] (launch of kernels[{}])",
+                                                       index, source->kernel())));
       DOPPEL_CHECK(commands->launch(*module, launch));
       break;
     }

@@ -79,7 +79,6 @@ private:
 
   Executable(const Artifact &artifact, Device &device) : artifact(artifact), device(device) {}
   Result<void> allocate();
-  Result<void> checkKernels() const;
   Result<void> record(const schema::Function &function);
   Result<RecordedFunction *> find(std::string_view function);
   TensorRef tensor(uint32_t buffer) const;

@@ -38,6 +38,11 @@ static_assert(sizeof(RunScalars) == 40);
 /// scratch_bytes, aligned to 64.
 using KernelFunction = void (*)(void *const *buffers, int64_t begin, int64_t end, void *scratch);
 
+/// What a kernel was compiled for: 64-bit integers that stand in the code segment under the
+/// kernel's symbol with this behind it. In order: workgroups, scratch bytes, number of inputs,
+/// number of outputs, then the bytes of each input and output. A launch must have the same.
+inline constexpr const char *signatureSuffix = ".signature";
+
 /// Philox4x32-10 (Salmon et al. 2011): the only source of randomness in a run.
 ///
 /// Key: the run's seed, low word first. Counter: (index low, index high, stream * 2^8 + draw,

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 #include <xxhash.h>
@@ -56,6 +57,7 @@ struct ProgramParts {
   schema::CollectiveKind collective = schema::CollectiveKind::AllReduceSum;
   uint32_t collectiveInput = 3, collectiveOutput = 5;
   uint32_t checked = 5, instructionLocation = 1;
+  std::optional<uint32_t> instructionOrigin; ///< of the first
   std::string secondFunction = "step", outputName = "loss", targetKind = "cpu";
   uint32_t outputBuffer = 7;
   int64_t batch = 4, epochs = 10;
@@ -91,7 +93,10 @@ struct ProgramParts {
 
     std::vector<flatbuffers::Offset<schema::Instruction>> code;
     auto add = [&](schema::Operation type, auto table) {
-      code.push_back(schema::CreateInstruction(b, type, table.Union(), instructionLocation));
+      code.push_back(schema::CreateInstruction(
+          b, type, table.Union(), instructionLocation,
+          code.empty() && instructionOrigin ? flatbuffers::Optional<uint32_t>(*instructionOrigin)
+                                            : flatbuffers::nullopt));
     };
     add(schema::Operation::Copy, schema::CreateCopy(b, copy[0], copy[1]));
     auto in = b.CreateVector(inputs);

@@ -186,6 +186,18 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"kernels[0].scratch_bytes", [](auto &p) { p.kernels[0].scratch = ~uint64_t(0); }},
       {"functions[1] is a second 'init'", [](auto &p) { p.secondFunction = "init"; }},
       {"@step.instructions[0]: location 2 exceeds", [](auto &p) { p.instructionLocation = 2; }},
+      {"@step.instructions[0]: origin 2 exceeds", [](auto &p) { p.instructionOrigin = 2; }},
+      {"states[0] ('__metadata__'): checkpoints keep",
+       [](auto &p) { p.states[0].name = "__metadata__"; }},
+      {"states[1]: its name 'a?' is no UTF-8", [](auto &p) { p.states[1].name = "a\xff"; }},
+      {"states[1]: its name 'a?[2J' is no UTF-8 or has control characters",
+       [](auto &p) { p.states[1].name = "a\x1b[2J"; }},
+      {"kernels[0]: its name 'map?0' is no", [](auto &p) { p.kernels[0].symbol = {"map\0000", 5}; }},
+      {"arenas[1]: its name '?' is no", [](auto &p) { std::get<0>(p.arenas[1]) = "\n"; }},
+      {"@init.outputs[0]: its name '?' is no", [](auto &p) { p.outputName = "\xc3"; }},
+      {"target.kind '?' is no UTF-8", [](auto &p) { p.targetKind = "\xfe"; }},
+      {"io: images (buffers[0]) and run (buffers[1]) overlap",
+       [](auto &p) { p.buffers[1].offset = 64; }},
       {"@step.instructions[0] (copy): 256 bytes to 64",
        [](auto &p) {
          p.copy = {2, 6};
@@ -234,7 +246,13 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"do not make", [](auto &p) { p.collectiveInput = 7; }},
       {"collective 0 comes after 1",
        [](auto &p) { p.collectiveOrder[0] = 1, p.collectiveOrder[1] = 0; }},
-      {"(check): buffers[6] holds no floats", [](auto &p) { p.checked = 6; }},
+      {"(check): buffers[6] holds I32, but what is checked is F32",
+       [](auto &p) { p.checked = 6; }},
+      {"(check): buffers[8] holds F64, but what is checked is F32",
+       [](auto &p) {
+         p.buffers.push_back({1, 640, schema::DType::F64, {4}});
+         p.checked = 8;
+       }},
       {"@init.outputs[0] has no name", [](auto &p) { p.outputName = ""; }},
       {"@init.outputs[0]: buffer 8 exceeds", [](auto &p) { p.outputBuffer = 8; }},
       {"schedules[0] lacks its name or nodes", [](auto &p) { p.schedule.clear(); }},

@@ -50,7 +50,11 @@ private:
   };
   struct Module : KernelModule {
     explicit Module(const FakeDevice &device) : device(device) {}
-    bool has(const std::string &symbol) const override { return !device.missing.contains(symbol); }
+    Result<void> check(const KernelLaunch &launch) const override {
+      if (device.missing.contains(launch.symbol))
+        return fail("the code segment has no kernel '{}'", launch.symbol);
+      return {};
+    }
     const FakeDevice &device;
   };
   struct Commands : CommandList {

@@ -276,8 +276,8 @@ TEST_F(TrainCheckpoint, AMissingKernelIsNamed) {
   auto created = Executable::create(*artifact, device);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().kind, ErrorKind::User);
-  EXPECT_NE(created.error().message.find("kernels[0]: the code segment has no function 'map_0'"),
-            std::string::npos);
+  EXPECT_EQ(created.error().message, "function 'step': instructions[2] (launch of kernels[0]): the "
+                                     "code segment has no kernel 'map_0'");
 }
 
 } // namespace
