@@ -28,7 +28,7 @@ protected:
     RunDescription description;
     description.run = {.fingerprint = 1, .seed = 2, .samples = 3, .epochs = 4, .pictures = 5};
     description.method = artifact;
-    auto begun = folder.begin(bytesOf(artifact), description);
+    auto begun = folder.begin(bytesOf(artifact), description, artifact == "old" ? "a.png\n" : "");
     ASSERT_TRUE(begun) << begun.error().message;
   }
 
@@ -92,6 +92,7 @@ TEST_F(TrainFolder, OverwriteReplacesAll) {
   EXPECT_EQ(readFile(folder->artifact()).value(), "new");
   EXPECT_FALSE(fs::exists(folder->checkpoints()));
   EXPECT_FALSE(fs::exists(folder->metrics()));
+  EXPECT_FALSE(fs::exists(folder->heldOut()));
   EXPECT_TRUE(fs::exists(root / "run" / "notes.txt"));
   for (const fs::path &entry : entriesOf(root / "run"))
     EXPECT_FALSE(entry.filename().string().starts_with(kTemporary)) << entry;

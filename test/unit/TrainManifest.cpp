@@ -14,6 +14,7 @@ CheckpointManifest manifestOf() {
                   .seed = ~uint64_t(0),
                   .samples = 5000,
                   .epochs = 3,
+                  .holdout = 0.1,
                   .pictures = 0xfedcba9876543210},
           .step = 42,
           .data = "bilder/\xc3\xa9t\xc3\xa9",
@@ -63,6 +64,7 @@ TEST(TrainManifest, EveryBitOfADescriptionThatTurnedIsDamage) {
   RunDescription description{.run = manifestOf().run,
                              .method = "Toy",
                              .data = "shapes",
+                             .heldOut = 3,
                              .batch = 4,
                              .params = {{"dim", "8"}, {"name", "\xff"}}};
   std::string text = textOf(description);
@@ -95,6 +97,9 @@ TEST(TrainManifest, RefusesWhatNoRunCanSay) {
       {"epochs", -3, "'epochs'"},
       {"threads", 0, "'threads'"},
       {"seed", -1, "'seed' is missing or not a number from 0 on"},
+      {"holdout", 1.0, "'holdout' is missing or not a number from 0 on and below 1"},
+      {"holdout", -0.5, "'holdout'"},
+      {"holdout", "0.1", "'holdout'"},
       {"artifact", "0123", "'artifact' is missing or not sixteen hexadecimal digits"},
       {"artifact", "0123456789ABCDEF", "'artifact'"},
       {"pictures", 5, "'pictures'"},
