@@ -1,13 +1,16 @@
 // Which instructions this machine's processor has, by the names that the Linux kernel gives them.
 #include "runtime/artifact/Validate.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
 namespace doppel::runtime {
 
-std::set<std::string> processorFeatures() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
+Result<std::set<std::string>> processorFeatures(const std::filesystem::path &file) {
+  errno = 0;
+  std::ifstream cpuinfo(file);
   std::set<std::string> features;
   for (std::string line; std::getline(cpuinfo, line);) {
     // "flags" on x86, "Features" on ARM; all cores have the same.
@@ -18,12 +21,17 @@ std::set<std::string> processorFeatures() {
       features.insert(word);
     break;
   }
+  if (features.empty())
+    return fail("cannot tell what this processor has: {} {}", file.string(),
+                errno ? std::strerror(errno) : "has no list of its features");
   return features;
 }
 
 Result<void> checkProcessor(const schema::Program &program) {
   const schema::Target &target = *program.target();
-  std::set<std::string> present = processorFeatures();
+  if (target.features()->size() == 0)
+    return {};
+  DOPPEL_TRY(std::set<std::string> present, processorFeatures());
   std::string missing;
   for (const flatbuffers::String *feature : *target.features())
     if (!present.contains(feature->str()))

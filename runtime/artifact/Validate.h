@@ -4,6 +4,7 @@
 #include "runtime/core/Error.h"
 #include "runtime/schema/program_generated.h"
 
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -24,7 +25,9 @@ Result<void> validateProgram(const schema::Program &program);
 /// that are missing.
 Result<void> checkProcessor(const schema::Program &program);
 
-/// The processor features of this machine, as the kernel names them.
-std::set<std::string> processorFeatures();
+/// The processor features of this machine, as the kernel names them in `file`. Fails where that
+/// cannot be read.
+Result<std::set<std::string>>
+processorFeatures(const std::filesystem::path &file = "/proc/cpuinfo");
 
 } // namespace doppel::runtime

@@ -17,7 +17,7 @@ TEST(ArtifactProcessor, HasTheBaselineOfItsArchitecture) {
 #else
   GTEST_SKIP();
 #endif
-  std::set<std::string> present = processorFeatures();
+  std::set<std::string> present = processorFeatures().value();
   for (const std::string &feature : baseline)
     EXPECT_TRUE(present.contains(feature)) << feature;
   EXPECT_FALSE(present.contains("flags") || present.contains(":") || present.contains(""));
@@ -27,6 +27,15 @@ TEST(ArtifactProcessor, HasTheBaselineOfItsArchitecture) {
   auto artifact =
       Artifact::parse(artifactOf(parts.bytes()), "toy.dpx", Artifact::Machine::Required);
   EXPECT_TRUE(artifact) << artifact.error().message;
+}
+
+TEST(ArtifactProcessor, AListThatCannotBeReadIsNoMissingFeature) {
+  for (auto [file, why] : {std::pair("/nowhere/cpuinfo", "/nowhere/cpuinfo No such file"),
+                           {"/dev/null", "/dev/null has no list of its features"}}) {
+    auto features = processorFeatures(file);
+    ASSERT_FALSE(features);
+    EXPECT_NE(features.error().message.find(why), std::string::npos) << features.error().message;
+  }
 }
 
 } // namespace

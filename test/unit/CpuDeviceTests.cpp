@@ -40,6 +40,34 @@ TEST(CpuDevice, KeepsTheSymbolsOfAModuleLocal) {
   EXPECT_EQ(dlsym(RTLD_DEFAULT, "count_groups"), nullptr);
 }
 
+/// A launch that a kernel was not compiled for would read and write behind its buffers.
+TEST(CpuDevice, HoldsALaunchAgainstWhatItsKernelWasCompiledFor) {
+  auto device = makeCpuDevice(1);
+  auto module = device->loadModule(hostKernels());
+  ASSERT_TRUE(module);
+  auto f32 = [](int64_t count) { return TensorRef{nullptr, schema::DType::F32, {count}}; };
+  auto errorOf = [&](const KernelLaunch &launch) {
+    auto fits = (*module)->check(launch);
+    EXPECT_TRUE(fits || fits.error().kind == ErrorKind::User);
+    return fits ? "" : fits.error().message;
+  };
+  EXPECT_EQ(errorOf({"count_groups", 3, 0, {f32(3)}, {f32(3)}}), "");
+  EXPECT_EQ(errorOf({"count_groups", 4, 0, {f32(3)}, {f32(3)}}),
+            "kernel 'count_groups' is launched with 4 workgroups, but was compiled for 3");
+  EXPECT_EQ(errorOf({"count_groups", 3, 64, {f32(3)}, {f32(3)}}),
+            "kernel 'count_groups' is launched with 64 bytes of scratch, but was compiled for 0");
+  EXPECT_EQ(errorOf({"count_groups", 3, 0, {f32(3), f32(3)}, {f32(3)}}),
+            "kernel 'count_groups' is launched with 2 inputs, but was compiled for 1");
+  EXPECT_EQ(errorOf({"count_groups", 3, 0, {f32(3)}, {}}),
+            "kernel 'count_groups' is launched with 0 outputs, but was compiled for 1");
+  EXPECT_EQ(errorOf({"count_groups", 3, 0, {f32(3)}, {f32(2)}}),
+            "kernel 'count_groups' is launched with 8 bytes of buffer 1, but was compiled for 12");
+  EXPECT_EQ(errorOf({"count_grapes", 3, 0, {f32(3)}, {f32(3)}}),
+            "the code segment has no kernel 'count_grapes'");
+  EXPECT_NE(errorOf({"use_scratch", 3, 0, {f32(3)}, {f32(3)}}).find("compile the spec again"),
+            std::string::npos);
+}
+
 TEST(CpuDevice, HasAsManyThreadsAsItWasMadeWith) {
   for (int threads : {1, 2, 3}) {
     auto device = makeCpuDevice(threads);

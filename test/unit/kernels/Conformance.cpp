@@ -28,6 +28,10 @@ void count_groups(void *const *buffers, int64_t begin, int64_t end, void *) {
     sum[g] += x[g] + 1;
 }
 
+/// What count_groups would have been compiled for, were its grid 3: abi::signatureSuffix.
+extern const int64_t count_groups_signature[] asm("count_groups.signature");
+const int64_t count_groups_signature[] = {3, 0, 1, 1, 12, 12};
+
 /// x: f32 [grid] -> y: f32 [grid], x times 2; z: f32 [grid], 1 / x.
 void double_and_invert(void *const *buffers, int64_t begin, int64_t end, void *) {
   const float *x = at<float>(buffers, 0);
