@@ -53,6 +53,8 @@ def errors():
         if code[:3] != group:
             group = code[:3]
             parts.append(f"\n## {titles[group]}\n\n")
+            if group == "W05":
+                parts.append('One that is meant is silenced where it stands: `allow W0504 "why"` on the line before (language.md).\n\n')
         joined = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', explanation))
         plain = re.sub(r"\\(.)", r"\1", joined)
         parts.append(f"- **{code}** {title}. {plain}\n")

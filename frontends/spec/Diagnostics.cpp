@@ -36,6 +36,7 @@ Diagnostic &Diagnostic::help(const llvm::Twine &text) {
 
 Diagnostic &Diagnostics::report(Code code, SourceRange range, const llvm::Twine &message) {
   std::string text = message.str();
+  reported += !info(code).isWarning();
   bool known = llvm::any_of(diagnostics, [&](const Diagnostic &earlier) {
     return earlier.code == code && earlier.range.file == range.file &&
            earlier.range.begin == range.begin && earlier.message == text;

@@ -85,7 +85,8 @@ public:
   llvm::ArrayRef<Allowance> allowances() const { return allowed; }
 
   bool hasErrors() const { return errors > 0; }
-  size_t errorCount() const { return errors; }
+  /// Errors that have been reported, also those that are told once.
+  size_t reportedErrors() const { return reported; }
   /// True once there are so many errors that more help nobody; callers may stop.
   bool isFull() const { return errors >= maxErrors; }
   const std::deque<Diagnostic> &all() const { return diagnostics; }
@@ -103,6 +104,7 @@ private:
   std::vector<Allowance> allowed;
   std::optional<Diagnostic> unprinted;
   size_t errors = 0;
+  size_t reported = 0;
 };
 
 /// The candidate that `name` was probably meant to be: the nearest within a third of its length in

@@ -28,9 +28,9 @@ Value Evaluator::makeNet(const Callable &callee,
   node->range = range;
   node->decl = decl;
   node->unit = callee.unit;
-  size_t errors = trace.diagnostics.errorCount();
+  size_t errors = trace.diagnostics.reportedErrors();
   runNetItems(decl->body, *node);
-  if (trace.diagnostics.errorCount() > errors || stopped())
+  if (trace.diagnostics.reportedErrors() > errors || stopped())
     return Value::error();
   if (!node->forward) {
     report(Code::NoForward, decl->name.range,
