@@ -1,6 +1,6 @@
 // The table of derivatives. dy is the gradient of the operation's result y; each rule gives the
-// gradient of an operand. Ties: max, min, reductions and pooling give the gradient to the first of
-// equals; relu and abs give 0 at 0.
+// gradient of an operand. What has no derivative but zero says so in NnOps.td. Ties: max, min,
+// reductions and pooling give the gradient to the first of equals; relu and abs give 0 at 0.
 #include "passes/DerivativeRules.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -81,16 +81,6 @@ void concatRule(nn::ConcatOp op, Adjoints &adjoints) {
   }
 }
 
-void packRule(nn::PackOp op, Adjoints &adjoints) {
-  Expr dy = adjoints.of(op.getResult());
-  for (auto [input, offset] : llvm::zip_equal(op.getInputs(), op.getOffsets())) {
-    auto type = cast<RankedTensorType>(input.getType());
-    if (adjoints.wants(input))
-      adjoints.add(input,
-                   dy.slice({type.getNumElements()}, {offset}, {1}).reshape(type.getShape()));
-  }
-}
-
 /// rows[i] reaches the result unless a later row was written over it: of equal indices only the
 /// last has a gradient.
 void scatterRowsRule(nn::ScatterRowsOp op, Adjoints &adjoints) {
@@ -155,9 +145,6 @@ private:
     entries[Op::getOperationName()] = {Derivative::Rule, [=](Operation *op, Adjoints &adjoints) {
                                          function(cast<Op>(op), adjoints);
                                        }};
-  }
-  template <typename... Ops> void zero() {
-    ((entries[Ops::getOperationName()] = {Derivative::Zero, {}}), ...);
   }
   /// One operand x, one result y: `dx` gives its gradient.
   template <typename Op, typename F> void unary(F dx) {
@@ -234,18 +221,10 @@ Table::Table() {
     return dy.sum(repeated);
   });
   unaryOf<SliceOp>    ([](SliceOp op, E x, E y, E dy) { return E(dy.b(), PadOp::create(dy.b(), x.type(), dy.value(), op.getOffsets(), op.getStrides())); });
-  unaryOf<PadOp>      ([](PadOp op, E x, E y, E dy) { return dy.slice(x.shape(), op.getOffsets(), op.getStrides()); });
   rule<ConcatOp>(concatRule);
-  rule<PackOp>(packRule);
 
   unaryOf<ReduceOp>([](ReduceOp op, E x, E y, E dy) {
     return op.getKind() == ReduceKind::Sum ? dy.expand(x.shape(), op.getDims()) : reduceExtremeRule(op, x, y, dy);
-  });
-  unaryOf<SegmentSumOp>([](SegmentSumOp op, E x, E y, E dy) {
-    return E(dy.b(), SegmentBroadcastOp::create(dy.b(), x.type(), dy.value(), op.getOffsets(), op.getSizes()));
-  });
-  unaryOf<SegmentBroadcastOp>([](SegmentBroadcastOp op, E x, E y, E dy) {
-    return E(dy.b(), SegmentSumOp::create(dy.b(), x.type(), dy.value(), op.getOffsets(), op.getSizes()));
   });
 
   // Images.
@@ -267,18 +246,14 @@ Table::Table() {
 
   // Collectives. The step's gradients are those of the sum of all ranks' losses, whose mean the optimizer takes.
   rule<AllReduceOp>([](AllReduceOp op, Adjoints &g) {
-    g.add(op.getInput(), AllReduceOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value(), g.takeOrder()));
+    g.add(op.getInput(), AllReduceOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value()));
   });
   rule<AllGatherOp>([](AllGatherOp op, Adjoints &g) {
-    g.add(op.getInput(), ReduceScatterOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value(), g.takeOrder()));
+    g.add(op.getInput(), ReduceScatterOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value()));
   });
   rule<ReduceScatterOp>([](ReduceScatterOp op, Adjoints &g) {
-    g.add(op.getInput(), AllGatherOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value(), g.takeOrder()));
+    g.add(op.getInput(), AllGatherOp::create(g.builder, op.getInput().getType(), g.of(op.getResult()).value()));
   });
-
-  // Exactly zero: piecewise constant, without an operand, or asked for by the spec.
-  zero<FloorOp, NotOp, AndOp, OrOp, CompareOp, StopGradientOp>();
-  zero<ConstantOp, IotaOp, RunScalarOp, RandomOp, RandomPermutationOp, AugmentOp, SampleIndexOp, ReadOp>();
 }
 // clang-format on
 
@@ -289,10 +264,12 @@ void Adjoints::add(Value value, Value gradient) {
   sum = sum ? nn::AddOp::create(builder, sum, gradient).getResult() : gradient;
 }
 
-const Derivative &getDerivative(Operation *op) {
+const Derivative &getDerivative(OperationName name) {
   static const Table table;
-  static const Derivative none;
-  auto entry = table.entries.find(op->getName().getStringRef());
+  static const Derivative none, zero{Derivative::Zero, {}};
+  if (name.hasTrait<nn::ZeroDerivative>())
+    return zero;
+  auto entry = table.entries.find(name.getStringRef());
   return entry == table.entries.end() ? none : entry->second;
 }
 

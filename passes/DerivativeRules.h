@@ -14,9 +14,8 @@ namespace doppel {
 /// The gradients found so far in a reverse sweep, as a rule sees them.
 class Adjoints {
 public:
-  Adjoints(mlir::ImplicitLocOpBuilder &builder, const llvm::DenseSet<mlir::Value> &active,
-           int64_t nextOrder)
-      : builder(builder), active(active), nextOrder(nextOrder) {}
+  Adjoints(mlir::ImplicitLocOpBuilder &builder, const llvm::DenseSet<mlir::Value> &active)
+      : builder(builder), active(active) {}
 
   /// Whether a gradient of `value` is asked for: rules make nothing for others.
   bool wants(mlir::Value value) const { return active.contains(value); }
@@ -29,15 +28,12 @@ public:
   /// every run.
   void add(mlir::Value value, mlir::Value gradient);
   Expr expr(mlir::Value value) const { return {builder, value}; }
-  /// A number for a collective that no other has.
-  int64_t takeOrder() { return nextOrder++; }
 
   mlir::ImplicitLocOpBuilder &builder;
 
 private:
   const llvm::DenseSet<mlir::Value> &active;
   llvm::DenseMap<mlir::Value, mlir::Value> gradients;
-  int64_t nextOrder;
 };
 
 struct Derivative {
@@ -50,8 +46,8 @@ struct Derivative {
   std::function<void(mlir::Operation *, Adjoints &)> rule;
 };
 
-/// What the table says of operations of this kind.
-const Derivative &getDerivative(mlir::Operation *op);
+/// What is known of operations of this kind: exactly zero by their trait, a rule by the table.
+const Derivative &getDerivative(mlir::OperationName name);
 
 /// Whether a change of an operand can change this result smoothly: integers have no derivative, nor
 /// have the statistics that batch_norm returns beside its result.

@@ -37,7 +37,7 @@ Activity findActive(Value loss, ArrayRef<Value> wrt) {
   SmallVector<Operation *> candidates;
   for (Operation &op : *last->getBlock()) {
     bool depends = llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); });
-    if (depends && getDerivative(&op).outcome != Derivative::Zero) {
+    if (depends && getDerivative(op.getName()).outcome != Derivative::Zero) {
       candidates.push_back(&op);
       for (OpResult result : op.getResults())
         if (isDifferentiable(result))
@@ -51,7 +51,7 @@ Activity findActive(Value loss, ArrayRef<Value> wrt) {
   for (Operation *op : llvm::reverse(candidates)) {
     if (llvm::none_of(op->getResults(), [&](Value v) { return activity.values.contains(v); }))
       continue;
-    if (getDerivative(op).outcome == Derivative::NotWritten)
+    if (getDerivative(op->getName()).outcome == Derivative::NotWritten)
       activity.missing.push_back(op);
     activity.backwards.push_back(op);
     for (Value operand : op->getOperands())
@@ -74,15 +74,6 @@ LogicalResult reportMissing(Value loss, ArrayRef<Operation *> missing) {
   return error;
 }
 
-/// One more than the greatest number of a collective in the block.
-int64_t nextCollectiveOrder(Block &block) {
-  int64_t next = 0;
-  for (Operation &op : block)
-    if (isa<nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp>(op))
-      next = std::max(next, op.getAttrOfType<IntegerAttr>("order").getInt() + 1);
-  return next;
-}
-
 Location gradientLocation(Operation *op) {
   auto name = StringAttr::get(op->getContext(), "gradient of " + op->getName().stripDialect());
   return NameLoc::get(name, op->getLoc());
@@ -95,14 +86,14 @@ FailureOr<SmallVector<Value>> differentiate(OpBuilder &builder, Value loss, Arra
   if (failed(reportMissing(loss, activity.missing)))
     return failure();
   ImplicitLocOpBuilder rules(loss.getLoc(), builder);
-  Adjoints adjoints(rules, activity.values, nextCollectiveOrder(*loss.getParentBlock()));
+  Adjoints adjoints(rules, activity.values);
   if (activity.values.contains(loss))
     adjoints.add(loss, adjoints.expr(loss).full(1));
   for (Operation *op : activity.backwards) {
     if (llvm::none_of(op->getResults(), [&](Value v) { return bool(adjoints.of(v)); }))
       continue;
     rules.setLoc(gradientLocation(op));
-    getDerivative(op).rule(op, adjoints);
+    getDerivative(op->getName()).rule(op, adjoints);
   }
   return llvm::map_to_vector(wrt, [&](Value v) { return adjoints.of(v).value(); });
 }

@@ -60,15 +60,15 @@ private:
 void FunctionElider::index() {
   unsigned position = 0;
   for (Operation &op : body) {
-    if (!isInstruction(&op))
+    auto instruction = dyn_cast<plan::Instruction>(op);
+    if (!instruction)
       continue;
     positions[&op] = position;
-    Effects effects = effectsOf(&op);
-    for (auto [number, value] : llvm::enumerate(effects.reads)) {
+    for (auto [number, value] : llvm::enumerate(instruction.getReads())) {
       MemoryRange range = rangeOf(value);
       accesses[range.root].push_back({position, &op, range, false, unsigned(number)});
     }
-    for (auto [number, value] : llvm::enumerate(effects.writes)) {
+    for (auto [number, value] : llvm::enumerate(instruction.getWrites())) {
       MemoryRange range = rangeOf(value);
       accesses[range.root].push_back({position, &op, range, true, unsigned(number)});
     }
@@ -104,7 +104,7 @@ void FunctionElider::replace(plan::CopyOp copy, plan::AllocOp gone, const Memory
     placeBuffer = view.getSource();
   if (auto buffer = placeBuffer.getDefiningOp<plan::BufferOp>()) {
     part = plan::BufferOp::create(builder, gone.getLoc(), gone.getType(), buffer.getArena(),
-                                  place.begin, IntegerAttr());
+                                  place.begin, buffer.getStorageAttr());
   } else {
     Operation *root = placeBuffer.getDefiningOp();
     root->moveBefore(&body, body.begin());
@@ -201,7 +201,7 @@ unsigned FunctionElider::run() {
   }
   // What no instruction uses any more, uses first.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
-    if (!isInstruction(&op) && op.use_empty())
+    if (!isa<plan::Instruction>(op) && op.use_empty())
       op.erase();
   return elided;
 }

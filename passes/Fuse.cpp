@@ -193,10 +193,7 @@ int64_t Fuser::work(Value value) {
     return found->second;
   int64_t sum = 0;
   if (op->hasTrait<OpTrait::Elementwise>())
-    sum = isa<nn::ExpOp, nn::LogOp, nn::TanhOp, nn::SigmoidOp, nn::ErfOp, nn::SinOp, nn::CosOp,
-              nn::PowOp>(op)
-              ? 8
-              : 1;
+    sum = op->hasTrait<nn::Transcendental>() ? 8 : 1;
   if (isa<nn::RandomOp>(op))
     sum = 40;
   for (Value operand : op->getOperands())
@@ -421,10 +418,11 @@ bool Fuser::isLegal(ArrayRef<Value> roots) {
 bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
   const Kernel &kernel = kernels[number];
   Operation *op = root.getDefiningOp();
-  if (kernel.alone || isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(op))
+  if (kernel.alone || op->hasTrait<nn::OwnKernel>())
     return false;
-  auto reduce = dyn_cast<nn::ReduceOp>(op);
-  std::optional<ReduceLoops> loops = reduce ? reduceLoopsOf(reduce) : std::nullopt;
+  std::optional<ReduceLoops> loops;
+  if (auto reduce = dyn_cast<nn::ReduceOp>(op))
+    loops = reduceLoopsOf(reduce);
   int64_t elements = elementsOf(root);
 
   bool sameLoops = false;
@@ -466,8 +464,7 @@ void Fuser::add(unsigned number, Value root) {
     kernel.loops = reduceLoopsOf(reduce);
   else
     kernel.elements = std::max(kernel.elements, elementsOf(root));
-  kernel.alone |=
-      isa<nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(root.getDefiningOp());
+  kernel.alone |= root.getDefiningOp()->hasTrait<nn::OwnKernel>();
   kernel.leaves.clear();
   for (Value each : kernel.roots)
     for (Value leaf : leavesOf(each, &kernel))
@@ -478,8 +475,15 @@ void Fuser::formKernels() {
   kernels.clear();
   kernelOf.clear();
   dependencies.clear();
+  Operation *lastCollective = nullptr;
   for (Operation &op : block) {
     KernelSet before;
+    // A kernel must not make a collective wait for one that stands behind it.
+    if (op.hasTrait<nn::Collective>()) {
+      if (lastCollective)
+        before |= dependencies[lastCollective];
+      lastCollective = &op;
+    }
     for (Value operand : op.getOperands())
       if (Operation *maker = operand.getDefiningOp())
         before |= dependencies[maker];
@@ -616,12 +620,19 @@ void Fuser::sortOperations() {
       }
   }
   // Program order wherever it is possible: an operation that is too early waits for the last of its
-  // operands.
+  // operands, a collective also for the one before it.
+  llvm::DenseMap<Operation *, Operation *> collectiveBefore;
+  Operation *lastCollective = nullptr;
+  for (Operation &op : block)
+    if (op.hasTrait<nn::Collective>())
+      collectiveBefore[&op] = std::exchange(lastCollective, &op);
   llvm::DenseSet<Operation *> placed;
   SmallVector<Operation *> sequence;
   std::function<void(Operation *)> place = [&](Operation *op) {
     if (!placed.insert(op).second)
       return;
+    if (Operation *collective = collectiveBefore.lookup(op))
+      place(collective);
     for (Value operand : op->getOperands())
       if (Operation *maker = operand.getDefiningOp())
         place(maker);

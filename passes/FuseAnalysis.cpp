@@ -21,21 +21,9 @@ std::optional<ReduceLoops> reduceLoopsOf(nn::ReduceOp reduce) {
   return loops;
 }
 
-static bool isContiguous(nn::SliceOp slice) {
-  ArrayRef<int64_t> whole = cast<ShapedType>(slice.getInput().getType()).getShape();
-  ArrayRef<int64_t> part = slice.getResult().getType().getShape();
-  bool inner = false;
-  for (auto [d, size] : llvm::enumerate(part)) {
-    if (inner ? size != whole[d] : size != 1 && slice.getStrides()[d] != 1)
-      return false;
-    inner |= size != 1;
-  }
-  return true;
-}
-
 bool isView(Operation *op) {
   if (auto slice = dyn_cast<nn::SliceOp>(op))
-    return isContiguous(slice);
+    return slice.getFirstElement().has_value();
   return isa<nn::ReshapeOp>(op);
 }
 
@@ -45,19 +33,9 @@ bool isPlacedConcat(Operation *op) {
   return isa<nn::PackOp>(op);
 }
 
-bool isFusible(Operation *op) {
-  if (isPlacedConcat(op))
-    return false;
-  return op->hasTrait<OpTrait::Elementwise>() ||
-         isa<nn::ConstantOp, nn::IotaOp, nn::RunScalarOp, nn::RandomOp, nn::AugmentOp,
-             nn::SampleIndexOp, nn::BroadcastOp, nn::ReshapeOp, nn::TransposeOp, nn::SliceOp,
-             nn::PadOp, nn::ConcatOp, nn::ReduceOp, nn::GatherRowsOp, nn::ScatterRowsOp,
-             nn::EnqueueOp, nn::SegmentSumOp, nn::SegmentBroadcastOp>(op);
-}
+bool isFusible(Operation *op) { return op->hasTrait<nn::Fusible>() && !isPlacedConcat(op); }
 
-bool alwaysMade(Operation *op) {
-  return isa<nn::ReduceOp, nn::AugmentOp, nn::ScatterRowsOp, nn::EnqueueOp, nn::SegmentSumOp>(op);
-}
+bool alwaysMade(Operation *op) { return isa<nn::ReduceOp>(op) || op->hasTrait<nn::OwnKernel>(); }
 
 bool isHoistable(nn::BroadcastOp broadcast) {
   ArrayRef<int64_t> from = broadcast.getInput().getType().getShape(),

@@ -208,7 +208,7 @@ private:
     builder.setLoc(NameLoc::get(builder.getStringAttr(what), outer));
     Expr vector(builder, nn::PackOp::create(builder, group.vector, parts, group.offsets));
     if (world > 1) {
-      Expr sum(builder, nn::AllReduceOp::create(builder, group.vector, vector, /*order=*/0));
+      Expr sum(builder, nn::AllReduceOp::create(builder, group.vector, vector));
       vector = sum * (1.0 / double(world));
     }
     nn::CheckFiniteOp::create(builder, vector, what);
@@ -257,8 +257,7 @@ void averageOutputs(func::FuncOp step, int64_t world) {
     parts.push_back(Expr(builder, operand->get()).reshape({1}));
   auto type = RankedTensorType::get({int64_t(parts.size())}, builder.getF32Type());
   Value all = nn::ConcatOp::create(builder, type, parts, 0);
-  Expr mean = Expr(builder, nn::AllReduceOp::create(builder, type, all, /*order=*/0)) *
-              (1.0 / double(world));
+  Expr mean = Expr(builder, nn::AllReduceOp::create(builder, type, all)) * (1.0 / double(world));
   for (auto [index, operand] : llvm::enumerate(scalars))
     operand->set(mean.slice({1}, {int64_t(index)}, {1}).reshape({}));
 }
@@ -273,16 +272,6 @@ void checkLoss(func::FuncOp step) {
     }
 }
 
-/// Every rank runs the collectives of a function in the order of its text.
-void numberCollectives(func::FuncOp function) {
-  int64_t order = 0;
-  Builder builder(function.getContext());
-  function.walk([&](Operation *op) {
-    if (isa<nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp>(op))
-      op->setAttr("order", builder.getI64IntegerAttr(order++));
-  });
-}
-
 struct PackStates : impl::PackStatesBase<PackStates> {
   using PackStatesBase::PackStatesBase;
 
@@ -294,6 +283,8 @@ struct PackStates : impl::PackStatesBase<PackStates> {
     FailureOr<std::vector<Group>> groups = groupStates(module, step);
     if (failed(groups))
       return signalPassFailure();
+    if (world > 1)
+      module->setAttr("nn.world", Builder(&getContext()).getI64IntegerAttr(world));
     averageOutputs(step, world);
     checkLoss(step);
     Rewriter rewriter(*groups, world);
@@ -302,7 +293,6 @@ struct PackStates : impl::PackStatesBase<PackStates> {
         rewriter.rewrite(function);
       else if (failed(rewriter.rewriteInit(function)))
         return signalPassFailure();
-      numberCollectives(function);
     }
   }
 };

@@ -119,7 +119,7 @@ def OrderUpdates : Pass<"nn-order-updates", "::mlir::func::FuncOp"> {
   let summary = "v = f(...); ...; write s, v => ...; v = f(...); write s, v. A check follows the value that it checks at once";
   let description = [{
     So that a state is still unchanged where its old value is read, and an update can happen in place. A value sinks only if nothing but
-    writes uses it and its operands are no larger than it is.
+    writes uses it and its operands are no larger than it is. Collectives stay: their order is the program's.
   }];
   let dependentDialects = ["::doppel::nn::NnDialect", "::doppel::plan::PlanDialect"];
 }
@@ -135,9 +135,11 @@ def PlaceProgram : Pass<"place-program", "::mlir::ModuleOp"> {
     write s, v                => copy v -> s
     reshape x                 => view x[0];   slice of neighbours => view x[offset]
     pack, concat of parts     => v = alloc;  copy part -> view v[offset] ...;  launch zeros () -> (gap) ...
-    check_finite, collectives => check, collective
+    check_finite              => check
+    n-th collective           => collective order n
     ```
-    Copies are made without a thought; plan-elide-copies takes away those that nobody needs.
+    Copies are made without a thought; plan-elide-copies takes away those that nobody needs. The value that a write gives a state is a storage of
+    its own in @state.
   }];
   let dependentDialects = ["::doppel::plan::PlanDialect"];
 }
@@ -165,9 +167,16 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
 def VerifyMemory : Pass<"plan-verify-memory", "::mlir::ModuleOp"> {
   let summary = "checks that each instruction reads the bytes that were written for it";
   let description = [{
-    Walks each function once and keeps for each byte of the transient arena which storage wrote it last; a read of another storage's
-    bytes, or of bytes that no one wrote, is an error. So are states that overlap, and instructions whose outputs overlap each other or
-    inputs that their kernel may not share. It knows nothing of liveness, so it and plan-memory fail apart.
+    Walks each function once and keeps for each byte of every arena which storage wrote it last. Errors are
+    ```
+    a read of bytes that another storage wrote, or that no one has     an old value behind its update, a new one before it
+    a write of @state without a storage, or over another's             a state has one new value
+    a state of which only a part has its new value at the end
+    an output over another, or over an input that the kernel may not share
+    states that overlap or end behind the arena
+    ```
+    Where a kernel may write over what it reads, it decides from the operations of its body (VerifySharing.h), more strictly than the planner does
+    from its loops. It knows nothing of liveness, so it and the planner fail apart.
   }];
 }
 

@@ -46,8 +46,9 @@ static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
 static void buildPlan(OpPassManager &manager, const PipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createOrderUpdates());
   manager.addPass(createPlaceProgram());
-  manager.addPass(createElideCopies());
-  manager.addPass(createPlanMemory());
+  if (options.elide)
+    manager.addPass(createElideCopies());
+  manager.addPass(createPlanMemory({options.reuse}));
   manager.addPass(createVerifyMemory());
   addVerifier(manager, "plan");
 }

@@ -17,6 +17,11 @@ enum class Phase { Ssl, Step, Train, Fused, Plan, Code, Artifact };
 /// What the pipelines need to know of the run and its machine.
 struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
   Option<int64_t> world{*this, "world", llvm::cl::desc("Number of ranks"), llvm::cl::init(1)};
+  Option<bool> elide{*this, "elide", llvm::cl::desc("Take away copies that nobody needs"),
+                     llvm::cl::init(true)};
+  Option<bool> reuse{*this, "reuse",
+                     llvm::cl::desc("Let values share bytes that are never in use at once"),
+                     llvm::cl::init(true)};
 };
 
 struct PhaseInfo {

@@ -1,7 +1,7 @@
-// Reads, writes and sharing of memory in the plan dialect.
+// Ranges of bytes and the planner's rule of sharing.
 #include "passes/PlanEffects.h"
 
-#include "llvm/ADT/TypeSwitch.h"
+#include "passes/VerifySharing.h"
 
 using namespace mlir;
 
@@ -20,34 +20,15 @@ MemoryRange rangeOf(Value buffer) {
   return {buffer.getDefiningOp(), offset, offset + bytes};
 }
 
-plan::AllocOp allocationOf(Value buffer) {
+static Operation *definitionOf(Value buffer) {
   while (auto view = buffer.getDefiningOp<plan::ViewOp>())
     buffer = view.getSource();
-  return buffer.getDefiningOp<plan::AllocOp>();
+  return buffer.getDefiningOp();
 }
 
-bool isInstruction(Operation *op) { return !isa<plan::BufferOp, plan::AllocOp, plan::ViewOp>(op); }
+plan::AllocOp allocationOf(Value buffer) { return dyn_cast<plan::AllocOp>(definitionOf(buffer)); }
 
-Effects effectsOf(Operation *instruction) {
-  Effects effects;
-  llvm::TypeSwitch<Operation *>(instruction)
-      .Case<plan::LaunchOp, plan::CallOp>([&](auto op) {
-        llvm::append_range(effects.reads, op.getInputs());
-        llvm::append_range(effects.writes, op.getOutputs());
-      })
-      .Case<plan::CopyOp>([&](plan::CopyOp op) {
-        effects.reads.push_back(op.getSource());
-        effects.writes.push_back(op.getTarget());
-      })
-      .Case<plan::CollectiveOp>([&](plan::CollectiveOp op) {
-        effects.reads.push_back(op.getInput());
-        effects.writes.push_back(op.getOutput());
-      })
-      .Case<plan::CheckOp, plan::OutputOp>(
-          [&](auto op) { effects.reads.push_back(op.getBuffer()); })
-      .Case<plan::InputOp>([&](plan::InputOp op) { effects.writes.push_back(op.getBuffer()); });
-  return effects;
-}
+plan::BufferOp bufferOf(Value buffer) { return dyn_cast<plan::BufferOp>(definitionOf(buffer)); }
 
 /// The elements of `a` and `b` are the same at every point of the loops.
 static bool sameAccess(const plan::Affine &a, const plan::Affine &b) {
@@ -112,7 +93,7 @@ static bool loads(const plan::LoopNest &nest, unsigned input) {
 
 bool KernelAliasing::mayShare(plan::LaunchOp launch, unsigned input, unsigned output) {
   auto kernel = symbols.lookup<plan::KernelOp>(launch.getKernel());
-  if (kernel.getKind() == nn::KernelKind::Augment)
+  if (kernel.getKind() == nn::KernelKind::Augment || !mayOverwrite(kernel, input, output))
     return false;
   Block &body = kernel.getBody().front();
   if (input >= body.getNumArguments())

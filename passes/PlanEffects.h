@@ -1,5 +1,6 @@
-// What the instructions of a plan.func read and write, byte by byte: the ground on which copies are
-// elided, memory is shared and both are checked.
+// What the planner knows of memory: the bytes behind a buffer, and where a kernel may write over
+// what it reads. plan-verify-memory uses nothing of it but has a rule of its own, which the planner
+// asks too.
 #pragma once
 
 #include "dialects/plan/KernelForm.h"
@@ -29,17 +30,13 @@ MemoryRange rangeOf(mlir::Value buffer);
 /// The allocation behind a buffer, or null if it lies in an arena already.
 plan::AllocOp allocationOf(mlir::Value buffer);
 
-/// The operands that an instruction reads and writes. Both are empty for definitions of buffers.
-struct Effects {
-  llvm::SmallVector<mlir::Value, 8> reads, writes;
-};
-Effects effectsOf(mlir::Operation *instruction);
+/// The place in an arena behind a buffer, or null if it has none yet.
+plan::BufferOp bufferOf(mlir::Value buffer);
 
-/// Whether the operation is executed (or names an output), rather than a definition of memory.
-bool isInstruction(mlir::Operation *op);
-
-/// Tells of kernels which inputs may share their bytes with an output. Keeps the form of each
-/// kernel that was asked for.
+/// Tells of kernels which inputs may share their bytes with an output: where the loops of its form
+/// allow it and the verifier's rule, which knows nothing of loops, does too. One of the two may
+/// then be wrong, and a program that is right is never refused. Keeps the form of each kernel that
+/// was asked for.
 class KernelAliasing {
 public:
   explicit KernelAliasing(mlir::ModuleOp module) : symbols(module) {}

@@ -93,10 +93,12 @@ void FunctionPlanner::findLives() {
   }
   unsigned position = 0;
   for (Operation &op : body) {
-    if (!isInstruction(&op))
+    auto instruction = dyn_cast<plan::Instruction>(op);
+    if (!instruction)
       continue;
-    Effects effects = effectsOf(&op);
-    for (Value value : llvm::concat<Value>(effects.reads, effects.writes))
+    SmallVector<Value> touched = instruction.getReads();
+    llvm::append_range(touched, instruction.getWrites());
+    for (Value value : touched)
       if (auto found = numbers.find(rangeOf(value).root); found != numbers.end()) {
         MemoryBlock &block = blocks[found->second];
         block.first = std::min(block.first, position);
@@ -153,7 +155,7 @@ bool FunctionPlanner::takesOver(plan::LaunchOp launch, unsigned position, unsign
 void FunctionPlanner::shareInPlace() {
   unsigned position = 0;
   for (Operation &op : body) {
-    if (!isInstruction(&op))
+    if (!isa<plan::Instruction>(op))
       continue;
     if (auto launch = dyn_cast<plan::LaunchOp>(op))
       for (unsigned output = 0; output < launch.getOutputs().size(); ++output)
@@ -204,34 +206,37 @@ int64_t FunctionPlanner::run(bool reuse) {
 
 /// Every view and allocation becomes a buffer; equal buffers become one.
 void FunctionPlanner::rewrite() {
-  std::map<std::tuple<const void *, int64_t, int64_t, const void *>, plan::BufferOp> known;
+  std::map<std::tuple<const void *, int64_t, const void *, const void *>, plan::BufferOp> known;
   SmallVector<Operation *> definitions;
   OpBuilder builder = OpBuilder::atBlockBegin(&body);
   for (Operation &op : body)
-    if (!isInstruction(&op))
+    if (!isa<plan::Instruction>(op))
       definitions.push_back(&op);
   for (Operation *op : definitions) {
     Value buffer = op->getResult(0);
+    auto isInstruction = [](Operation *user) { return isa<plan::Instruction>(user); };
     if (llvm::none_of(buffer.getUsers(), isInstruction))
       continue;
     MemoryRange range = rangeOf(buffer);
     auto arena = StringAttr::get(op->getContext(), plan::transientArena);
-    int64_t storage = -1;
+    IntegerAttr storage;
     if (auto found = numbers.find(range.root); found != numbers.end()) {
-      storage = found->second;
+      storage = builder.getI64IntegerAttr(found->second);
       range.begin += blocks[find(found->second)].offset;
     } else {
       arena = StringAttr::getFromOpaquePointer(range.root);
+      storage = bufferOf(buffer).getStorageAttr();
     }
-    plan::BufferOp &placed = known[{arena.getAsOpaquePointer(), range.begin, storage,
-                                    buffer.getType().getAsOpaquePointer()}];
+    plan::BufferOp &placed =
+        known[{arena.getAsOpaquePointer(), range.begin, storage.getAsOpaquePointer(),
+               buffer.getType().getAsOpaquePointer()}];
     if (!placed)
-      placed = plan::BufferOp::create(
-          builder, op->getLoc(), cast<plan::BufferType>(buffer.getType()), arena.getValue(),
-          range.begin, storage < 0 ? IntegerAttr() : builder.getI64IntegerAttr(storage));
+      placed =
+          plan::BufferOp::create(builder, op->getLoc(), cast<plan::BufferType>(buffer.getType()),
+                                 arena.getValue(), range.begin, storage);
     // Views of this value ask for its range later: they keep the old definition until all have been
     // seen.
-    buffer.replaceUsesWithIf(placed, [](OpOperand &use) { return isInstruction(use.getOwner()); });
+    buffer.replaceUsesWithIf(placed, [&](OpOperand &use) { return isInstruction(use.getOwner()); });
   }
   for (Operation *op : llvm::reverse(definitions))
     op->erase();

@@ -50,7 +50,7 @@ struct StatesToSsa : impl::StatesToSsaBase<StatesToSsa> {
         if (entry.last)
           entry.last.erase();
         entry = {write.getValue(), write};
-      } else if (isa<nn::OptimizeOp, nn::UpdateParametersOp, nn::EmaUpdateOp>(op)) {
+      } else if (op.hasTrait<nn::WritesStates>()) {
         op.emitOpError() << "changes states: lower it first (nn-pack-states)";
         return signalPassFailure();
       }

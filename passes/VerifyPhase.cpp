@@ -20,17 +20,9 @@ namespace {
 /// What may stand in a function of the `fused` phase beside fused regions: calls of libraries and
 /// of other ranks, states, and what only names parts of buffers.
 bool isAllowedBesideKernels(Operation *op) {
-  return isa<nn::FusedOp, nn::MatmulOp, nn::Conv2DOp, nn::Conv2DBackwardDataOp,
-             nn::Conv2DBackwardWeightsOp, nn::MaxPool2DOp, nn::MaxPool2DBackwardOp, nn::AvgPool2DOp,
-             nn::AvgPool2DBackwardOp, nn::RandomPermutationOp>(op) ||
-         isa<nn::ReshapeOp, nn::SliceOp, nn::PackOp, nn::ConcatOp, nn::ReadOp, nn::WriteOp,
-             nn::CheckFiniteOp, nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp,
-             func::ReturnOp>(op);
-}
-
-bool isGoneAfterTrain(Operation *op) {
-  return isa<nn::StopGradientOp, nn::OptimizeOp, nn::UpdateParametersOp, nn::EmaUpdateOp,
-             nn::BatchNormOp, nn::BatchNormBackwardOp>(op);
+  return op->hasTrait<nn::LibraryCall>() || op->hasTrait<nn::Collective>() ||
+         op->hasTrait<nn::Layout>() ||
+         isa<nn::FusedOp, nn::ReadOp, nn::WriteOp, nn::CheckFiniteOp, func::ReturnOp>(op);
 }
 
 class Verifier {
@@ -84,7 +76,7 @@ private:
     for (Operation &op : function.getBody().front()) {
       if (!isa<nn::NnDialect, func::FuncDialect>(op.getDialect()))
         return report(&op) << "is not of nn";
-      if (phase >= Phase::Train && isGoneAfterTrain(&op))
+      if (phase >= Phase::Train && op.hasTrait<nn::GoneInTrain>())
         return report(&op) << "should be lowered";
       if (phase == Phase::Fused && !isAllowedBesideKernels(&op))
         return report(&op) << "should be in a kernel";

@@ -29,8 +29,8 @@ static_assert(uint32_t(plan::ArenaKind::Io) == uint32_t(schema::ArenaKind::Io) &
               uint32_t(plan::LibraryOp::RandomPermutation) ==
                   uint32_t(schema::LibraryOp::RandomPermutation) &&
               uint32_t(plan::LibraryOp::MaxPool2D) == uint32_t(schema::LibraryOp::MaxPool2D) &&
-              uint32_t(plan::CollectiveKind::Broadcast) ==
-                  uint32_t(schema::CollectiveKind::Broadcast) &&
+              uint32_t(plan::CollectiveKind::ReduceScatterSum) ==
+                  uint32_t(schema::CollectiveKind::ReduceScatterSum) &&
               uint32_t(nn::StateKind::Other) == uint32_t(schema::StateKind::Other) &&
               uint32_t(nn::StateKind::Ema) == uint32_t(schema::StateKind::Ema) &&
               uint32_t(nn::KernelKind::Augment) == uint32_t(schema::KernelKind::Augment) &&
@@ -340,14 +340,9 @@ FailureOr<std::string> ProgramWriter::write() {
     auto attribute = module->getAttrOfType<IntegerAttr>(name);
     return attribute ? attribute.getInt() : fallback;
   };
-  // place-program puts the images at the io arena's begin and the run's scalars behind them.
-  int64_t batch = integer("nn.batch", 0);
-  for (plan::FuncOp function : module.getOps<plan::FuncOp>())
-    function.walk([&](plan::BufferOp buffer) {
-      if (auto images = dyn_cast<nn::ImagesType>(buffer.getType().getValue()))
-        batch = images.getBatch();
-    });
-  auto images = nn::ImagesType::get(module.getContext(), std::max<int64_t>(batch, 1));
+  // place-program puts one rank's images at the io arena's begin and the run's scalars behind them.
+  int64_t world = nn::worldOf(module), batch = integer("nn.batch", world);
+  auto images = nn::ImagesType::get(module.getContext(), batch / world);
   auto imagesIndex = bufferIndex(plan::ioArena, 0, images, module.getLoc());
   auto runIndex = bufferIndex(plan::ioArena, plan::alignUp(plan::bytesOf(images)),
                               plan::RunType::get(module.getContext()), module.getLoc());
@@ -369,8 +364,7 @@ FailureOr<std::string> ProgramWriter::write() {
   auto locationList = vectorOf(locations);
   auto functionList = vectorOf(functions);
   schema::FinishProgramBuffer(
-      builder, schema::CreateProgram(builder, producer, name, target,
-                                     images.getBatch() * int64_t(parts.world), parts.world, params,
+      builder, schema::CreateProgram(builder, producer, name, target, batch, world, params,
                                      arenaList, bufferList, stateList, kernelList, locationList,
                                      functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0),
                                      peak, integer("nn.samples", 0), schedules));

@@ -18,7 +18,6 @@ struct ArtifactParts {
   std::string targetKind = "cpu";
   std::string targetName;            ///< LLVM's name of the processor: "znver5"
   std::vector<std::string> features; ///< what the code needs of the processor, as in /proc/cpuinfo
-  uint32_t world = 1;                ///< number of ranks
   std::vector<MethodSchedule> schedules; ///< of the method, as far as they are known
 };
 

@@ -105,6 +105,7 @@ private:
 
   Interpreter &interpreter;
   DenseMap<mlir::Value, Value> values;
+  int64_t collectives = 0; ///< executed so far
 };
 } // namespace
 
@@ -113,20 +114,11 @@ LogicalResult Evaluation::execute(Operation *op) {
     return success();
   if (op->hasTrait<OpTrait::Elementwise>())
     return executeElementwise(op);
+  if (op->hasTrait<nn::Collective>())
+    return executeCollective(op);
   if (auto fused = dyn_cast<nn::FusedOp>(op))
     return executeFused(fused);
-  if (isa<nn::ConstantOp, nn::IotaOp, nn::RunScalarOp, nn::RandomOp, nn::RandomPermutationOp,
-          nn::AugmentOp, nn::SampleIndexOp>(op))
-    return executeRun(op);
-  if (isa<nn::ReadOp, nn::WriteOp, nn::EmaUpdateOp, nn::UpdateParametersOp, nn::CheckFiniteOp>(op))
-    return executeState(op);
-  if (isa<nn::AllReduceOp, nn::AllGatherOp, nn::ReduceScatterOp>(op))
-    return executeCollective(op);
-  if (isa<nn::Conv2DOp, nn::Conv2DBackwardDataOp, nn::Conv2DBackwardWeightsOp, nn::MaxPool2DOp,
-          nn::MaxPool2DBackwardOp, nn::AvgPool2DOp, nn::AvgPool2DBackwardOp, nn::BatchNormOp,
-          nn::BatchNormBackwardOp>(op))
-    return executeWindow(op);
-  return executeTensor(op);
+  return executeTensor(op); // which hands on what is not its own
 }
 
 //===- Element by element ---------------------------------------------------------------------===//
@@ -269,7 +261,8 @@ LogicalResult Evaluation::executeRun(Operation *op) {
         for (auto [i, image] : llvm::enumerate(std::get<Images>(values.at(index.getImages()))))
           result[i] = static_cast<double>(image.index);
         return give(op, std::move(result));
-      });
+      })
+      .Default([&](Operation *) { return executeState(op); });
 }
 
 //===- Tensors --------------------------------------------------------------------------------===//
@@ -321,7 +314,7 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         return give(
             op, segmentBroadcast(tensor(o.getInput()), o.getOffsets(), o.getSizes(), shape(op)[0]));
       })
-      .Default([&](Operation *) { return op->emitError("has no reference formula"); });
+      .Default([&](Operation *) { return executeWindow(op); });
 }
 
 template <typename Op> static Window windowOf(Op op) {
@@ -381,7 +374,8 @@ LogicalResult Evaluation::executeWindow(Operation *op) {
         set(o.getScaleGradient(), std::move(gradient.scale));
         set(o.getBiasGradient(), std::move(gradient.bias));
         return success();
-      });
+      })
+      .Default([&](Operation *) { return executeRun(op); });
 }
 
 //===- States and updates ---------------------------------------------------------------------===//
@@ -440,7 +434,8 @@ LogicalResult Evaluation::executeState(Operation *op) {
             return check.emitError()
                    << check.getWhat() << " is not finite at step " << interpreter.run.step;
         return success();
-      });
+      })
+      .Default([&](Operation *) { return op->emitError("has no reference formula"); });
 }
 
 LogicalResult Evaluation::executeUpdate(nn::UpdateParametersOp op) {
@@ -486,8 +481,8 @@ LogicalResult Evaluation::executeCollective(Operation *op) {
   const Tensor &input = tensor(op->getOperand(0));
   std::vector<Tensor> inputs = {input};
   if (interpreter.grid) {
-    auto order = op->getAttrOfType<IntegerAttr>("order").getInt();
-    std::string name = op->getName().getStringRef().str() + " order " + std::to_string(order);
+    std::string name =
+        "number " + std::to_string(collectives++) + ", " + op->getName().getStringRef().str();
     auto exchanged = interpreter.grid->exchange(interpreter.rank, name, input);
     if (!exchanged)
       return op->emitError() << "the ranks did not meet: " << interpreter.grid->error();

@@ -27,6 +27,35 @@ def Nn_Dialect : Dialect {
 
 class Nn_Op<string mnemonic, list<Trait> traits = []> : Op<Nn_Dialect, mnemonic, traits>;
 
+//===-- What an operation is to the passes ----------------------------------------------------------===//
+
+class Nn_Trait<string name> : NativeOpTrait<name> { let cppNamespace = "::doppel::nn"; }
+
+// A kernel may hold it.
+def Nn_Fusible : Nn_Trait<"Fusible">;
+// Fusible, and nothing but what is computed for it stands in its kernel.
+def Nn_OwnKernel : Nn_Trait<"OwnKernel">;
+// Asks for a scalar of the run: its kernel or call gets the run's buffer.
+def Nn_ReadsRun : Nn_Trait<"ReadsRun">;
+// A library executes it, by one plan.call.
+def Nn_LibraryCall : Nn_Trait<"LibraryCall">;
+// All ranks execute it together, in one order. An effect on the ranks comes with it.
+def Nn_Collective : Nn_Trait<"Collective">;
+// Says where bytes lie: placement names or copies parts of buffers for it.
+def Nn_Layout : Nn_Trait<"Layout">;
+// Gives states new values.
+def Nn_WritesStates : Nn_Trait<"WritesStates">;
+// Lowered on the way to the phase `train`.
+def Nn_GoneInTrain : Nn_Trait<"GoneInTrain">;
+// Its derivative is exactly zero: piecewise constant, without an operand, or asked for by the spec.
+def Nn_ZeroDerivative : Nn_Trait<"ZeroDerivative">;
+// Costs a kernel about eight times what a sum does.
+def Nn_Transcendental : Nn_Trait<"Transcendental">;
+// Can make a number that is not finite of numbers that are.
+def Nn_CanLeaveFinite : Nn_Trait<"CanLeaveFinite">;
+
+def Nn_Ranks : Resource<"::doppel::nn::RanksResource">;
+
 def Nn_Tensor : StaticShapeTensorOf<[F32, F64, I64, I32, I1]>;
 def Nn_FloatTensor : StaticShapeTensorOf<[F32, F64]>;
 def Nn_NumberTensor : StaticShapeTensorOf<[F32, F64, I64, I32]>;

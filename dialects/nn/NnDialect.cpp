@@ -35,3 +35,8 @@ Operation *NnDialect::materializeConstant(OpBuilder &builder, Attribute value, T
   auto elements = dyn_cast<ElementsAttr>(value);
   return elements ? ConstantOp::create(builder, location, type, elements).getOperation() : nullptr;
 }
+
+int64_t doppel::nn::worldOf(ModuleOp module) {
+  auto world = module->getAttrOfType<IntegerAttr>("nn.world");
+  return world ? world.getInt() : 1;
+}

@@ -2,7 +2,9 @@
 // operations.
 #pragma once
 
+#include "dialects/nn/NnTraits.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -21,3 +23,10 @@
 #include "dialects/nn/NnTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/nn/NnOps.h.inc"
+
+namespace doppel::nn {
+
+/// The ranks that execute the module's functions together (nn.world), 1 if it does not say.
+int64_t worldOf(mlir::ModuleOp module);
+
+} // namespace doppel::nn

@@ -179,6 +179,18 @@ LogicalResult TransposeOp::verify() {
   return success();
 }
 
+bool TransposeOp::movesNothing() {
+  ArrayRef<int64_t> shape = getInput().getType().getShape();
+  int64_t last = -1;
+  for (int64_t dim : getPermutation())
+    if (shape[dim] != 1) {
+      if (dim < last)
+        return false;
+      last = dim;
+    }
+  return true;
+}
+
 /// slice and pad are one relation: element i of `part` is element offsets + i * strides of `whole`.
 static LogicalResult verifyPart(Operation *op, ArrayRef<int64_t> offsets, ArrayRef<int64_t> strides,
                                 Value part, StringRef partName, Value whole, StringRef wholeName) {
@@ -209,6 +221,20 @@ static LogicalResult verifyPart(Operation *op, ArrayRef<int64_t> offsets, ArrayR
 LogicalResult SliceOp::verify() {
   return verifyPart(*this, getOffsets(), getStrides(), getResult(), "the result", getInput(),
                     "the input");
+}
+
+std::optional<int64_t> SliceOp::getFirstElement() {
+  ArrayRef<int64_t> from = getInput().getType().getShape(), to = getType().getShape();
+  int64_t first = 0, stride = 1;
+  bool whole = true; // all dimensions behind this one are taken whole
+  for (int64_t d = int64_t(from.size()) - 1; d >= 0; --d) {
+    if (to[d] > 1 && (!whole || getStrides()[d] != 1))
+      return std::nullopt;
+    whole &= to[d] == from[d];
+    first += getOffsets()[d] * stride;
+    stride *= from[d];
+  }
+  return first;
 }
 
 LogicalResult PadOp::verify() {

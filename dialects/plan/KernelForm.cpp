@@ -265,8 +265,7 @@ int64_t plan::augmentScratchBytes(nn::AugmentOp augment) {
 bool plan::usesRun(Block &body) {
   return body
       .walk([](Operation *op) {
-        bool reads = isa<nn::RunScalarOp, nn::RandomOp, nn::EnqueueOp, nn::AugmentOp>(op);
-        return reads ? WalkResult::interrupt() : WalkResult::advance();
+        return op->hasTrait<nn::ReadsRun>() ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }

@@ -10,6 +10,7 @@ using namespace doppel::plan;
 
 #include "dialects/plan/PlanDialect.cpp.inc"
 #include "dialects/plan/PlanEnums.cpp.inc"
+#include "dialects/plan/PlanInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/plan/PlanAttrs.cpp.inc"
 #define GET_TYPEDEF_CLASSES

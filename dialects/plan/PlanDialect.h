@@ -6,6 +6,7 @@
 
 #include "dialects/plan/PlanDialect.h.inc"
 #include "dialects/plan/PlanEnums.h.inc"
+#include "dialects/plan/PlanInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/plan/PlanAttrs.h.inc"

@@ -24,6 +24,6 @@ def Plan_LibraryOp : Plan_Enum<"LibraryOp", "an operation of a library", [
 
 def Plan_CollectiveKind : Plan_Enum<"CollectiveKind", "what ranks do together", [
   I32EnumAttrCase<"AllReduceSum", 1, "all_reduce">, I32EnumAttrCase<"AllGather", 2, "all_gather">,
-  I32EnumAttrCase<"ReduceScatterSum", 3, "reduce_scatter">, I32EnumAttrCase<"Broadcast", 4, "broadcast">]>;
+  I32EnumAttrCase<"ReduceScatterSum", 3, "reduce_scatter">]>;
 
 #endif

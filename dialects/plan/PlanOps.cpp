@@ -176,8 +176,7 @@ LogicalResult CollectiveOp::verify() {
   if (!input || !output || input.getElementType() != output.getElementType())
     return emitOpError() << "needs tensors of one element type, not " << getInput().getType()
                          << " and " << getOutput().getType();
-  bool same = getKind() == CollectiveKind::AllReduceSum || getKind() == CollectiveKind::Broadcast;
-  if (same && input != output)
+  if (getKind() == CollectiveKind::AllReduceSum && input != output)
     return emitOpError() << "input is " << input << ", output " << output;
   return success();
 }
@@ -188,3 +187,32 @@ LogicalResult CheckOp::verify() {
     return emitOpError() << "needs a tensor of floats, not " << getBuffer().getType();
   return success();
 }
+
+LogicalResult FuncOp::verifyRegions() {
+  int64_t next = 0;
+  for (auto collective : getBody().getOps<CollectiveOp>()) {
+    if (int64_t(collective.getOrder()) != next)
+      return collective.emitOpError()
+             << "has the number " << collective.getOrder() << ", but is number " << next
+             << " in the order of @" << getSymName();
+    ++next;
+  }
+  return success();
+}
+
+//===- Reads and writes -----------------------------------------------------------------------===//
+
+SmallVector<Value> LaunchOp::getReads() { return SmallVector<Value>(getInputs()); }
+SmallVector<Value> LaunchOp::getWrites() { return SmallVector<Value>(getOutputs()); }
+SmallVector<Value> CallOp::getReads() { return SmallVector<Value>(getInputs()); }
+SmallVector<Value> CallOp::getWrites() { return SmallVector<Value>(getOutputs()); }
+SmallVector<Value> CopyOp::getReads() { return {getSource()}; }
+SmallVector<Value> CopyOp::getWrites() { return {getTarget()}; }
+SmallVector<Value> CollectiveOp::getReads() { return {getInput()}; }
+SmallVector<Value> CollectiveOp::getWrites() { return {getOutput()}; }
+SmallVector<Value> CheckOp::getReads() { return {getBuffer()}; }
+SmallVector<Value> CheckOp::getWrites() { return {}; }
+SmallVector<Value> InputOp::getReads() { return {}; }
+SmallVector<Value> InputOp::getWrites() { return {getBuffer()}; }
+SmallVector<Value> OutputOp::getReads() { return {getBuffer()}; }
+SmallVector<Value> OutputOp::getWrites() { return {}; }

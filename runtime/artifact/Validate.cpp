@@ -272,7 +272,7 @@ Result<void> Validator::checkLaunch(const schema::Launch &launch, const std::str
 
 Result<void> Validator::checkCollective(const schema::Collective &collective,
                                         const std::string &where) {
-  if (!known(collective.kind(), schema::CollectiveKind::Broadcast))
+  if (!known(collective.kind(), schema::CollectiveKind::ReduceScatterSum))
     return fail("{}: kind {} is not known", where, uint32_t(collective.kind()));
   DOPPEL_CHECK(checkBuffer(collective.input(), where));
   DOPPEL_CHECK(checkBuffer(collective.output(), where));

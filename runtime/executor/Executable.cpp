@@ -271,6 +271,8 @@ Result<void> Executable::writeState(size_t index, std::span<const std::byte> byt
 
 int64_t Executable::batch() const { return artifact.program().batch(); }
 
+int64_t Executable::localBatch() const { return batch() / artifact.program().world(); }
+
 uint64_t Executable::arenaBytes(schema::ArenaKind kind) const {
   uint64_t bytes = 0;
   for (const schema::Arena *arena : *artifact.program().arenas())

@@ -31,8 +31,8 @@ public:
   /// `artifact` and `device` must outlive the result.
   static Result<std::unique_ptr<Executable>> create(const Artifact &artifact, Device &device);
 
-  /// What the next run reads. `images` are as many as the program's batch; pixels must stay until
-  /// the run is over.
+  /// What the next run reads. `images` are localBatch() many; pixels must stay until the run is
+  /// over.
   Result<void> setImages(std::span<const abi::ImageRef> images);
   Result<void> setRun(const abi::RunScalars &scalars);
 
@@ -65,7 +65,9 @@ public:
   /// Of the artifact.
   uint64_t fingerprint() const { return artifact.fingerprint(); }
 
+  /// Samples of a step over all ranks, and those of them that one rank takes.
   int64_t batch() const;
+  int64_t localBatch() const;
   /// Bytes of the states, of what a step reuses, and of the device's own workspace.
   uint64_t stateBytes() const;
   uint64_t transientBytes() const;

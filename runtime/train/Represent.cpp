@@ -44,7 +44,7 @@ Result<LabelledFeatures> representDataset(Executable &executable, const Dataset 
     DOPPEL_TRY(std::vector<float> values, executable.output("represent", "features", &shape));
     return BatchFeatures{std::move(values), shape.size() > 1 ? shape[1] : 1};
   };
-  return representDataset(dataset, executable.batch(), encode, progress);
+  return representDataset(dataset, executable.localBatch(), encode, progress);
 }
 
 } // namespace doppel::runtime

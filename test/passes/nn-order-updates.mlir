@@ -106,3 +106,23 @@ func.func @checks(%g: tensor<64xf32>) -> tensor<64xf32> {
   nn.write @bias, %g : tensor<64xf32>
   return %z : tensor<64xf32>
 }
+
+// A collective stays where it is: every rank executes the same ones in one order, that of the program. What it feeds sinks.
+// CHECK-LABEL: func.func @collectives
+// CHECK: %[[ALL:.+]] = nn.all_gather
+// CHECK: nn.all_reduce
+// CHECK: %[[Q:.+]] = nn.enqueue %{{.+}}, %[[ALL]]
+// CHECK-NEXT: nn.write @queue, %[[Q]]
+nn.state @queue queue : tensor<64x4xf32>
+func.func @collectives(%z: tensor<8x4xf32>, %g: tensor<64xf32>) -> tensor<64x4xf32> {
+  %q = nn.read @queue : tensor<64x4xf32>
+  %w = nn.read @w : tensor<64xf32>
+  %all = nn.all_gather %z : tensor<8x4xf32> -> tensor<16x4xf32>
+  %q2 = nn.enqueue %q, %all : (tensor<64x4xf32>, tensor<16x4xf32>) -> tensor<64x4xf32>
+  %y = nn.exp %q : tensor<64x4xf32>
+  %sum = nn.all_reduce %g : tensor<64xf32> -> tensor<64xf32>
+  %new = nn.sub %w, %sum : tensor<64xf32>
+  nn.write @queue, %q2 : tensor<64x4xf32>
+  nn.write @w, %new : tensor<64xf32>
+  return %y : tensor<64x4xf32>
+}

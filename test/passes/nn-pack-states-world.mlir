@@ -11,14 +11,14 @@ func.func @init() {
 }
 
 // CHECK-LABEL: func.func @step
-// CHECK: nn.all_gather %{{.+}} order 0
-// CHECK: nn.reduce_scatter %{{.+}} order 1
+// CHECK: nn.all_gather %{{.+}}
+// CHECK: nn.reduce_scatter %{{.+}}
 // CHECK: %[[G:.+]] = nn.pack
-// CHECK: %[[SUM:.+]] = nn.all_reduce %[[G]] order 2
+// CHECK: %[[SUM:.+]] = nn.all_reduce %[[G]]
 // CHECK: %[[HALF:.+]] = nn.constant dense<5.000000e-01> : tensor<16xf32>
 // CHECK: %[[MEAN:.+]] = nn.mul %[[SUM]], %[[HALF]]
 // CHECK: nn.check_finite %[[MEAN]] "gradient of net"
-// CHECK: nn.all_reduce %{{.+}} order 3 : tensor<2xf32>
+// CHECK: nn.all_reduce %{{.+}} : tensor<2xf32>
 //
 // Each rank r has the loss sum(all_gather(w * (r + 1))) * (r + 1) with w = [1, 2], so 9 and 18: the mean is 13.5. The gradient of the sum of both is
 // (1 + 2) (1 + 2) = 9 a place, its mean over ranks 4.5.
@@ -38,7 +38,7 @@ func.func @step(%rank: !nn.images<1>) -> (tensor<f32> {nn.name = "loss"}, tensor
   %fs = nn.broadcast %f [] : tensor<f32> -> tensor<2xf32>
   %w = nn.read @net.w : tensor<2xf32>
   %local = nn.mul %w, %fs : tensor<2xf32>
-  %all = nn.all_gather %local order 5 : tensor<2xf32> -> tensor<4xf32>
+  %all = nn.all_gather %local : tensor<2xf32> -> tensor<4xf32>
   %sum = nn.reduce sum %all [0] : tensor<4xf32> -> tensor<f32>
   %loss = nn.mul %sum, %f : tensor<f32>
   %lr = nn.constant dense<0.25> : tensor<f32>

@@ -4,12 +4,14 @@ nn.state @s parameter : tensor<64xf32>
 nn.state @m moment : tensor<64xf32>
 nn.state @queue queue : tensor<32x16xf32>
 
-// An element-wise update happens in the state itself: no copy is left.
+// An element-wise update happens in the state itself: no copy is left. The new values are other storages than the old ones.
 // CHECK-LABEL: plan.func @in_place
-// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0]
-// CHECK-DAG: %[[M:.+]] = plan.buffer @state[256]
+// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0] :
+// CHECK-DAG: %[[M:.+]] = plan.buffer @state[256] :
+// CHECK-DAG: %[[S2:.+]] = plan.buffer @state[0] storage 0
+// CHECK-DAG: %[[M2:.+]] = plan.buffer @state[256] storage 1
 // CHECK-NOT: plan.copy
-// CHECK: plan.launch @{{.+}}(%[[S]], %[[M]], %{{.+}}) -> (%[[S]], %[[M]])
+// CHECK: plan.launch @{{.+}}(%[[S]], %[[M]], %{{.+}}) -> (%[[S2]], %[[M2]])
 // CHECK-NOT: plan.copy
 func.func @in_place(%g: tensor<64xf32>) {
   %s = nn.read @s : tensor<64xf32>
@@ -27,7 +29,7 @@ func.func @in_place(%g: tensor<64xf32>) {
 
 // The old value is used after the write: it is copied out first, and the write itself is in place.
 // CHECK-LABEL: plan.func @old_value
-// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0]
+// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0] :
 // CHECK: plan.copy %[[S]] -> %[[OLD:.+]] :
 // CHECK: plan.output "out0" %[[OLD]]
 func.func @old_value(%g: tensor<64xf32>) -> tensor<64xf32> {
@@ -43,7 +45,7 @@ func.func @old_value(%g: tensor<64xf32>) -> tensor<64xf32> {
 
 // The kernel reads the elements in another order than it writes them: the new value needs a place of its own.
 // CHECK-LABEL: plan.func @transposed
-// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0] : <tensor<64xf32>>
+// CHECK-DAG: %[[S:.+]] = plan.buffer @state[0] storage 0 : <tensor<64xf32>>
 // CHECK: plan.launch @{{.+}}(%{{.+}}) -> (%[[NEW:[0-9a-z%]+]])
 // CHECK: plan.copy %{{.+}} -> %[[S]]
 func.func @transposed() {
@@ -94,9 +96,10 @@ func.func @read_in_between(%g: tensor<64xf32>) -> tensor<8x8xf32> {
 
 // The queue keeps its other rows where they are.
 // CHECK-LABEL: plan.func @enqueue
-// CHECK: %[[Q:.+]] = plan.buffer @state[512]
+// CHECK-DAG: %[[Q:.+]] = plan.buffer @state[512] :
+// CHECK-DAG: %[[Q2:.+]] = plan.buffer @state[512] storage 0 :
 // CHECK-NOT: plan.copy
-// CHECK: plan.launch @{{.+}}(%[[Q]], %{{.+}}, %{{.+}}) -> (%[[Q]])
+// CHECK: plan.launch @{{.+}}(%[[Q]], %{{.+}}, %{{.+}}) -> (%[[Q2]])
 // CHECK-NOT: plan.copy
 func.func @enqueue(%rows: tensor<4x16xf32>) {
   %q = nn.read @queue : tensor<32x16xf32>

@@ -39,10 +39,10 @@ Result<std::unique_ptr<Bench>> makeBench(const std::string &path, const std::str
   DOPPEL_TRY(bench->executable, Executable::create(bench->artifact, *bench->device));
   DOPPEL_TRY(bench->dataset, openDataset(data, Split::Train));
   Executable &executable = *bench->executable;
-  int64_t count = std::min({images, executable.batch(), bench->dataset->size()});
+  int64_t count = std::min({images, executable.localBatch(), bench->dataset->size()});
   DOPPEL_TRY(bench->batch, bench->dataset->range(0, count));
   std::vector<abi::ImageRef> refs;
-  for (int64_t i = 0; i < executable.batch(); ++i)
+  for (int64_t i = 0; i < executable.localBatch(); ++i)
     refs.push_back(bench->batch.images()[size_t(i % count)]);
   DOPPEL_CHECK(executable.setImages(refs));
   DOPPEL_CHECK(executable.setRun(

@@ -3,7 +3,6 @@
 #include "frontends/cli/verify/Compiled.h"
 
 #include "codegen/artifact/Writer.h"
-#include "codegen/cpu/CpuCodegen.h"
 #include "dialects/nn/NnDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
@@ -16,17 +15,43 @@ namespace doppel::verify {
 
 using reference::Tensor;
 
-LogicalResult lower(ModuleOp module, Phase from, Phase to) {
+LogicalResult lower(ModuleOp module, Phase from, Phase to, const PipelineOptions &options) {
   PassManager manager(module.getContext());
-  PipelineOptions options;
   buildPipeline(manager, from, to, options);
   return manager.run(module);
 }
 
-/// An error of the runtime as a failure that was told.
-static LogicalResult tell(const runtime::Error &error) {
+LogicalResult tell(const runtime::Error &error) {
   llvm::errs() << "error: " << error.message << '\n';
   return failure();
+}
+
+LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::CpuTarget &target,
+                                   const cpu::ObjectCode &code) {
+  ArtifactParts parts;
+  parts.elf = code.elf;
+  parts.targetName = target.name;
+  parts.features = target.features;
+  FailureOr<std::string> bytes = serializeArtifact(module, parts);
+  if (failed(bytes))
+    return failure();
+  auto parsed = runtime::Artifact::parse(std::as_bytes(std::span(*bytes)), "the artifact");
+  if (!parsed)
+    return tell(parsed.error());
+  artifact = std::move(*parsed);
+  return success();
+}
+
+LogicalResult LoadedProgram::load(ModuleOp module, const cpu::CpuTarget &target,
+                                  const cpu::ObjectCode &code, int threads) {
+  if (failed(parse(module, target, code)))
+    return failure();
+  device = runtime::makeCpuDevice(threads);
+  auto bound = runtime::Executable::create(*artifact, *device);
+  if (!bound)
+    return tell(bound.error());
+  executable = std::move(*bound);
+  return success();
 }
 
 static nn::StateOp declareState(func::FuncOp function, const std::string &name, Type type) {
@@ -87,30 +112,14 @@ FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase fro
       return failure();
     compiled->rewriteResults(function);
   }
-  if (!module->hasAttr("nn.batch"))
-    module->setAttr("nn.batch", Builder(module.getContext()).getI64IntegerAttr(1));
   if (failed(lower(module, from, Phase::Plan)))
     return failure();
   cpu::CpuTarget target = cpu::hostCpu();
   FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module, target);
   if (failed(code))
     return failure();
-  ArtifactParts parts;
-  parts.elf = code->elf;
-  parts.targetName = target.name;
-  parts.features = target.features;
-  FailureOr<std::string> bytes = serializeArtifact(module, parts);
-  if (failed(bytes))
+  if (failed(compiled->load(module, target, *code, threads)))
     return failure();
-  auto artifact = runtime::Artifact::parse(std::as_bytes(std::span(*bytes)), "the artifact");
-  if (!artifact)
-    return tell(artifact.error());
-  compiled->artifact = std::move(*artifact);
-  compiled->device = runtime::makeCpuDevice(threads);
-  auto executable = runtime::Executable::create(*compiled->artifact, *compiled->device);
-  if (!executable)
-    return tell(executable.error());
-  compiled->executable = std::move(*executable);
   return compiled;
 }
 

@@ -2,6 +2,7 @@
 // oracle at the border.
 #pragma once
 
+#include "codegen/cpu/CpuCodegen.h"
 #include "codegen/reference/Interpreter.h"
 #include "passes/Pipelines.h"
 #include "runtime/artifact/Artifact.h"
@@ -10,9 +11,28 @@
 namespace doppel::verify {
 
 /// Runs the passes from phase `from` to phase `to` over `module`; fails after a diagnostic.
-mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to);
+mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to,
+                          const PipelineOptions &options = {});
 
-class Compiled {
+/// A program in memory, bound to this machine's processor.
+struct LoadedProgram {
+  /// Writes and parses the artifact of `module`, which is in phase `plan`, with code of its
+  /// kernels.
+  mlir::LogicalResult parse(mlir::ModuleOp module, const cpu::CpuTarget &target,
+                            const cpu::ObjectCode &code);
+  /// The same, and binds it to the device.
+  mlir::LogicalResult load(mlir::ModuleOp module, const cpu::CpuTarget &target,
+                           const cpu::ObjectCode &code, int threads);
+
+  std::optional<runtime::Artifact> artifact;
+  std::unique_ptr<runtime::Device> device;
+  std::unique_ptr<runtime::Executable> executable;
+};
+
+/// An error of the runtime as a failure that was told.
+mlir::LogicalResult tell(const runtime::Error &error);
+
+class Compiled : LoadedProgram {
 public:
   /// Compiles `module`, which is in phase `from` and is lowered in place. Arguments that are
   /// tensors, and results that are not f32, become states that only this class knows.
@@ -41,9 +61,6 @@ private:
   std::map<std::string, std::vector<std::string>>
       arguments; ///< states, by function; empty for images
   std::map<std::string, std::vector<Result>> results;
-  std::optional<runtime::Artifact> artifact;
-  std::unique_ptr<runtime::Device> device;
-  std::unique_ptr<runtime::Executable> executable;
 };
 
 } // namespace doppel::verify

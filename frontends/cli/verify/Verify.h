@@ -81,6 +81,20 @@ struct KernelOptions {
 /// `module` is in `phase`, at most `fused`; it is lowered in place.
 int kernels(mlir::ModuleOp module, Phase phase, const KernelOptions &options);
 
+struct MemoryOptions {
+  uint64_t seed = 1;
+  int64_t steps = 2;
+  int threads = 0; ///< 0: all processors
+};
+/// `module` is in `phase`, at most `fused`; it is lowered in place.
+int memory(mlir::ModuleOp module, Phase phase, const MemoryOptions &options);
+
+/// Writes the artifact of `module`, which is in `phase`, for `ranks` ranks, and loads it.
+int load(mlir::ModuleOp module, Phase phase, int ranks);
+
+/// Prints each operation of nn: what it is to the passes, and what is known of its derivative.
+int operations(mlir::MLIRContext &context);
+
 struct StepOptions {
   std::string golden;                ///< the safetensors file
   std::vector<std::string> programs; ///< of autodiff, train, compiled; empty: all

@@ -22,23 +22,29 @@ static cl::SubCommand gradientsCommand("gradients",
 static cl::SubCommand kernelsCommand("kernels", "Compare the compiled program with the oracle");
 static cl::SubCommand stepCommand("step",
                                   "Compare a spec's training steps with a golden file of PyTorch");
+static cl::SubCommand memoryCommand("memory",
+                                    "Compare programs with and without copies elided and memory "
+                                    "reused, bit by bit");
+static cl::SubCommand loadCommand("load", "Write a module's artifact and load it");
+static cl::SubCommand operationsCommand("operations", "List the operations of nn");
 
 static cl::opt<std::string> file(cl::Positional,
                                  cl::desc("FILE (.mlir, or .dpl where it is a spec)"),
                                  cl::init("-"), cl::sub(runCommand), cl::sub(gradientsCommand),
-                                 cl::sub(kernelsCommand), cl::sub(stepCommand));
+                                 cl::sub(kernelsCommand), cl::sub(stepCommand),
+                                 cl::sub(memoryCommand), cl::sub(loadCommand));
 static cl::opt<std::string> function("function", cl::desc("Only this function"),
                                      cl::sub(runCommand), cl::sub(gradientsCommand),
                                      cl::sub(kernelsCommand));
 static cl::opt<uint64_t> seed("seed", cl::desc("Of the run and its arguments"), cl::init(1),
                               cl::sub(runCommand), cl::sub(gradientsCommand),
-                              cl::sub(kernelsCommand));
+                              cl::sub(kernelsCommand), cl::sub(memoryCommand));
 static cl::opt<int64_t> firstStep("step", cl::desc("Number of the (first) step"), cl::init(0),
                                   cl::sub(runCommand), cl::sub(kernelsCommand));
 static cl::opt<int64_t> steps("steps", cl::desc("Number of calls, each the next step"), cl::init(1),
-                              cl::sub(runCommand));
-static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread"), cl::init(1),
-                          cl::sub(runCommand));
+                              cl::sub(runCommand), cl::sub(memoryCommand));
+static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread; of the artifact"),
+                          cl::init(1), cl::sub(runCommand), cl::sub(loadCommand));
 static cl::opt<double> tolerance("tolerance",
                                  cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
                                  cl::init(0), cl::sub(gradientsCommand), cl::sub(kernelsCommand));
@@ -47,11 +53,13 @@ static cl::opt<double>
                cl::init(0), cl::sub(kernelsCommand));
 static cl::opt<std::string> from("from",
                                  cl::desc("Phase that FILE is in: step, train (default) or fused"),
-                                 cl::init("train"), cl::sub(kernelsCommand));
+                                 cl::init("train"), cl::sub(kernelsCommand), cl::sub(memoryCommand),
+                                 cl::sub(loadCommand));
 static cl::list<std::string> sets("set", cl::desc("A spec's parameter"),
-                                  cl::value_desc("name=value"), cl::sub(kernelsCommand));
+                                  cl::value_desc("name=value"), cl::sub(kernelsCommand),
+                                  cl::sub(memoryCommand), cl::sub(loadCommand));
 static cl::opt<int> threads("threads", cl::desc("0: all processors"), cl::init(0),
-                            cl::sub(kernelsCommand), cl::sub(stepCommand));
+                            cl::sub(kernelsCommand), cl::sub(stepCommand), cl::sub(memoryCommand));
 static cl::opt<std::string> golden("golden",
                                    cl::desc("The golden file, whose settings the spec gets"),
                                    cl::value_desc("FILE.safetensors"), cl::sub(stepCommand));
@@ -59,7 +67,12 @@ static cl::list<std::string> programs("program",
                                       cl::desc("autodiff, train or compiled; default: all"),
                                       cl::sub(stepCommand));
 
-static int kernels(mlir::MLIRContext &context, mlir::ModuleOp module, Phase phase) {
+/// `kernels`, `memory` or `load`, of a module in `phase`.
+static int compiled(mlir::ModuleOp module, Phase phase) {
+  if (memoryCommand)
+    return verify::memory(module, phase, {seed, steps, threads});
+  if (loadCommand)
+    return verify::load(module, phase, ranks);
   verify::KernelOptions options{function, seed, firstStep, threads};
   if (tolerance > 0)
     options.tolerance = tolerance;
@@ -73,11 +86,12 @@ int main(int argc, char **argv) {
   for (auto &entry : cl::getRegisteredOptions())
     entry.second->setHiddenFlag(cl::ReallyHidden);
   cl::ParseCommandLineOptions(argc, argv, "Checks Doppel's compiler against its oracle\n");
-  if (!runCommand && !gradientsCommand && !kernelsCommand && !stepCommand) {
+  if (!runCommand && !gradientsCommand && !kernelsCommand && !stepCommand && !memoryCommand &&
+      !loadCommand && !operationsCommand) {
     cl::PrintHelpMessage();
     return 2;
   }
-  if (runCommand && ranks < 1) {
+  if ((runCommand || loadCommand) && ranks < 1) {
     llvm::errs() << "error: --ranks must be at least 1\n";
     return 2;
   }
@@ -89,14 +103,18 @@ int main(int argc, char **argv) {
   if (stepCommand)
     return verify::step(context, file, {golden, programs, threads});
 
-  if (kernelsCommand && llvm::StringRef(file).ends_with(".dpl")) {
+  if (operationsCommand)
+    return verify::operations(context);
+
+  bool compiles = kernelsCommand || memoryCommand || loadCommand;
+  if (compiles && llvm::StringRef(file).ends_with(".dpl")) {
     spec::SpecOptions options;
     for (const std::string &text : sets) {
       auto [name, value] = llvm::StringRef(text).split('=');
       options.sets.emplace_back(name.str(), value.str());
     }
     auto module = spec::loadSpec(context, file, options, llvm::errs());
-    return module ? kernels(context, *module, Phase::Ssl) : 1;
+    return module ? compiled(*module, Phase::Ssl) : 1;
   }
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(file, sources, &context);
   if (!module)
@@ -107,13 +125,13 @@ int main(int argc, char **argv) {
       options.tolerance = tolerance;
     return verify::gradients(*module, options);
   }
-  if (kernelsCommand) {
+  if (compiles) {
     auto phase = findPhase(from);
     if (!phase || *phase > Phase::Fused) {
       llvm::errs() << "error: --from is '" << from << "', not step, train or fused\n";
       return 2;
     }
-    return kernels(context, *module, *phase);
+    return compiled(*module, *phase);
   }
   return verify::run(*module, {function, seed, firstStep, steps, ranks});
 }

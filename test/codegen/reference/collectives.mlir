@@ -21,9 +21,9 @@
 func.func @collectives(%images: !nn.images<1>) -> (tensor<1xf32>, tensor<3xf32>, tensor<1xf32>) {
   %i = nn.sample_index %images : !nn.images<1> -> tensor<1xi64>
   %x = nn.convert %i : tensor<1xi64> -> tensor<1xf32>
-  %0 = nn.all_reduce %x order 0 : tensor<1xf32> -> tensor<1xf32>
-  %1 = nn.all_gather %x order 1 : tensor<1xf32> -> tensor<3xf32>
-  %2 = nn.reduce_scatter %1 order 2 : tensor<3xf32> -> tensor<1xf32>
+  %0 = nn.all_reduce %x : tensor<1xf32> -> tensor<1xf32>
+  %1 = nn.all_gather %x : tensor<1xf32> -> tensor<3xf32>
+  %2 = nn.reduce_scatter %1 : tensor<3xf32> -> tensor<1xf32>
   return %0, %1, %2 : tensor<1xf32>, tensor<3xf32>, tensor<1xf32>
 }
 
@@ -39,14 +39,14 @@ func.func @mismatch(%images: !nn.images<1>) -> tensor<1xf32> {
   %y = nn.sub %one, %x : tensor<1xf32>
   %z = nn.log %y : tensor<1xf32>
   nn.check_finite %z "the value" : tensor<1xf32>
-  %0 = nn.all_reduce %z order 0 : tensor<1xf32> -> tensor<1xf32>
+  %0 = nn.all_reduce %z : tensor<1xf32> -> tensor<1xf32>
   return %0 : tensor<1xf32>
 }
 
 // ONE: result 0 [2] = 1 2
 func.func @one_rank(%x: tensor<2xf32> {nn.value = dense<[1.0, 2.0]> : tensor<2xf32>}) -> tensor<2xf32> {
-  %0 = nn.all_reduce %x order 0 : tensor<2xf32> -> tensor<2xf32>
-  %1 = nn.all_gather %0 order 1 : tensor<2xf32> -> tensor<2xf32>
-  %2 = nn.reduce_scatter %1 order 2 : tensor<2xf32> -> tensor<2xf32>
+  %0 = nn.all_reduce %x : tensor<2xf32> -> tensor<2xf32>
+  %1 = nn.all_gather %0 : tensor<2xf32> -> tensor<2xf32>
+  %2 = nn.reduce_scatter %1 : tensor<2xf32> -> tensor<2xf32>
   return %2 : tensor<2xf32>
 }

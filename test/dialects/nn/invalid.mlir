@@ -276,7 +276,7 @@ func.func @enqueue(%queue: tensor<8x4xf32>, %rows: tensor<3x4xf32>) {
 
 func.func @all_reduce(%a: tensor<4xf32>) {
   // expected-error@+1 {{the input is 'tensor<4xf32>', the result is 'tensor<8xf32>'}}
-  %0 = nn.all_reduce %a order 0 : tensor<4xf32> -> tensor<8xf32>
+  %0 = nn.all_reduce %a : tensor<4xf32> -> tensor<8xf32>
   return
 }
 
@@ -284,7 +284,7 @@ func.func @all_reduce(%a: tensor<4xf32>) {
 
 func.func @all_gather(%a: tensor<4x2xf32>) {
   // expected-error@+1 {{one rank's part is 'tensor<4x2xf32>', the whole is 'tensor<6x2xf32>'}}
-  %0 = nn.all_gather %a order 0 : tensor<4x2xf32> -> tensor<6x2xf32>
+  %0 = nn.all_gather %a : tensor<4x2xf32> -> tensor<6x2xf32>
   return
 }
 
@@ -292,7 +292,7 @@ func.func @all_gather(%a: tensor<4x2xf32>) {
 
 func.func @reduce_scatter(%a: tensor<4x2xf32>) {
   // expected-error@+1 {{one rank's part is 'tensor<3x2xf32>', the whole is 'tensor<4x2xf32>'}}
-  %0 = nn.reduce_scatter %a order 0 : tensor<4x2xf32> -> tensor<3x2xf32>
+  %0 = nn.reduce_scatter %a : tensor<4x2xf32> -> tensor<3x2xf32>
   return
 }
 
@@ -329,4 +329,18 @@ func.func @fused_effects(%a: tensor<4xf32>) {
     nn.yield
   }
   return
+}
+
+// -----
+
+// A kernel is executed by one rank alone.
+func.func @collective_in_kernel(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @below {{is pure, but its body has effects}}
+  %0 = nn.fused map(%x) : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    // expected-note @below {{here}}
+    %1 = nn.all_reduce %a : tensor<4xf32> -> tensor<4xf32>
+    nn.yield %1 : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
 }

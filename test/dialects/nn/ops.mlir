@@ -111,12 +111,12 @@ func.func @tensors(%x: tensor<2x3xf32>, %table: tensor<8x4xf32>, %i: tensor<3xi3
   %12 = nn.segment_sum %11 offsets [0, 16] sizes [6, 6] : tensor<32xf32> -> tensor<2xf32>
   // CHECK: nn.segment_broadcast %{{.*}} offsets [0, 16] sizes [6, 6] : tensor<2xf32> -> tensor<32xf32>
   %13 = nn.segment_broadcast %12 offsets [0, 16] sizes [6, 6] : tensor<2xf32> -> tensor<32xf32>
-  // CHECK: nn.all_reduce %{{.*}} order 0 : tensor<2x3xf32> -> tensor<2x3xf32>
-  %14 = nn.all_reduce %x order 0 : tensor<2x3xf32> -> tensor<2x3xf32>
-  // CHECK: nn.all_gather %{{.*}} order 1 : tensor<2x3xf32> -> tensor<4x3xf32>
-  %15 = nn.all_gather %x order 1 : tensor<2x3xf32> -> tensor<4x3xf32>
-  // CHECK: nn.reduce_scatter %{{.*}} order 2 : tensor<4x3xf32> -> tensor<2x3xf32>
-  %16 = nn.reduce_scatter %15 order 2 : tensor<4x3xf32> -> tensor<2x3xf32>
+  // CHECK: nn.all_reduce %{{.*}} : tensor<2x3xf32> -> tensor<2x3xf32>
+  %14 = nn.all_reduce %x : tensor<2x3xf32> -> tensor<2x3xf32>
+  // CHECK: nn.all_gather %{{.*}} : tensor<2x3xf32> -> tensor<4x3xf32>
+  %15 = nn.all_gather %x : tensor<2x3xf32> -> tensor<4x3xf32>
+  // CHECK: nn.reduce_scatter %{{.*}} : tensor<4x3xf32> -> tensor<2x3xf32>
+  %16 = nn.reduce_scatter %15 : tensor<4x3xf32> -> tensor<2x3xf32>
   return
 }
 

@@ -118,3 +118,25 @@ plan.kernel @k map grid 0 scratch 0 {
   %0 = nn.constant dense<0.0> : tensor<8xf32>
   nn.yield %0 : tensor<8xf32>
 }
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  plan.collective all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{has the number 2, but is number 1 in the order of @step}}
+  plan.collective all_reduce %b -> %a order 2 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{has the number 1, but is number 0 in the order of @step}}
+  plan.collective all_reduce %a -> %b order 1 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective all_reduce %b -> %a order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}

@@ -36,37 +36,9 @@ func.func @slice(%x: tensor<5x6xf64>, %w: tensor<2x2xf64>) -> tensor<f64> {
   return %l : tensor<f64>
 }
 
-func.func @pad(%x: tensor<2x2xf64>, %w: tensor<5x6xf64>) -> tensor<f64> {
-  %y = nn.pad %x offsets [1, 0] strides [2, 3] : tensor<2x2xf64> -> tensor<5x6xf64>
-  %t = nn.mul %y, %w : tensor<5x6xf64>
-  %l = nn.reduce sum %t [0, 1] : tensor<5x6xf64> -> tensor<f64>
-  return %l : tensor<f64>
-}
-
 func.func @concat(%x: tensor<2x3xf64>, %z: tensor<2x1xf64>, %w: tensor<2x7xf64>) -> tensor<f64> {
   %y = nn.concat %x, %z, %x axis 1 : (tensor<2x3xf64>, tensor<2x1xf64>, tensor<2x3xf64>) -> tensor<2x7xf64>
   %t = nn.mul %y, %w : tensor<2x7xf64>
   %l = nn.reduce sum %t [0, 1] : tensor<2x7xf64> -> tensor<f64>
-  return %l : tensor<f64>
-}
-
-func.func @pack(%x: tensor<2x3xf64>, %z: tensor<4xf64>, %w: tensor<32xf64>) -> tensor<f64> {
-  %y = nn.pack %x, %z [0, 16] : (tensor<2x3xf64>, tensor<4xf64>) -> tensor<32xf64>
-  %t = nn.mul %y, %w : tensor<32xf64>
-  %l = nn.reduce sum %t [0] : tensor<32xf64> -> tensor<f64>
-  return %l : tensor<f64>
-}
-
-func.func @segment_sum(%x: tensor<32xf64>, %w: tensor<2xf64>) -> tensor<f64> {
-  %y = nn.segment_sum %x offsets [0, 16] sizes [6, 9] : tensor<32xf64> -> tensor<2xf64>
-  %t = nn.mul %y, %w : tensor<2xf64>
-  %l = nn.reduce sum %t [0] : tensor<2xf64> -> tensor<f64>
-  return %l : tensor<f64>
-}
-
-func.func @segment_broadcast(%x: tensor<2xf64>, %w: tensor<32xf64>) -> tensor<f64> {
-  %y = nn.segment_broadcast %x offsets [0, 16] sizes [6, 9] : tensor<2xf64> -> tensor<32xf64>
-  %t = nn.mul %y, %w : tensor<32xf64>
-  %l = nn.reduce sum %t [0] : tensor<32xf64> -> tensor<f64>
   return %l : tensor<f64>
 }

@@ -1,0 +1,34 @@
+// `doppel-verify load`: whether the loader takes what the compiler writes, for any number of ranks
+// and without running it.
+#include "frontends/cli/verify/Compiled.h"
+#include "frontends/cli/verify/Verify.h"
+
+using namespace mlir;
+
+namespace doppel::verify {
+
+int load(ModuleOp module, Phase phase, int ranks) {
+  PipelineOptions options;
+  options.world = ranks;
+  if (failed(lower(module, phase, Phase::Plan, options)))
+    return 1;
+  cpu::CpuTarget target = cpu::hostCpu();
+  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module, target);
+  LoadedProgram loaded;
+  if (failed(code) || failed(loaded.parse(module, target, *code)))
+    return 1;
+  const schema::Program &program = loaded.artifact->program();
+  llvm::outs() << "batch " << program.batch() << ", ranks " << program.world() << ", images "
+               << program.buffers()->Get(program.images())->shape()->Get(0) << '\n';
+  for (const schema::Function *function : *program.functions()) {
+    llvm::outs() << '@' << function->name()->str() << ':';
+    for (const schema::Instruction *instruction : *function->instructions())
+      if (auto *collective = instruction->operation_as_Collective())
+        llvm::outs() << ' ' << collective->order() << ' '
+                     << schema::EnumNameCollectiveKind(collective->kind());
+    llvm::outs() << '\n';
+  }
+  return 0;
+}
+
+} // namespace doppel::verify
