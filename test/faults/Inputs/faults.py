@@ -83,7 +83,8 @@ def judge(trial, scenario, outcome, right, old):
     text = outcome.text
     if outcome.code not in (0, 1):
         return f"ended with {outcome.code}: {text[-400:]}"
-    if outcome.code == 1 and "error: " not in text:
+    # OpenMP's library says it by itself when it has no memory for its threads.
+    if outcome.code == 1 and "error: " not in text and "libgomp: Out of memory" not in text:
         return f"ended with 1 and no message: {text[-400:]}"
     if outcome.code == 0 and (STEPS not in trial.checkpoints() or trial.states() != right):
         return "ended with 0, but the result is not there"
@@ -171,7 +172,8 @@ def main():
                 print(f"{what} {number} ({name}): {wrong}", flush=True)
         print(f"{what}: {len(numbers)} of {len(calls)} calls failed", flush=True)
     print(f"{tried} failures, of which {messages} ended the run with a message; {failures} left something wrong")
-    if messages == 0 or messages == tried:
+    # Without memory nothing goes on; without one call on a file most runs do.
+    if messages == 0 or (messages == tried and any(what.endswith((":broken", ":full")) for what in options.what)):
         sys.exit("the failures do not reach the run, or nothing survives them")
     sys.exit(failures != 0)
 
