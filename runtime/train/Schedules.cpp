@@ -23,7 +23,6 @@ std::string placeOf(const schema::Program &program, uint32_t index) {
 } // namespace
 
 Result<void> checkSchedules(const schema::Program &program, const schedule::Run &run,
-                            bool compiledJustNow,
                             const std::function<void(const std::string &)> &warn) {
   if (!program.schedules())
     return {};
@@ -35,10 +34,9 @@ Result<void> checkSchedules(const schema::Program &program, const schedule::Run 
       return fail("{}{}", placeOf(program, entry->location()),
                   schedule::describe(what, *excess, entry->role(), run, true));
     std::set<uint32_t> known;
-    if (compiledJustNow)
-      for (const schedule::Turn &turn : schedule::turnsBeyond(
-               nodes, entry->role(), schedule::Run::beforeTheData(program.epochs())))
-        known.insert(turn.node);
+    for (const schedule::Turn &turn : schedule::turnsBeyond(
+             nodes, entry->role(), schedule::Run::beforeTheData(program.epochs())))
+      known.insert(turn.node);
     for (const schedule::Turn &turn : schedule::turnsBeyond(nodes, entry->role(), run)) {
       std::string place = placeOf(program, nodes[turn.node].location());
       if (!known.contains(turn.node) && told.insert(place).second)

@@ -187,7 +187,7 @@ private:
     if (options.steps)
       steps = std::min(steps, *options.steps);
     schedule::Run run{loader->stepsPerEpoch(), manifest.run.epochs, manifest.run.samples, steps};
-    return checkSchedules(artifact.program(), run, options.compiledJustNow,
+    return checkSchedules(artifact.program(), run,
                           [&](const std::string &message) { observer.warned(message); });
   }
 

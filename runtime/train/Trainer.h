@@ -20,7 +20,6 @@ struct TrainOptions {
   std::optional<double> holdout;  ///< DataOptions::holdout; absent: 0, or the resumed run's
   int threads = 0;                ///< 0: availableProcessors()
   int64_t checkpointSteps = 0;    ///< between checkpoints; 0: an epoch
-  bool compiledJustNow = false;   ///< the compiler has told what is wrong with the spec
 };
 
 /// A line of the table that a run begins with.

@@ -230,7 +230,6 @@ int runProgram(int argc, char **argv) {
     if (code != 0)
       return;
     trained.options.artifact = folder->artifact();
-    trained.options.compiledJustNow = true;
     auto compiled = runtime::Artifact::load(path);
     std::error_code error;
     std::filesystem::remove(path, error);
