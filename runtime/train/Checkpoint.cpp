@@ -46,13 +46,19 @@ const char *typeName(schema::DType dtype) {
   }
 }
 
-/// The states as a file has them.
+/// What an optimizer keeps stands apart, so that what begins with a network's name is the network.
+/// No state's own name has a slash.
+std::string nameInFile(const StateInfo &state) {
+  return state.kind == schema::StateKind::Moment ? "optimizer/" + state.name : state.name;
+}
+
+/// The states as a file has them, in the order of the program.
 std::vector<TensorEntry> tensorsOf(const std::vector<StateInfo> &states) {
   std::vector<TensorEntry> entries;
   uint64_t offset = 0;
   for (const StateInfo &state : states) {
     entries.push_back(
-        {state.name, typeName(state.dtype), state.shape, offset, offset + state.bytes});
+        {nameInFile(state), typeName(state.dtype), state.shape, offset, offset + state.bytes});
     offset += state.bytes;
   }
   return entries;
@@ -236,11 +242,11 @@ Result<void> loadStates(const fs::path &checkpoint, const CheckpointManifest &ma
     return damaged("does not have the hash that its manifest says");
   // A hash that holds tells of no damage; who wrote the file it does not tell.
   DOPPEL_TRY(Safetensors states, Safetensors::parse(std::move(bytes), path.string()));
-  if (std::string why = difference(states, tensorsOf(executable.states())); !why.empty())
+  std::vector<TensorEntry> entries = tensorsOf(executable.states());
+  if (std::string why = difference(states, entries); !why.empty())
     return fail("{}: {}", path.string(), why);
-  for (size_t i = 0; i < executable.states().size(); ++i)
-    DOPPEL_CHECK(
-        executable.writeState(i, bytesOf(states.bytes(*states.find(executable.states()[i].name)))));
+  for (size_t i = 0; i < entries.size(); ++i)
+    DOPPEL_CHECK(executable.writeState(i, bytesOf(states.bytes(*states.find(entries[i].name)))));
   return {};
 }
 
