@@ -14,7 +14,7 @@ usage: ./do COMMAND [ARGUMENT...]
   demo              build, train examples/simclr.dpl on the built-in shapes (about 3 minutes), and show what it learnt
   mutants [PATTERN] build, then try the small wrong changes that test/mutants lists: what do the tests not notice? (--list names them)
   fuzz TARGET [--minutes N]
-                    build by clang, then run libFuzzer on it (spec, artifact, jpeg, png, webp, bmp, gif, tiff; 5 minutes by default)
+                    build by clang, then run libFuzzer on it (spec, artifact, checkpoint, manifest, jpeg, png, webp, bmp, gif, tiff; 5 minutes by default)
   bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
   format            format the C++ sources in place
   lint              check formatting, and the rules of the house that a script can check
@@ -172,12 +172,12 @@ mutants() {
 # What a fuzz target's program and corpus are: test/fuzz/README.md.
 fuzz() {
   local target=${1:-} minutes=5 program found folders=() status=0
-  [[ $target =~ ^(spec|artifact|jpeg|png|webp|bmp|gif|tiff)$ ]] ||
-    fail "which target? spec, artifact, jpeg, png, webp, bmp, gif or tiff"
+  [[ $target =~ ^(spec|artifact|checkpoint|manifest|jpeg|png|webp|bmp|gif|tiff)$ ]] ||
+    fail "which target? spec, artifact, checkpoint, manifest, jpeg, png, webp, bmp, gif or tiff"
   if [[ ${2:-} == --minutes ]]; then minutes=${3:-}; elif (($# > 1)); then fail "no option '$2' (--minutes N)"; fi
   [[ $minutes =~ ^[1-9][0-9]*$ ]] || fail "--minutes takes a whole number"
   case $target in
-  spec | artifact) program=doppel-fuzz-$target ;;
+  spec | artifact | checkpoint | manifest) program=doppel-fuzz-$target ;;
   *) program=doppel-fuzz-image ;;
   esac
   [[ $target == spec ]] && folders=(examples test/frontends/spec)

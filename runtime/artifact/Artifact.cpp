@@ -136,8 +136,8 @@ Result<Layout> readLayout(const std::byte *bytes, uint64_t size) {
     return fail("header.flags {:#x} are not known", header.flags);
 
   layout.segments.resize(header.segmentCount);
-  std::memcpy(layout.segments.data(), bytes + sizeof(header),
-              layout.segments.size() * sizeof(format::Segment));
+  std::copy_n(bytes + sizeof(header), layout.segments.size() * sizeof(format::Segment),
+              reinterpret_cast<std::byte *>(layout.segments.data()));
   return layout;
 }
 

@@ -117,18 +117,23 @@ Result<void> writeFileAtomically(const fs::path &path, std::span<const std::byte
   return syncFolder(folder);
 }
 
-std::vector<fs::path> entriesOf(const fs::path &folder) {
+Result<std::vector<fs::path>> entriesOf(const fs::path &folder) {
   std::vector<fs::path> entries;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error))
     entries.push_back(entry->path());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail("cannot read the folder {}: {}", folder.string(), error.message());
   return entries;
 }
 
 void removeTemporaries(const fs::path &folder) {
   std::error_code ignored;
-  for (const fs::path &entry : entriesOf(folder))
+  auto entries = entriesOf(folder);
+  if (!entries)
+    return;
+  for (const fs::path &entry : *entries)
     if (entry.filename().string().starts_with(kTemporary))
       fs::remove_all(entry, ignored);
 }

@@ -60,8 +60,8 @@ void removeTemporaries(const std::filesystem::path &folder);
 /// Until a rename in `folder` is on the disk.
 Result<void> syncFolder(const std::filesystem::path &folder);
 
-/// The entries of a folder, in any order; none where it cannot be read.
-std::vector<std::filesystem::path> entriesOf(const std::filesystem::path &folder);
+/// The entries of a folder, in any order; none where there is no such folder.
+Result<std::vector<std::filesystem::path>> entriesOf(const std::filesystem::path &folder);
 
 inline std::span<const std::byte> bytesOf(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));

@@ -176,9 +176,10 @@ std::string difference(const Safetensors &file, const std::vector<TensorEntry> &
 
 } // namespace
 
-std::vector<fs::path> listCheckpoints(const fs::path &folder) {
+Result<std::vector<fs::path>> listCheckpoints(const fs::path &folder) {
+  DOPPEL_TRY(std::vector<fs::path> entries, entriesOf(folder));
   std::vector<std::pair<int64_t, fs::path>> found;
-  for (fs::path &entry : entriesOf(folder))
+  for (fs::path &entry : entries)
     if (auto step = stepOf(entry))
       found.emplace_back(*step, std::move(entry));
   std::ranges::sort(found, std::greater());
@@ -212,9 +213,9 @@ Result<fs::path> writeCheckpoint(const fs::path &folder, Executable &executable,
     fs::remove_all(temporary, error);
     return std::unexpected(std::move(written.error()));
   }
-  std::vector<fs::path> all = listCheckpoints(folder);
-  for (size_t i = kKept; i < all.size(); ++i)
-    fs::remove_all(all[i], error);
+  auto all = listCheckpoints(folder);
+  for (size_t i = kKept; all && i < all->size(); ++i)
+    fs::remove_all((*all)[i], error);
   return target;
 }
 
@@ -252,8 +253,9 @@ Result<void> loadStates(const fs::path &checkpoint, const CheckpointManifest &ma
 
 Result<RunIdentity> recordedRun(const fs::path &runFolder) {
   auto described = readDescription(runFolder / kDescriptionFile);
-  if (!described)
-    for (const fs::path &checkpoint : listCheckpoints(runFolder / kCheckpointsFolder))
+  auto checkpoints = listCheckpoints(runFolder / kCheckpointsFolder);
+  if (!described && checkpoints)
+    for (const fs::path &checkpoint : *checkpoints)
       if (auto manifest = readCheckpointManifest(checkpoint))
         return manifest->run;
   return described;
@@ -263,7 +265,7 @@ Result<std::optional<RestoredCheckpoint>>
 restoreCheckpoint(const fs::path &folder, const std::optional<RunIdentity> &run,
                   std::optional<int64_t> step, Executable &executable,
                   const std::function<void(const std::string &)> &warn) {
-  std::vector<fs::path> checkpoints = listCheckpoints(folder);
+  DOPPEL_TRY(std::vector<fs::path> checkpoints, listCheckpoints(folder));
   if (step)
     std::erase_if(checkpoints, [&](const fs::path &path) { return stepOf(path) != step; });
   std::string firstError;

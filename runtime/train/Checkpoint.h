@@ -21,8 +21,9 @@ namespace doppel::runtime {
 Result<std::filesystem::path> writeCheckpoint(const std::filesystem::path &folder,
                                               Executable &executable, CheckpointManifest manifest);
 
-/// The folders in `folder` that are named as checkpoints, newest first; empty if there is none.
-std::vector<std::filesystem::path> listCheckpoints(const std::filesystem::path &folder);
+/// The folders in `folder` that are named as checkpoints, newest first; empty if there is none, or
+/// no such folder.
+Result<std::vector<std::filesystem::path>> listCheckpoints(const std::filesystem::path &folder);
 
 /// The manifest of a checkpoint; fails where it is not its folder's.
 Result<CheckpointManifest> readCheckpointManifest(const std::filesystem::path &checkpoint);

@@ -58,7 +58,8 @@ RunFolder::~RunFolder() {
 bool RunFolder::holdsRun() const {
   std::error_code error;
   // One that lost its run.json is a run all the same.
-  return fs::exists(description(), error) || !listCheckpoints(checkpoints()).empty();
+  auto kept = listCheckpoints(checkpoints());
+  return fs::exists(description(), error) || !kept || !kept->empty();
 }
 
 Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {

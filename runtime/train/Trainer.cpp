@@ -315,12 +315,14 @@ private:
     DOPPEL_CHECK(folder.check());
     auto written = writeCheckpoint(folder.checkpoints(), *executable, manifest);
     if (!written) {
-      std::vector<fs::path> kept = listCheckpoints(folder.checkpoints());
+      auto kept = listCheckpoints(folder.checkpoints());
       return std::unexpected(
           std::move(written.error())
               .within(fmt::format("the checkpoint of step {} failed, {}", step,
-                                  kept.empty() ? std::string("there is none before it")
-                                               : "the last good one is " + kept[0].string())));
+                                  !kept ? kept.error().message
+                                  : kept->empty()
+                                      ? "there is none before it"
+                                      : "the last good one is " + kept->front().string())));
     }
     observer.checkpointed(*written, step);
     return written;

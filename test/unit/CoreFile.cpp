@@ -30,7 +30,7 @@ TEST_F(CoreFile, WritesReadsAndReplaces) {
   ASSERT_TRUE(writeFileAtomically(path, bytesOf("first")));
   ASSERT_TRUE(writeFileAtomically(path, bytesOf("second")));
   EXPECT_EQ(readFile(path).value(), "second");
-  EXPECT_EQ(entriesOf(folder).size(), 1u) << "a temporary file stayed";
+  EXPECT_EQ(entriesOf(folder)->size(), 1u) << "a temporary file stayed";
 }
 
 TEST_F(CoreFile, PermissionsAreTheUmasks) {
@@ -49,7 +49,7 @@ TEST_F(CoreFile, AFailureLeavesWhatWasThere) {
             std::string::npos)
       << written.error().message;
   EXPECT_TRUE(fs::exists(folder / "a" / "inside"));
-  EXPECT_EQ(entriesOf(folder).size(), 1u) << "a temporary file stayed";
+  EXPECT_EQ(entriesOf(folder)->size(), 1u) << "a temporary file stayed";
   EXPECT_FALSE(writeFileAtomically(folder / "none" / "a", bytesOf("x")));
 }
 
@@ -70,12 +70,22 @@ TEST_F(CoreFile, ReadsNoMoreThanAllowed) {
   EXPECT_FALSE(readFile(folder / "a", 4));
 }
 
+/// To take a folder that cannot be read for an empty one would lose what is in it.
+TEST_F(CoreFile, AFolderThatCannotBeReadIsNoEmptyOne) {
+  std::ofstream(folder / "a") << "12345";
+  EXPECT_EQ(*entriesOf(folder), std::vector<fs::path>{folder / "a"});
+  EXPECT_TRUE(entriesOf(folder / "none")->empty());
+  auto file = entriesOf(folder / "a");
+  ASSERT_FALSE(file);
+  EXPECT_NE(file.error().message.find("cannot read the folder"), std::string::npos);
+}
+
 TEST_F(CoreFile, WhatAKilledWriterLeftIsRemoved) {
   fs::create_directories(folder / ".tmp-step-00000001" / "x");
   std::ofstream(folder / ".tmp-run.json-abcdef") << "torn";
   std::ofstream(folder / "run.json") << "good";
   removeTemporaries(folder);
-  EXPECT_EQ(entriesOf(folder), std::vector<fs::path>{folder / "run.json"});
+  EXPECT_EQ(*entriesOf(folder), std::vector<fs::path>{folder / "run.json"});
 }
 
 } // namespace

@@ -100,7 +100,7 @@ TEST_F(TrainCheckpoint, RestoresTheNewestAndKeepsTwo) {
   for (int64_t step : {1, 2, 3})
     write(step);
   expectStep(3, "");
-  EXPECT_EQ(listCheckpoints(folder).size(), 2u);
+  EXPECT_EQ(listCheckpoints(folder)->size(), 2u);
   EXPECT_EQ(restore(2).value()->manifest.step, 2);
   EXPECT_FALSE(*restore(1));
 }
@@ -115,7 +115,7 @@ TEST_F(TrainCheckpoint, NamesThatAreNoStepsAreNoCheckpoints) {
   write(1);
   for (const char *name : {"step-2", "step-0000000a", "step--0000002", "step-", "step-00000002x"})
     fs::create_directory(folder / name);
-  EXPECT_EQ(listCheckpoints(folder).size(), 1u);
+  EXPECT_EQ(listCheckpoints(folder)->size(), 1u);
   expectStep(1, "");
 }
 
@@ -245,7 +245,7 @@ TEST_F(TrainCheckpoint, WhatIsNotFiniteIsNotWritten) {
                 "state 'queue' is not finite (its element 63), written by matmul at toy.dpl:5:9"),
             std::string::npos)
       << written.error().message;
-  EXPECT_EQ(entriesOf(folder).size(), 1u) << "a temporary folder stayed";
+  EXPECT_EQ(entriesOf(folder)->size(), 1u) << "a temporary folder stayed";
   expectStep(1, "");
 }
 
@@ -261,14 +261,14 @@ TEST_F(TrainCheckpoint, TheSameStepIsReplaced) {
   std::ofstream(folder / "step-00000001" / "states.safetensors") << "torn";
   write(1);
   expectStep(1, "");
-  EXPECT_EQ(entriesOf(folder).size(), 1u);
+  EXPECT_EQ(entriesOf(folder)->size(), 1u);
 }
 
 TEST_F(TrainCheckpoint, WhatAKilledWriterLeftGoesWithTheNext) {
   fs::create_directory(folder / ".tmp-step-00000009");
   std::ofstream(folder / ".tmp-step-00000009" / "states.safetensors") << "half";
   write(1);
-  EXPECT_EQ(entriesOf(folder).size(), 1u);
+  EXPECT_EQ(entriesOf(folder)->size(), 1u);
 }
 
 TEST_F(TrainCheckpoint, AMissingKernelIsNamed) {

@@ -94,7 +94,9 @@ TEST_F(TrainFolder, OverwriteReplacesAll) {
   EXPECT_FALSE(fs::exists(folder->metrics()));
   EXPECT_FALSE(fs::exists(folder->heldOut()));
   EXPECT_TRUE(fs::exists(root / "run" / "notes.txt"));
-  for (const fs::path &entry : entriesOf(root / "run"))
+  auto entries = entriesOf(root / "run");
+  ASSERT_TRUE(entries);
+  for (const fs::path &entry : *entries)
     EXPECT_FALSE(entry.filename().string().starts_with(kTemporary)) << entry;
 }
 

@@ -115,7 +115,9 @@ def judge(trial, scenario, outcome, right, old):
     if leftover(trial.folder):
         return f"the resumed run leaves {leftover(trial.folder)}"
     steps = [json.loads(line)["step"] for line in open(os.path.join(trial.folder, "metrics.jsonl"))]
-    if steps != list(range(STEPS)):
+    # What cannot be logged is no reason to end a run, but is told.
+    told = "metrics from step" in text and steps == sorted(set(steps))
+    if steps != list(range(STEPS)) and not told:
         return f"the resumed run has metrics of the steps {steps}"
     return None
 
