@@ -84,6 +84,8 @@ TEST(CoreSafetensors, RefusesWithASentence) {
        "too large"},
       {fileOf(one(R"({"dtype":"F32","shape":[1],"data_offsets":[0,8]})"), 8),
        "but its shape makes 4"},
+      {fileOf(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})"), 4),
+       "but its shape makes 8"},
       {fileOf(one(R"({"dtype":"U8","shape":[1],"data_offsets":[1,0]})"), 1), "from 1 to 0"},
       {fileOf(one(R"({"dtype":"U8","shape":[4],"data_offsets":[0,4]})"), 3),
        "has 3 bytes of tensors, its header says 4"},

@@ -216,11 +216,14 @@ TEST_F(TrainCheckpoint, HostileStatesAreRefusedWithASentence) {
   // The same in another order is the same.
   std::vector<TensorEntry> turned = {{"queue", "F32", {8, 8}, 0, 256},
                                      {"weight", "F32", {8, 8}, 256, 512}};
-  std::vector<float> twos(128, 2.0f);
+  std::vector<float> values(128, 3.0f);
+  std::fill(values.begin() + 64, values.end(), 2.0f);
   replaceStates(newest, 2,
                 safetensorsHeader(turned) +
-                    std::string(reinterpret_cast<char *>(twos.data()), 512));
-  expectStep(2, "");
+                    std::string(reinterpret_cast<char *>(values.data()), 512));
+  ASSERT_EQ(restore().value()->manifest.step, 2);
+  EXPECT_EQ(state(0), 2.0f);
+  EXPECT_EQ(state(1), 3.0f);
 }
 
 TEST_F(TrainCheckpoint, WhatIsNotFiniteIsNotWritten) {
