@@ -291,6 +291,12 @@ const Decl *ParserImpl::parseDeclaration() {
 /// `allow CODE "reason"`.
 const AllowStmt *ParserImpl::parseAllow() {
   SourceRange begin = advance().range;
+  if (at(TokenKind::String)) {
+    if (Diagnostic *missing = error(Code::BadAllowance, current().range,
+                                    "the code of the warning is missing before the reason"))
+      missing->help("the code stands in the warning: allow W0504 \"why it is meant\"");
+    return nullptr;
+  }
   Name code{current().text, current().range};
   advance();
   const CodeInfo *entry = findCode(code.text);

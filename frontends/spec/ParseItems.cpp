@@ -42,7 +42,9 @@ llvm::ArrayRef<const Stmt *> ParserImpl::parseBlock(Body body) {
       statements.push_back(statement);
     }
   }
-  refuseAllowances();
+  if (at(TokenKind::RightBrace))
+    refuseAllowances();
+  allowances.clear();
   expectClose(TokenKind::RightBrace, open);
   return context.copy(statements);
 }

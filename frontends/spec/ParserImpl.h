@@ -119,7 +119,8 @@ private:
 
   // What warnings a statement may have (ParseFile.cpp).
   bool atAllow() const {
-    return atWord("allow") && peek().kind == TokenKind::Identifier && !peek().firstOnLine;
+    return atWord("allow") && !peek().firstOnLine &&
+           (peek().kind == TokenKind::Identifier || peek().kind == TokenKind::String);
   }
   const AllowStmt *parseAllow();
   /// The allowances since the last statement cover the one that began at `begin`.
