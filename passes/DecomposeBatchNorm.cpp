@@ -1,8 +1,10 @@
 // Decomposes batch_norm and its derivative into reductions and element-wise operations, after which
 // one fusion engine serves batch norm with whatever stands around it, in both directions. [..., C]
-// is seen as [M, C], and as [G, M, C] where statistics are over G groups. The variance is the mean
-// of (x - mean)^2, which stays accurate in f32 where E[x^2] - mean^2 cancels; fusion makes both
-// sums in one sweep.
+// is seen as [M, C], and as [G, M, C] where statistics are over G groups. Statistics are computed
+// in f64, as their error is that of every element behind them; fusion makes both sums in one sweep.
+// Elements are f32: x - mean comes first, which is exact where x is near the mean, while in
+// x * a + (bias - mean * a) both terms lose what they have in common. What the mean loses as f32
+// goes into the bias.
 #include "passes/Expr.h"
 #include "passes/Passes.h"
 
@@ -58,12 +60,18 @@ void decompose(nn::BatchNormOp op) {
   Expr scale = layout.perGroup({builder, op.getScale()});
   Expr bias = layout.perGroup({builder, op.getBias()});
 
-  Expr mean = x.sum(layout.summed) / layout.count;
-  Expr centered = x - layout.everywhere(mean);
+  Type element = x.type().getElementType();
+  Expr exact = x.convert(builder.getF64Type());
+  Expr mean = exact.sum(layout.summed) / layout.count;
+  Expr centered = exact - layout.everywhere(mean);
   Expr variance = (centered * centered).sum(layout.summed) / layout.count;
-  Expr a = scale * rsqrt(variance + op.getEpsilon().convertToDouble());
-  Expr b = bias - mean * a;
-  Expr y = x * layout.everywhere(a) + layout.everywhere(b);
+  Expr rstd = rsqrt(variance + op.getEpsilon().convertToDouble()).convert(element);
+  Expr rounded = mean.convert(element);
+  Expr a = scale * rstd;
+  Expr b = bias - (mean - rounded.convert(builder.getF64Type())).convert(element) * a;
+  mean = rounded;
+  variance = variance.convert(element);
+  Expr y = (x - layout.everywhere(mean)) * layout.everywhere(a) + layout.everywhere(b);
 
   op.getResult().replaceAllUsesWith(
       y.reshape(cast<RankedTensorType>(op.getResult().getType()).getShape()));

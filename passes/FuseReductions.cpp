@@ -35,13 +35,11 @@ nn::ReduceOp scaledSum(Value value) {
   return nullptr;
 }
 
-/// sum(x), sum((x - mean)^2)  =>  s1 + M k, s2 - s1^2 / M
-/// with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
+/// sum(x), sum((x - mean)^2)  =>  s1, s2 - s1^2 / M   with s1 = sum(x), s2 = sum(x^2) in f64
 ///
-/// Both sums then need one sweep. A sample of the data as the shift keeps the digits that E[x^2] -
-/// mean^2 would lose: the difference is of numbers as large as the variance and the squared
-/// distance of one sample from the mean.
-void shiftVariance(nn::ReduceOp squares) {
+/// Both sums then need one sweep. In f64 the difference keeps the digits of f32 data unless their
+/// mean is ten thousand times their deviation, which f32 itself hardly tells apart.
+void sweepVarianceOnce(nn::ReduceOp squares) {
   auto product = squares.getInput().getDefiningOp<nn::MulOp>();
   if (squares.getKind() != nn::ReduceKind::Sum || !product || product.getLhs() != product.getRhs())
     return;
@@ -54,6 +52,12 @@ void shiftVariance(nn::ReduceOp squares) {
   std::optional<ReduceLoops> loops = reduceLoopsOf(squares);
   if (!loops || loops->inner == 1 || loops->elements() < longReduction / 2)
     return;
+  // Numbers of f64 themselves would lose digits.
+  Value data = sum.getInput();
+  if (auto convert = data.getDefiningOp<nn::ConvertOp>())
+    data = convert.getInput();
+  if (!getElementTypeOrSelf(data.getType()).isF32())
+    return;
   // The multiple has to be the mean: mean = sum / M.
   Operation *mean = everywhere.getInput().getDefiningOp();
   double count = double(loops->reduced), factor = *splatOf(mean->getOperand(1));
@@ -64,17 +68,13 @@ void shiftVariance(nn::ReduceOp squares) {
 
   // Both stand where the first sum stood: the new values depend on x alone.
   ImplicitLocOpBuilder builder(squares.getLoc(), sum);
-  Expr x(builder, sum.getInput());
-  SmallVector<int64_t> first(x.shape()), zeros(x.rank(), 0), ones(x.rank(), 1);
-  for (int64_t dim : sum.getDims())
-    first[dim] = 1;
-  Expr k = x.slice(first, zeros, ones).reshape(sum.getResult().getType().getShape());
-  Expr shifted = x - k.expand(x.shape(), sum.getDims());
-  Expr s1 = shifted.sum(sum.getDims()), s2 = (shifted * shifted).sum(sum.getDims());
+  Type element = sum.getResult().getType().getElementType();
+  Expr x = Expr(builder, data).convert(builder.getF64Type());
+  Expr s1 = x.sum(sum.getDims()), s2 = (x * x).sum(sum.getDims());
   Expr variance = s2 - s1 * s1 * (1 / count);
-  Expr atLeastZero(builder, nn::MaxOp::create(builder, variance.type(), variance.value(),
-                                              variance.full(0).value()));
-  Expr total = s1 + k * count;
+  Expr zero = variance.full(0);
+  Expr atLeastZero = variance.make<nn::MaxOp>(zero.value()).convert(element);
+  Expr total = s1.convert(element);
   squares.getResult().replaceAllUsesWith(atLeastZero);
   squares.erase();
   sum.getResult().replaceAllUsesWith(total);
@@ -187,7 +187,7 @@ void prepareReductions(Operation *function) {
     return reduces;
   };
   for (nn::ReduceOp reduce : all())
-    shiftVariance(reduce);
+    sweepVarianceOnce(reduce);
   for (nn::ReduceOp reduce : all())
     splitDims(reduce);
   for (nn::ReduceOp reduce : all())

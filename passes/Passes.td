@@ -102,7 +102,7 @@ def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
   let summary = "y = f(x); z = g(y, x) => y, z = fused(x): kernels of kind map, row, column, gather, scatter, segment, random, augment";
   let description = [{
     ```
-    sum(x), sum((x - mean)^2)      => s1 + M k, s2 - s1^2 / M   with k = x[0], s1 = sum(x - k), s2 = sum((x - k)^2)
+    sum(x), sum((x - mean)^2)      => s1, s2 - s1^2 / M   with s1 = sum(x), s2 = sum(x^2) in f64
     reduce(x, [0, 2])              => reduce(reduce(x, [2]), [0])
     reduce(x [R, C]) of long R     => reduce(reduce(x [parts, R / parts, C])): partial results, then their sum in order
     segment_sum of long segments   => segment_sum(segment_sum of parts)

@@ -4,10 +4,9 @@
 # long, which `./do test long` runs (DOPPEL_TEST_LONG in the environment).
 #
 # Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
-# Features, for REQUIRES: avx512 (of this processor), torch (PyTorch can be imported), cifar10 and clothing (DOPPEL_CIFAR10 and
+# Features, for REQUIRES: avx512 (of this processor), cifar10 and clothing (DOPPEL_CIFAR10 and
 # DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind).
 import os
-import subprocess
 
 import lit.formats
 
@@ -60,8 +59,6 @@ with open("/proc/cpuinfo") as cpuinfo:
         config.available_features.add("avx512")
 if os.geteuid() == 0:
     config.available_features.add("root")
-if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0:
-    config.available_features.add("torch")
 
 try:
     import psutil  # noqa: F401  (lit needs it to stop a test that hangs)

@@ -60,6 +60,8 @@ private:
   void emitScatter(llvm::Value *group);
   void emitRingCopy(llvm::Value *group);
   void reduceHere(llvm::ArrayRef<unsigned> reduced, llvm::function_ref<llvm::Value *()> laneEnd);
+  llvm::Type *accumulatorType(const plan::Node &node);
+  llvm::Value *rounded(llvm::Value *accumulator, const plan::Node &node);
   void sweepLoops(llvm::ArrayRef<unsigned> reduced, llvm::function_ref<llvm::Value *()> laneEnd,
                   Carried &accumulators, llvm::ArrayRef<unsigned> reductions,
                   llvm::ArrayRef<const plan::Store *> stores);

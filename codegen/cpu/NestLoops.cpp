@@ -161,6 +161,20 @@ void NestEmitter::emitMap(Value *group) {
   });
 }
 
+/// Sums of f32 are made in f64: of a thousand numbers they would lose three bits, of numbers that
+/// cancel (the gradient of a bias) all. Products and maps between are f32.
+llvm::Type *NestEmitter::accumulatorType(const Node &node) {
+  auto reduce = mlir::dyn_cast<nn::ReduceOp>(node.op);
+  bool isSum = !reduce || reduce.getKind() == nn::ReduceKind::Sum;
+  return isSum && node.type.isF32() ? b.getDoubleTy() : registerType(node.type);
+}
+
+/// A reduction's accumulator as the node's value.
+Value *NestEmitter::rounded(Value *accumulator, const Node &node) {
+  llvm::Type *type = accumulator->getType()->getWithNewType(registerType(node.type));
+  return type == accumulator->getType() ? accumulator : b.CreateFPTrunc(accumulator, type);
+}
+
 /// One sweep over the reduced loops from `reduced` on, the last of which may be the lane loop: adds
 /// to the accumulators (of each reduction, then each instance) and stores what is known at every
 /// point.
@@ -177,6 +191,8 @@ void NestEmitter::sweepLoops(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
         Value *added = eval(node.operands[0], u);
         if (accumulator->getType()->isVectorTy())
           added = widen(added);
+        if (added->getType() != accumulator->getType())
+          added = b.CreateFPExt(added, accumulator->getType());
         bool lanesReduced = laneDim >= 0 && nest.loops[laneDim].role == LoopRole::Reduced;
         if (Value *mask = instances[u].mask; mask && lanesReduced)
           added = b.CreateSelect(mask, added, identity(reduce, added->getType()));
@@ -235,7 +251,7 @@ void NestEmitter::reduceHere(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
     Carried accumulators;
     for (unsigned number : reductions) {
       const Node &node = nest.nodes[number];
-      llvm::Type *type = registerType(node.type);
+      llvm::Type *type = accumulatorType(node);
       if (laneDim >= 0)
         type = llvm::FixedVectorType::get(type, lanes);
       accumulators.append(each, identity(mlir::dyn_cast<nn::ReduceOp>(node.op), type));
@@ -251,7 +267,7 @@ void NestEmitter::reduceHere(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
         Value *value = accumulators[r * each + u];
         if (!perLane && value->getType()->isVectorTy())
           value = b.CreateExtractElement(value, uint64_t(0));
-        scopes.back().known[{number, perLane ? u : 0}] = value;
+        scopes.back().known[{number, perLane ? u : 0}] = rounded(value, nest.nodes[number]);
       }
       if (!lanesReduced)
         continue;
@@ -267,7 +283,8 @@ void NestEmitter::reduceHere(ArrayRef<unsigned> reduced, llvm::function_ref<Valu
           from[lane] = (lane + half) % lanes;
         value = combine(kind, value, b.CreateShuffleVector(value, from));
       }
-      scopes.back().known[{number, 0}] = b.CreateExtractElement(value, uint64_t(0));
+      scopes.back().known[{number, 0}] =
+          rounded(b.CreateExtractElement(value, uint64_t(0)), nest.nodes[number]);
     }
   }
   for (const Store &each : nest.stores)
@@ -309,7 +326,11 @@ void NestEmitter::emitReduce(Value *group) {
     // The last inner loop has the lanes; others inside of a column reduction are plain.
     unsigned laneLoops = 1u << laneDim | Node::afterReduction;
     int64_t size = nest.loops[laneDim].size;
-    unsigned most = std::max<unsigned>(1, 8 / std::max<size_t>(1, nest.reductions.size()));
+    // As many accumulators as hide the latency of an addition.
+    unsigned registers = 0;
+    for (unsigned number : nest.reductions)
+      registers += accumulatorType(nest.nodes[number])->getScalarSizeInBits() / 32;
+    unsigned most = std::max(1u, 8 / std::max(1u, registers));
     // A long body hides latencies by itself, and LLVM's time grows faster than it: a cache line at
     // a time is enough.
     auto pays = [&](unsigned unroll) {

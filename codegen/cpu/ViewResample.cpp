@@ -163,9 +163,9 @@ void ViewEmitter::emitCenterCrop(nn::StageAttr stage, Value *mirror) {
   Value *shorter = b.CreateSelect(b.CreateICmpSLT(height, width), height, width);
   auto axis = [&](Value *length, Value *mirror, unsigned table) {
     Value *outputs = b.CreateSDiv(b.CreateMul(resize, length), shorter);
-    // Half of what is cut off, a half rounded up.
-    Value *cut = b.CreateSub(outputs, integer(size));
-    Value *begin = b.CreateAShr(b.CreateAdd(cut, integer(1)), 1);
+    // Half of what is cut off, a half rounded to even.
+    Value *cut = b.CreateSub(outputs, integer(size)), *half = b.CreateAShr(cut, 1);
+    Value *begin = b.CreateAdd(half, b.CreateAnd(b.CreateAnd(cut, half), integer(1)));
     return makeAxis(length, outputs, begin, mirror, table, /*cubic=*/false);
   };
   Axis rows = axis(height, b.getFalse(), 0), columns = axis(width, mirror, 1);

@@ -144,7 +144,8 @@ static Tensor centerCrop(nn::StageAttr stage, const abi::ImageRef &image) {
   int64_t size = stage.getInteger("size"), resize = stage.getInteger("resize");
   int64_t shorter = std::min(image.height, image.width);
   int64_t height = resize * image.height / shorter, width = resize * image.width / shorter;
-  auto begin = [&](int64_t extent) { return std::llround(static_cast<double>(extent - size) / 2); };
+  // A half is rounded to even, as by torchvision.
+  auto begin = [&](int64_t extent) { return std::llrint(static_cast<double>(extent - size) / 2); };
   return resample(image, {0, 0, image.height, image.width},
                   resampling(image.height, height, begin(height), size, bilinear),
                   resampling(image.width, width, begin(width), size, bilinear));

@@ -50,6 +50,15 @@ Value runBatchNormTrain(BuiltinCall &call) {
         .help("choose a number of groups that divides " + llvm::Twine(shape[0]));
     return Value::error();
   }
+  if (ShapedType::getNumElements(shape) == channels * *groups) {
+    call.report(Code::StatisticsOfOne, call.range,
+                (*groups == 1
+                     ? std::string("the batch statistics have")
+                     : "each of " + std::to_string(*groups) + " groups of batch statistics has") +
+                    " one value a channel: " + call.label("x") + " is " + shapeText(shape))
+        .help("a batch norm needs two values: a larger batch, fewer groups, or larger maps");
+    return Value::error();
+  }
   Type f32 = e.builder.getF32Type();
   auto statistics = e.f32({*groups, channels});
   auto norm = e.make<nn::BatchNormOp>(

@@ -21,6 +21,7 @@ import networks
 import optimizers
 import safetensors
 import siamese
+import stamp
 from method import EPOCHS, SIZE, STEPS, STEPS_PER_EPOCH, TOTAL, Group, Method, constant, everything, matrices
 
 
@@ -34,7 +35,7 @@ def make_views(method, seed):
         pattern = F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
         noise = torch.randn(STEPS * method.batch, 3, size, size, generator=generator)
         view = pattern + 0.3 * noise
-        view = view.sigmoid() if method.colors else view
+        view = view.sigmoid() if method.colors else view + method.mean
         views[name] = view.reshape(STEPS, method.batch, 3, size, size).permute(0, 1, 3, 4, 2).contiguous()
     return views
 
@@ -72,6 +73,27 @@ class OptimizerRun(Method):
 
     def loss(self, views, step):
         return (self.networks["online"](views[0]) - 1).pow(2).mean()
+
+
+class NormRun(Method):
+    """Batch norms of an input whose mean is `mean` times its deviation. Loss: mean of (tanh(net(view)) - 1/2)^2."""
+
+    spec = "test/golden/norms.dpl"
+    views = ("a",)
+    settings = dict(lr=0.05)
+
+    def __init__(self, generator, mean):
+        net = networks.norms(SIZE)
+        networks.randomize(net, generator)
+        with torch.no_grad():
+            net.offset.value.zero_()
+        self.mean = mean
+        self.networks = {"online": net}
+        self.buffers = {}
+        self.groups = [Group("online", optimizers.Sgd(), constant(0.05), constant(0.0))]
+
+    def loss(self, views, step):
+        return (self.networks["online"](views[0]).tanh() - 0.5).pow(2).mean()
 
 
 OPTIMIZERS = {
@@ -117,6 +139,7 @@ RUNS = {
     "dino_resnet": siamese.DinoResNet,
     **{name: functools.partial(OptimizerRun, name=name, rule=rule, lr=lr, decayed=decayed, adapted=adapted)
        for name, (rule, lr, decayed, adapted) in OPTIMIZERS.items()},
+    **{f"norms_{mean}": functools.partial(NormRun, mean=mean) for mean in (0, 10, 100)},
 }
 
 SEEDS = {"simclr": 2, "simclr_nt_logistic": 1, "simclr_nt_logistic_semi_hard": 1, "simclr_margin": 1, "simclr_margin_semi_hard": 1,
@@ -237,6 +260,10 @@ def make(name, search):
     for prefix, group in (("state", initial), ("grad", gradients), ("final", final)):
         for key, tensor in group.items():
             tensors[f"{prefix}/{key}"] = tensor.float().numpy()
+    total = sum(g.pow(2).sum() for g in gradients.values()).sqrt()
+    for key, gradient in gradients.items():
+        if gradient.norm() > 1e-6 * total:
+            tensors[f"rounding/{key}"] = np.float64(relative(gradients32[key], gradient))
     for key, view in views.items():
         for step in range(STEPS):
             tensors[f"view/{step}/{key}"] = view[step].numpy()
@@ -247,8 +274,8 @@ def make(name, search):
             tensors[f"draw/{step}/{number}"] = draws.numpy()
     settings = dict(method.settings, batch=method.batch, epochs=EPOCHS, size=method.settings.get("size", SIZE))
     path = os.path.join(folder, f"{name}.safetensors")
-    safetensors.save(path, tensors, dict(spec=method.spec, samples=method.batch * STEPS_PER_EPOCH, settings=json.dumps(settings)))
-    total = sum(g.pow(2).sum() for g in gradients.values()).sqrt()
+    safetensors.save(path, tensors, dict(spec=method.spec, samples=method.batch * STEPS_PER_EPOCH, settings=json.dumps(settings),
+                                         sources=stamp.of(__file__)))
     loss_error = max(abs(a - b) / abs(b) for a, b in zip(losses32, losses))
     grad_error = max(relative(gradients32[k], g) for k, g in gradients.items() if g.norm() > 1e-9 * total)
     final_error = max(relative(final32[k], final[k]) for k in final)
@@ -267,4 +294,5 @@ def main():
         make(name, search)
 
 
-main()
+if __name__ == "__main__":
+    main()

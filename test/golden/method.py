@@ -20,7 +20,8 @@ class Method:
     """A step and what it needs. `spec`: the same method in our language; `settings`: what it is compiled with. `networks`: {state prefix:
     module}; `buffers`: {state name: tensor}; `groups`: what each optimizer steps. `sizes`: of views that are not SIZE; `colors`: views are
     pictures, in 0 .. 1. Before each loss make.py sets `index`, the samples' places in the data set (in the file if the method
-    `reads_index`), and `uniform`, draws of the shapes `draws`, where "permutation" is an order of the samples."""
+    `reads_index`), and `uniform`, draws of the shapes `draws`, where "permutation" is an order of the samples. `mean` is
+    added to the views."""
 
     views = ("a", "b")
     sizes = {}
@@ -29,6 +30,7 @@ class Method:
     reads_index = False
     draws = ()
     settle = 0
+    mean = 0.0
 
     def before_forward(self, step):
         pass

@@ -361,6 +361,23 @@ class Tiny(nn.Module):
         return self.fc(relu(self.bn(self.conv(x))).mean(dim=(2, 3)))
 
 
+class Offset(nn.Module):
+    """Adds a parameter [H, W, C], zero at first, whose gradient is the sum of its input's over the batch."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(size, size, 3))
+
+    def forward(self, x):
+        return x + self.value.permute(2, 0, 1)
+
+
+def norms(size):
+    """test/golden/norms.dpl."""
+    return Chain(offset=Offset(size), first=nn.BatchNorm2d(3), conv=nn.Conv2d(3, 8, 3, 1, 1, bias=False), second=nn.BatchNorm2d(8),
+                 last=nn.Conv2d(8, 4, 3, bias=False))
+
+
 def randomize(module, generator):
     """Gives every parameter and running statistic a value unlike its usual start, so that nothing is right by chance (a zero bias, a
     scale of one). Convolutions and products keep their scale."""

@@ -12,10 +12,11 @@ import sys
 import numpy as np
 
 import safetensors
+import stamp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILE = os.path.join(HERE, "pixels.safetensors")
-FIXED = ["center", "smaller", "smaller_bicubic", "larger", "larger_bicubic", "narrow", "wide", "flip", "gray", "solarize", "blur"]
+FIXED = ["center", "center_odd", "smaller", "smaller_bicubic", "larger", "larger_bicubic", "narrow", "wide", "flip", "gray", "solarize", "blur"]
 FACTORS = ["brightness", "contrast", "saturation"]  # between what a factor of 0 and one of 1 give, and on
 HUES = range(-26, 27)  # levels of 255 turns
 
@@ -48,6 +49,7 @@ def make():
         os.makedirs(folder, exist_ok=True)
         image.save(os.path.join(folder, "0.png"))
         keep("center", sample, F.center_crop(F.resize(image, 32), 24))
+        keep("center_odd", sample, F.center_crop(F.resize(image, 33), 24))  # of 9 and 21 pixels a half, which Python rounds to even
         # Nothing random: of the square picture the whole, else a box that never fits, so the middle as large as the ratio allows.
         for name, size, ratio in (("smaller", 20, 1.0), ("larger", 60, 1.0), ("narrow", 24, 0.6), ("wide", 24, 1.8)):
             for suffix, mode in (("", InterpolationMode.BILINEAR), ("_bicubic", InterpolationMode.BICUBIC)):
@@ -64,7 +66,7 @@ def make():
             keep(f"{name}/1", sample, cut)
         for level in HUES:
             keep(f"hue/{level}", sample, F.adjust_hue(cut, level / 255))
-    safetensors.save(FILE, tensors, {"torch": torch.__version__})
+    safetensors.save(FILE, tensors, {"torch": torch.__version__, "sources": stamp.of(__file__)})
 
 
 def apart(view, golden):

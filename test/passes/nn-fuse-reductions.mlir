@@ -35,16 +35,14 @@ func.func @other_axis(%x: tensor<64x100xf32>) -> tensor<100xf32> {
   return %s : tensor<100xf32>
 }
 
-// Both statistics of a batch norm come from one sweep, shifted by the first sample, in 64 parts;
-// one map normalizes and clips.
+// Both statistics of a batch norm come from one sweep, in f64 and 64 parts; one map normalizes and
+// clips.
 // CHECK-LABEL: func.func @batch_norm
-// CHECK: %[[SLICE:[0-9a-z]+]] = nn.slice %arg0 offsets [0, 0, 0, 0]
-// CHECK: %[[FIRST:[0-9a-z]+]] = nn.reshape %[[SLICE]]
-// CHECK: nn.fused column(%arg0, %[[FIRST]]) : {{.*}} -> (tensor<64x64xf32>, tensor<64x64xf32>)
-// CHECK: nn.sub
-// CHECK-COUNT-2: nn.reduce sum %{{[0-9a-z]+}} [1] : tensor<64x256x64xf32> -> tensor<64x64xf32>
+// CHECK: nn.fused column(%arg0) : {{.*}} -> (tensor<64x64xf64>, tensor<64x64xf64>)
+// CHECK-COUNT-2: nn.reduce sum %{{[0-9a-z]+}} [1] : tensor<64x256x64xf64> -> tensor<64x64xf64>
 // CHECK-NOT: nn.fused column{{.*}}%arg0
-// CHECK: nn.fused map(%arg0, %{{[0-9a-z#]+}}, %{{[0-9a-z#]+}}) : {{.*}} -> tensor<64x16x16x64xf32>
+// CHECK: nn.fused map(%arg0, %{{[0-9a-z#]+}}, %{{[0-9a-z#]+}}, %arg2) : {{.*}} -> tensor<64x16x16x64xf32>
+// CHECK: nn.sub
 // CHECK: nn.relu
 // CHECK-NOT: nn.fused
 // CHECK: return

@@ -50,17 +50,6 @@ static FailureOr<func::FuncOp> gradientFunction(func::FuncOp function, ArrayRef<
   return clone;
 }
 
-/// Relative to the greatest gradient, or to 1 where all are smaller.
-static double gradientError(const Tensor &analytic, const Tensor &numeric) {
-  double greatest = 1, error = 0;
-  for (int64_t i = 0; i < analytic.size(); ++i) {
-    greatest = std::max(greatest, std::abs(numeric[i]));
-    double difference = std::abs(analytic[i] - numeric[i]);
-    error = std::isnan(difference) ? INFINITY : std::max(error, difference);
-  }
-  return error / greatest;
-}
-
 static LogicalResult check(ModuleOp module, func::FuncOp function, const GradientOptions &options) {
   SmallVector<unsigned> wrt;
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
@@ -110,7 +99,8 @@ static LogicalResult check(ModuleOp module, func::FuncOp function, const Gradien
         return failure();
       numeric[i] = (8 * (*up - *down) - (*up2 - *down2)) / (12 * h);
     }
-    double error = gradientError(gradient, numeric);
+    // Differences have an absolute error too.
+    double error = relativeError(numeric, gradient, smallElement, smallElement);
     bool isClose = error <= options.tolerance;
     isFine &= isClose;
     llvm::outs() << "  argument " << number << ": " << (isClose ? "ok" : "WRONG")

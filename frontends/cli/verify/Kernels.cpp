@@ -15,27 +15,29 @@ namespace doppel::verify {
 
 using reference::Tensor;
 
-double relativeError(const Tensor &expected, const Tensor &found, double floor) {
-  double greatest = std::max(floor, 1e-30), error = 0;
+double relativeError(const Tensor &expected, const Tensor &found, double share, double floor) {
+  double greatest = 0, error = 0;
+  for (double value : expected.values)
+    if (std::isfinite(value))
+      greatest = std::max(greatest, std::abs(value));
   for (int64_t i = 0; i < expected.size(); ++i) {
     if (std::isnan(expected[i]) && std::isnan(found[i]))
       continue;
     if (expected[i] == found[i]) // infinities too
       continue;
-    double difference = std::abs(expected[i] - found[i]);
-    error = std::isnan(difference) ? INFINITY : std::max(error, difference);
+    double scale = std::max({std::abs(expected[i]), greatest * share, floor, 1e-45});
+    double own = std::abs(expected[i] - found[i]) / scale;
+    error = std::isnan(own) ? INFINITY : std::max(error, own);
   }
-  for (double value : expected.values)
-    if (std::isfinite(value))
-      greatest = std::max(greatest, std::abs(value));
-  return error / greatest;
+  return error;
 }
 
 /// Prints one line, and where the values differ both tensors.
 static bool compare(StringRef name, const Tensor &expected, const Tensor &found,
                     const KernelOptions &options) {
-  double error =
-      expected.shape == found.shape ? relativeError(expected, found, options.floor) : INFINITY;
+  double error = expected.shape == found.shape
+                     ? relativeError(expected, found, options.share, options.floor)
+                     : INFINITY;
   bool isClose = error <= options.tolerance;
   llvm::outs() << "  " << name << ": " << (isClose ? "ok" : "WRONG")
                << llvm::format(", greatest relative error %.1e\n", error);

@@ -30,6 +30,9 @@ struct Limits {
 };
 constexpr Limits limitsOfOracle = {1e-6, 1e-6, 2e-6}, limitsOfCompiled = {1e-4, 1e-3, 2e-3};
 
+/// An element may be this many times as far from its golden value as the norm of all may.
+constexpr double elementsByNorm = 4;
+
 /// What ten steps of one program gave.
 struct Trajectory {
   std::vector<double> losses;
@@ -54,6 +57,7 @@ private:
   FailureOr<Trajectory> follow(func::FuncOp step, Call call);
   FailureOr<Trajectory> run(StringRef program, int threads);
   bool judge(StringRef program, const Trajectory &found);
+  void reportRounding(const Trajectory &found);
 
   MLIRContext &context;
   Safetensors golden;
@@ -240,6 +244,15 @@ static double distance(const Tensor &x, const Tensor &y) {
   return norm(difference);
 }
 
+/// The greatest difference of two elements, relative to what is expected of the element and the
+/// root mean square of all.
+static double worstElement(const Tensor &found, const Tensor &expected) {
+  double mean = norm(expected) / std::sqrt(static_cast<double>(expected.size())), worst = 0;
+  for (int64_t i = 0; i < expected.size(); ++i)
+    worst = std::max(worst, std::abs(found[i] - expected[i]) / (std::abs(expected[i]) + mean));
+  return worst;
+}
+
 bool GoldenRun::judge(StringRef program, const Trajectory &found) {
   const Limits &limits = program == "compiled" ? limitsOfCompiled : limitsOfOracle;
   bool isFine = true;
@@ -256,13 +269,15 @@ bool GoldenRun::judge(StringRef program, const Trajectory &found) {
     double error = i < static_cast<int64_t>(found.losses.size())
                        ? std::abs(found.losses[i] - losses[i]) / std::abs(losses[i])
                        : INFINITY;
-    if (!(error <= worst))
+    error = std::isnan(error) ? INFINITY : error;
+    if (error > worst)
       worst = error, worstStep = i;
   }
   report("losses of " + std::to_string(losses.size()) + " steps", worst, limits.loss,
          "step " + std::to_string(worstStep));
 
-  // A tensor that is nothing in the golden file is measured against the norm of all.
+  // By norm, and each element for itself. A tensor that is nothing in the golden file is measured
+  // against the norm of all.
   auto compareAll = [&](StringRef prefix, StringRef what, double limit,
                         const std::map<std::string, Tensor> &values, StringRef valuePrefix) {
     double squares = 0;
@@ -276,17 +291,43 @@ bool GoldenRun::judge(StringRef program, const Trajectory &found) {
       if (!StringRef(name).starts_with(prefix))
         continue;
       auto value = values.find((valuePrefix + StringRef(name).drop_front(prefix.size())).str());
-      double error = value == values.end() ? INFINITY : distance(value->second, tensor);
-      bool isNothing = norm(tensor) <= 1e-6 * std::sqrt(squares);
-      error = isNothing ? error / std::sqrt(squares) * (limit / 1e-6) : error / norm(tensor);
-      if (!(error <= worst))
+      double error = INFINITY;
+      if (value != values.end() && value->second.shape == tensor.shape)
+        error = norm(tensor) <= 1e-6 * std::sqrt(squares)
+                    ? distance(value->second, tensor) / std::sqrt(squares) * (limit / 1e-6)
+                    : std::max(distance(value->second, tensor) / norm(tensor),
+                               worstElement(value->second, tensor) / elementsByNorm);
+      error = std::isnan(error) ? INFINITY : error;
+      if (error > worst)
         worst = error, where = name;
     }
     report((what + " of " + std::to_string(count) + " tensors").str(), worst, limit, where);
   };
   compareAll("grad/", "gradients", limits.gradient, found.gradients, "grad/");
   compareAll("final/", "states", limits.state, found.states, "");
+  if (program == "compiled")
+    reportRounding(found);
   return isFine;
+}
+
+/// How far the first gradients are from double, beside PyTorch's in f32 (rounding/NAME): the
+/// geometric mean over the tensors of the ratio.
+void GoldenRun::reportRounding(const Trajectory &found) {
+  double logarithms = 0;
+  int count = 0;
+  for (const auto &[key, rounding] : golden.tensors) {
+    StringRef name = key;
+    if (!name.consume_front("rounding/"))
+      continue;
+    std::string gradient = ("grad/" + name).str();
+    const Tensor &expected = golden.tensors.at(gradient);
+    double error = distance(found.gradients.at(gradient), expected) / norm(expected);
+    logarithms += std::log(error / rounding[0]);
+    ++count;
+  }
+  if (count > 0)
+    llvm::outs() << "compiled: rounding of the gradients of " << count << " tensors "
+                 << llvm::format("%.2f times PyTorch's\n", std::exp(logarithms / count));
 }
 
 int GoldenRun::compare(ArrayRef<std::string> programs, int threads) {

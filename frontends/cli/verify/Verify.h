@@ -57,18 +57,19 @@ struct RunOptions {
 };
 int run(mlir::ModuleOp module, const RunOptions &options);
 
+/// The greatest error of an element, relative to what is expected of it; or where that is smaller
+/// to `share` of the greatest element, since it may be what a sum of great terms has left over, or
+/// to `floor`. NaN agrees with NaN alone.
+double relativeError(const reference::Tensor &expected, const reference::Tensor &found,
+                     double share, double floor);
+constexpr double smallElement = 1.0 / 16;
+
 struct GradientOptions {
   std::string function; ///< empty: every function
   uint64_t seed = 1;
-  double tolerance =
-      1e-6; ///< of the greatest difference, relative to the greatest gradient of the argument
+  double tolerance = 1e-6; ///< of relativeError, with smallElement as share and floor
 };
 int gradients(mlir::ModuleOp module, const GradientOptions &options);
-
-/// The greatest difference of two elements, relative to the greatest element that is expected, or
-/// to `floor` where that is greater. NaN agrees with NaN alone.
-double relativeError(const reference::Tensor &expected, const reference::Tensor &found,
-                     double floor);
 
 struct KernelOptions {
   std::string function; ///< empty: every function
@@ -76,7 +77,8 @@ struct KernelOptions {
   int64_t step = 3; ///< of every function but @init
   int threads = 0;  ///< 0: all processors
   double tolerance = 2e-5;
-  double floor = 0; ///< of what an error is relative to
+  double share = smallElement;
+  double floor = 0;
 };
 /// `module` is in `phase`, at most `fused`; it is lowered in place.
 int kernels(mlir::ModuleOp module, Phase phase, const KernelOptions &options);
@@ -94,6 +96,17 @@ int load(mlir::ModuleOp module, Phase phase, int ranks);
 
 /// Prints each operation of nn: what it is to the passes, and what is known of its derivative.
 int operations(mlir::MLIRContext &context);
+
+struct RoundingOptions {
+  std::string function; ///< empty: every function but @init
+  uint64_t seed = 1;
+  int64_t step = 3;
+  int threads = 0;  ///< 0: all processors
+  size_t top = 20;  ///< instructions to show, the worst first
+  double limit = 0; ///< of what an instruction alone may lose, in units of 2^-24; 0: none
+};
+/// `module` is in `phase`, at most `fused`; it is lowered in place.
+int rounding(mlir::ModuleOp module, Phase phase, const RoundingOptions &options);
 
 struct StepOptions {
   std::string golden;                ///< the safetensors file

@@ -20,6 +20,9 @@ static cl::SubCommand runCommand("run", "Interpret functions with seeded argumen
 static cl::SubCommand gradientsCommand("gradients",
                                        "Compare autodiff with central differences in double");
 static cl::SubCommand kernelsCommand("kernels", "Compare the compiled program with the oracle");
+static cl::SubCommand roundingCommand("rounding",
+                                      "Tell where the compiled program loses digits: each kernel "
+                                      "and library call against the oracle");
 static cl::SubCommand stepCommand("step",
                                   "Compare a spec's training steps with a golden file of PyTorch");
 static cl::SubCommand memoryCommand("memory",
@@ -31,16 +34,19 @@ static cl::SubCommand operationsCommand("operations", "List the operations of nn
 static cl::opt<std::string> file(cl::Positional,
                                  cl::desc("FILE (.mlir, or .dpl where it is a spec)"),
                                  cl::init("-"), cl::sub(runCommand), cl::sub(gradientsCommand),
-                                 cl::sub(kernelsCommand), cl::sub(stepCommand),
-                                 cl::sub(memoryCommand), cl::sub(loadCommand));
+                                 cl::sub(kernelsCommand), cl::sub(roundingCommand),
+                                 cl::sub(stepCommand), cl::sub(memoryCommand),
+                                 cl::sub(loadCommand));
 static cl::opt<std::string> function("function", cl::desc("Only this function"),
                                      cl::sub(runCommand), cl::sub(gradientsCommand),
-                                     cl::sub(kernelsCommand));
+                                     cl::sub(kernelsCommand), cl::sub(roundingCommand));
 static cl::opt<uint64_t> seed("seed", cl::desc("Of the run and its arguments"), cl::init(1),
                               cl::sub(runCommand), cl::sub(gradientsCommand),
-                              cl::sub(kernelsCommand), cl::sub(memoryCommand));
+                              cl::sub(kernelsCommand), cl::sub(roundingCommand),
+                              cl::sub(memoryCommand));
 static cl::opt<int64_t> firstStep("step", cl::desc("Number of the (first) step"), cl::init(0),
-                                  cl::sub(runCommand), cl::sub(kernelsCommand));
+                                  cl::sub(runCommand), cl::sub(kernelsCommand),
+                                  cl::sub(roundingCommand));
 static cl::opt<int64_t> steps("steps", cl::desc("Number of calls, each the next step"), cl::init(1),
                               cl::sub(runCommand), cl::sub(memoryCommand));
 static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread; of the artifact"),
@@ -48,18 +54,30 @@ static cl::opt<int> ranks("ranks", cl::desc("Simulated ranks, each a thread; of 
 static cl::opt<double> tolerance("tolerance",
                                  cl::desc("Greatest relative error (gradients 1e-6, kernels 2e-5)"),
                                  cl::init(0), cl::sub(gradientsCommand), cl::sub(kernelsCommand));
+static cl::opt<bool> elements("elements",
+                              cl::desc("Errors are relative to the element alone, however small"),
+                              cl::sub(kernelsCommand));
 static cl::opt<double>
-    scaleFloor("floor", cl::desc("Errors of tensors with no greater element are relative to this"),
+    scaleFloor("floor", cl::desc("Errors of elements that are smaller are relative to this"),
                cl::init(0), cl::sub(kernelsCommand));
 static cl::opt<std::string> from("from",
                                  cl::desc("Phase that FILE is in: step, train (default) or fused"),
-                                 cl::init("train"), cl::sub(kernelsCommand), cl::sub(memoryCommand),
+                                 cl::init("train"), cl::sub(kernelsCommand),
+                                 cl::sub(roundingCommand), cl::sub(memoryCommand),
                                  cl::sub(loadCommand));
+static cl::opt<size_t> top("top", cl::desc("Instructions to show, the worst first"), cl::init(20),
+                           cl::sub(roundingCommand));
+static cl::opt<double> limit("limit",
+                             cl::desc("Fail where an instruction alone loses more than this many "
+                                      "units of 2^-24"),
+                             cl::init(0), cl::sub(roundingCommand));
 static cl::list<std::string> sets("set", cl::desc("A spec's parameter"),
                                   cl::value_desc("name=value"), cl::sub(kernelsCommand),
-                                  cl::sub(memoryCommand), cl::sub(loadCommand));
+                                  cl::sub(roundingCommand), cl::sub(memoryCommand),
+                                  cl::sub(loadCommand));
 static cl::opt<int> threads("threads", cl::desc("0: all processors"), cl::init(0),
-                            cl::sub(kernelsCommand), cl::sub(stepCommand), cl::sub(memoryCommand));
+                            cl::sub(kernelsCommand), cl::sub(roundingCommand), cl::sub(stepCommand),
+                            cl::sub(memoryCommand));
 static cl::opt<std::string> golden("golden",
                                    cl::desc("The golden file, whose settings the spec gets"),
                                    cl::value_desc("FILE.safetensors"), cl::sub(stepCommand));
@@ -67,8 +85,10 @@ static cl::list<std::string> programs("program",
                                       cl::desc("autodiff, train or compiled; default: all"),
                                       cl::sub(stepCommand));
 
-/// `kernels`, `memory` or `load`, of a module in `phase`.
+/// `kernels`, `rounding`, `memory` or `load`, of a module in `phase`.
 static int compiled(mlir::ModuleOp module, Phase phase) {
+  if (roundingCommand)
+    return verify::rounding(module, phase, {function, seed, firstStep, threads, top, limit});
   if (memoryCommand)
     return verify::memory(module, phase, {seed, steps, threads});
   if (loadCommand)
@@ -77,6 +97,8 @@ static int compiled(mlir::ModuleOp module, Phase phase) {
   if (tolerance > 0)
     options.tolerance = tolerance;
   options.floor = scaleFloor;
+  if (elements)
+    options.share = 0;
   return verify::kernels(module, phase, options);
 }
 
@@ -86,8 +108,8 @@ int main(int argc, char **argv) {
   for (auto &entry : cl::getRegisteredOptions())
     entry.second->setHiddenFlag(cl::ReallyHidden);
   cl::ParseCommandLineOptions(argc, argv, "Checks Doppel's compiler against its oracle\n");
-  if (!runCommand && !gradientsCommand && !kernelsCommand && !stepCommand && !memoryCommand &&
-      !loadCommand && !operationsCommand) {
+  if (!runCommand && !gradientsCommand && !kernelsCommand && !roundingCommand && !stepCommand &&
+      !memoryCommand && !loadCommand && !operationsCommand) {
     cl::PrintHelpMessage();
     return 2;
   }
@@ -106,7 +128,7 @@ int main(int argc, char **argv) {
   if (operationsCommand)
     return verify::operations(context);
 
-  bool compiles = kernelsCommand || memoryCommand || loadCommand;
+  bool compiles = kernelsCommand || roundingCommand || memoryCommand || loadCommand;
   if (compiles && llvm::StringRef(file).ends_with(".dpl")) {
     spec::SpecOptions options;
     for (const std::string &text : sets) {
