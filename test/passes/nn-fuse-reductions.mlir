@@ -41,7 +41,7 @@ func.func @other_axis(%x: tensor<64x100xf32>) -> tensor<100xf32> {
 // CHECK: nn.fused column(%arg0) : {{.*}} -> (tensor<64x64xf64>, tensor<64x64xf64>)
 // CHECK-COUNT-2: nn.reduce sum %{{[0-9a-z]+}} [1] : tensor<64x256x64xf64> -> tensor<64x64xf64>
 // CHECK-NOT: nn.fused column{{.*}}%arg0
-// CHECK: nn.fused map(%arg0, %{{[0-9a-z#]+}}, %{{[0-9a-z#]+}}, %arg2) : {{.*}} -> tensor<64x16x16x64xf32>
+// CHECK: nn.fused map(%arg0, %{{[0-9a-z#]+}}, %{{[0-9a-z#]+}}, %{{[0-9a-z#]+}}) : {{.*}} -> tensor<64x16x16x64xf32>
 // CHECK: nn.sub
 // CHECK: nn.relu
 // CHECK-NOT: nn.fused
