@@ -1,6 +1,7 @@
 // `doppel fmt`: reads specs, has them laid out (frontends/spec/Format.h) and writes those that
 // change, each wholly or not at all.
 #include "frontends/spec/Format.h"
+#include "frontends/cli/Inputs.h"
 #include "frontends/cli/compile/Driver.h"
 #include "frontends/spec/ReadFile.h"
 #include "llvm/Support/FileSystem.h"
@@ -49,6 +50,8 @@ static std::error_code replaceFile(StringRef path, StringRef text) {
 }
 
 static int formatFile(const std::string &path, bool check) {
+  if (auto expected = expectSpec("fmt", path); !expected)
+    return fail(expected.error().message);
   std::string why;
   auto file = spec::readRegularFile(path, why);
   if (!file)
