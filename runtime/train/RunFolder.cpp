@@ -129,8 +129,6 @@ Result<void> RunFolder::begin(std::span<const std::byte> bytes, const RunDescrip
     if (!content.empty())
       DOPPEL_CHECK(writeFileAtomically(staged / path.filename(), content));
   // From here on nothing is written that a full disk could refuse.
-  for (const fs::path &path : {metrics(), heldOut()})
-    fs::remove(path, error);
   auto move = [](const fs::path &from, const fs::path &to) -> Result<void> {
     if (::rename(from.c_str(), to.c_str()) == 0)
       return {};
@@ -141,6 +139,10 @@ Result<void> RunFolder::begin(std::span<const std::byte> bytes, const RunDescrip
   for (const auto &[path, content] : files)
     if (!content.empty())
       DOPPEL_CHECK(move(staged / path.filename(), path));
+  // The old metrics go last: until then the old run is whole but for a rename that failed.
+  fs::remove(metrics(), error);
+  if (heldOutNames.empty())
+    fs::remove(heldOut(), error);
   DOPPEL_CHECK(syncFolder(root));
   removeTemporaries(root);
   return {};
