@@ -37,6 +37,10 @@ class Malformed(Exception):
     """An entry that cannot be read or tried; the text says where and why."""
 
 
+# The suites of GoogleTest, and their programs.
+SUITES = {"unit": "doppel-unit-tests", "codegen": "doppel-codegen-tests"}
+
+
 @dataclasses.dataclass
 class Mutant:
     list: str
@@ -71,8 +75,8 @@ def read_block(where, lines):
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise Malformed(f"{where}:{first}: a mutant's name is of small letters, digits and '-': {name}")
     for test in tests:
-        if not re.fullmatch(r"(unit|lit):\S+", test):
-            raise Malformed(f"{where}:{first}: a test is unit:FILTER or lit:PATH, not {test}")
+        if not re.fullmatch(rf"({'|'.join(SUITES)}|lit):\S+", test):
+            raise Malformed(f"{where}:{first}: a test is unit:FILTER, codegen:FILTER or lit:PATH, not {test}")
     old, new = "\n".join(found["-"]), "\n".join(found["+"])
     if old == new:
         raise Malformed(f"{where}:{first}: {name} changes nothing")
@@ -115,8 +119,8 @@ def mutated(mutant, root):
     return text.replace(mutant.old, mutant.new)
 
 
-def listed_unit_tests(program):
-    """The names of all unit tests, as Suite.Test."""
+def listed_tests(program):
+    """The names of all tests of a program, as Suite.Test."""
     names, suite = [], ""
     for line in subprocess.run([program, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout.splitlines():
         line = line.split("#")[0].rstrip()
@@ -136,12 +140,12 @@ def selects(gtest_filter, name):
     return any_of(wanted or "*") and not (unwanted and any_of(unwanted))
 
 
-def check_tests(mutant, unit_names=None):
-    """Raises if a test of the mutant does not exist (a unit test: if their names are given)."""
+def check_tests(mutant, listed={}):
+    """Raises if a test of the mutant does not exist (one of GoogleTest: if the names of its suite are given)."""
     for test in mutant.tests:
         kind, what = test.split(":", 1)
-        if kind == "unit" and unit_names is not None and not any(selects(what, name) for name in unit_names):
-            raise Malformed(f"{mutant.name}: no unit test is called {what}")
+        if kind in listed and not any(selects(what, name) for name in listed[kind]):
+            raise Malformed(f"{mutant.name}: no {kind} test is called {what}")
         if kind == "lit":
             path = os.path.join(ROOT, "test", what)
             if not os.path.isfile(path) or "RUN:" not in read(path):
@@ -150,11 +154,12 @@ def check_tests(mutant, unit_names=None):
 
 def check(folder):
     """Prints what of the lists cannot be tried; returns the exit status."""
-    program = shutil.which("doppel-unit-tests") or os.path.join(ROOT, BUILD, "bin", "doppel-unit-tests")
-    unit_names, wrong = listed_unit_tests(program), 0
+    listed = {kind: listed_tests(shutil.which(program) or os.path.join(ROOT, BUILD, "bin", program))
+              for kind, program in SUITES.items()}
+    wrong = 0
     mutants = read_lists(folder)
     for mutant in mutants:
-        for step in (lambda: mutated(mutant, ROOT), lambda: check_tests(mutant, unit_names)):
+        for step in (lambda: mutated(mutant, ROOT), lambda: check_tests(mutant, listed)):
             try:
                 step()
             except Malformed as problem:
@@ -292,20 +297,20 @@ def build(copy, targets, seconds):
 
 
 def targets_of(tests, root):
-    """What must be built for the tests: the unit tests; the programs that a lit test and its scripts name, all of them where it names
+    """What must be built for the tests: suites of GoogleTest; the programs that a lit test and its scripts name, all of them where it names
     none."""
     programs = set(re.findall(r"^build bin/([\w-]+):", read(os.path.join(ROOT, BUILD, "build.ninja")), re.M))
     targets = set()
     for test in tests:
         kind, what = test.split(":", 1)
-        if kind == "unit":
-            targets.add("doppel-unit-tests")
+        if kind in SUITES:
+            targets.add(SUITES[kind])
             continue
         text = read(os.path.join(root, "test", what))
         for script in set(re.findall(r"[\w-]+\.py", text)):
             for path in glob.glob(os.path.join(root, "test", "**", script), recursive=True):
                 text += read(path)
-        named = programs & set(re.findall(r"(?<![\w-])doppel(?:-[a-z]+)*(?![\w-])", text)) or programs - {"doppel-unit-tests"}
+        named = programs & set(re.findall(r"(?<![\w-])doppel(?:-[a-z]+)*(?![\w-])", text)) or programs - set(SUITES.values())
         if "doppel" in named:
             named.add("doppel-compile")  # which `doppel compile` and `doppel train` call
         targets |= named
@@ -320,13 +325,13 @@ def run_test(copy, test, seconds):
     """(verdict, name): verdict is PASS, FAIL or SKIP (this machine lacks what the test needs); the name that of what failed."""
     kind, what = test.split(":", 1)
     build_folder = os.path.join(copy.root, BUILD)
-    if kind == "unit":
-        status, output = execute(copy, [os.path.join(build_folder, "bin/doppel-unit-tests"), f"--gtest_filter={what}"], seconds)
+    if kind in SUITES:
+        status, output = execute(copy, [os.path.join(build_folder, "bin", SUITES[kind]), f"--gtest_filter={what}"], seconds)
         failed = re.findall(r"^\[  FAILED  \] ([\w./]+)(?:,| \()", output, re.M)
         begun = re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
         if status == 0:
             return ("PASS" if "[       OK ]" in output else "SKIP"), test
-        return "FAIL", "unit:" + (failed or begun[-1:] or [what])[0] + (" hangs" if status is None else "")
+        return "FAIL", f"{kind}:" + (failed or begun[-1:] or [what])[0] + (" hangs" if status is None else "")
     report = os.path.join(build_folder, "mutant.json")
     status, output = execute(copy, ["/usr/bin/python3", lit_program(), "-q", "-o", report, os.path.join(build_folder, "test", what)],
                              seconds)

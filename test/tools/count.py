@@ -9,13 +9,14 @@ import os
 import sys
 
 
-def unit_results(path):
+def gtest_results(path):
     """Yields (name, code, output) of a GoogleTest report: code is PASS, FAIL or SKIP."""
     with open(path) as file:
         report = json.load(file)
+    kind = os.path.basename(path).removeprefix("results-").removesuffix(".json")
     for suite in report["testsuites"]:
         for test in suite["testsuite"]:
-            name = f"unit :: {suite['name']}.{test['name']}"
+            name = f"{kind} :: {suite['name']}.{test['name']}"
             if test.get("failures"):
                 yield name, "FAIL", "\n".join(failure["failure"] for failure in test["failures"])
             elif test.get("result") == "COMPLETED":
@@ -41,7 +42,8 @@ def main():
     build, status = sys.argv[1], int(sys.argv[2])
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     failed = []
-    suites = [("unit", unit_results, os.path.exists(os.path.join(build, "bin/doppel-unit-tests"))),
+    suites = [("unit", gtest_results, os.path.exists(os.path.join(build, "bin/doppel-unit-tests"))),
+              ("codegen", gtest_results, os.path.exists(os.path.join(build, "bin/doppel-codegen-tests"))),
               ("lit", lit_results, os.path.exists(os.path.join(build, "test/lit.site.cfg.py")))]
     for suite, results, expected in suites:
         path = os.path.join(build, f"results-{suite}.json")
