@@ -1,14 +1,12 @@
 // One kernel with every placeholder, bound to NVVM and to the simulator.
 #include "codegen/cuda/Bind.h"
 #include "codegen/cuda/Placeholders.h"
+#include "codegen/cuda/Ptx.h"
 #include "runtime/device/sim/Block.h"
 
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
 
 #include <gtest/gtest.h>
 
@@ -66,34 +64,11 @@ llvm::Function *rowSum(llvm::Module &module, Slip slip = NoSlip) {
   return kernel;
 }
 
-/// PTX of a module whose placeholders are bound.
-std::string ptx(llvm::Module &module, llvm::StringRef architecture) {
-  LLVMInitializeNVPTXTargetInfo();
-  LLVMInitializeNVPTXTarget();
-  LLVMInitializeNVPTXTargetMC();
-  LLVMInitializeNVPTXAsmPrinter();
-  llvm::Triple triple("nvptx64-nvidia-cuda");
-  std::string error;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      llvm::TargetRegistry::lookupTarget(triple, error)
-          ->createTargetMachine(triple, architecture, "+ptx80", {}, std::nullopt));
-  module.setTargetTriple(triple);
-  module.setDataLayout(machine->createDataLayout());
-  bindNvvm(module);
-  EXPECT_FALSE(llvm::verifyModule(module, &llvm::errs()));
-  llvm::SmallString<0> text;
-  llvm::raw_svector_ostream stream(text);
-  llvm::legacy::PassManager passes;
-  machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile);
-  passes.run(module);
-  return text.str().str();
-}
-
 TEST(CudaBindings, NvvmMakesPtxOfEveryPlaceholder) {
   llvm::LLVMContext context;
   llvm::Module module("kernels", context);
   rowSum(module);
-  std::string text = ptx(module, "sm_80");
+  std::string text = llvm::cantFail(makePtx(module, "sm_80"));
   for (const char *part : {".entry row_sum", ".reqntid 128", "%tid.x", "%ctaid.x", "bar.sync",
                            "shfl.sync.bfly", ".shared .align 16 .b8 row_sum_shared[32]"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
