@@ -16,6 +16,7 @@ usage: ./do COMMAND [ARGUMENT...]
   fuzz TARGET [--minutes N]
                     build by clang, then run libFuzzer on it (spec, artifact, checkpoint, manifest, jpeg, png, webp, bmp, gif, tiff; 5 minutes by default)
   bench [PART...]   build, then compare with PyTorch in one run (step views compile recipe methods; the first three by default)
+  package           build the runtime alone and make one archive of it that runs on other machines: build/doppel-VERSION-linux-x86_64.tar.gz
   format            format the C++ sources in place
   lint              check formatting, and the rules of the house that a script can check
   help              print this
@@ -201,6 +202,37 @@ fuzz() {
   say "$(grep -E '^#[0-9]+' "build/log/fuzz-$target.log" | tail -n 1)" "Nothing found."
 }
 
+# The oldest C library that the archive runs with; its own libraries are Debian 12's, which has 2.36.
+package_glibc=2.35
+
+# package: bin/doppel, and in lib/ what not every machine has: all but the C and C++ libraries. A compiler is not in it.
+package() {
+  local version folder archive file needs newest=0
+  build runtime
+  version=$(sed -n 's/^project(Doppel VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+  folder=build/package/doppel-$version-linux-x86_64
+  archive=build/doppel-$version-linux-x86_64.tar.gz
+  say "Packing $archive"
+  rm -rf build/package
+  run_quietly build/log/package.log cmake --install build/runtime --component runtime --strip --prefix "$PWD/$folder" || exit 1
+  cp README.md "$folder"
+  mkdir -p "$folder/licenses"
+  for file in "$folder"/lib/*; do
+    # Debian's list says /lib of some and /usr/lib of others.
+    needs=$(dpkg-query -S "*/x86_64-linux-gnu/$(basename "$(readlink -f "$file")")" 2>/dev/null | head -n 1 | cut -d: -f1) || fail "no Debian package has ${file##*/}: whose license is it under?"
+    cp "/usr/share/doc/$needs/copyright" "$folder/licenses/$needs"
+  done
+  for file in "$folder"/bin/* "$folder"/lib/*; do
+    needs=$(readelf -VW "$file" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+    [[ $(printf '%s\n' "GLIBC_$package_glibc" "$needs" | sort -V | tail -n 1) == "GLIBC_$package_glibc" ]] ||
+      fail "${file##*/} needs $needs, the archive is to run with $package_glibc"
+    newest=$(printf '%s\n' "$newest" "${needs#GLIBC_}" | sort -V | tail -n 1)
+  done
+  tar -C build/package -czf "$archive" "${folder##*/}"
+  say "$archive: $(du -h --apparent-size "$archive" | cut -f1)B, $(find "$folder/lib" -type f | wc -l) libraries, needs glibc $newest or later" \
+    "There: tar xzf ${archive##*/}; ${folder##*/}/bin/doppel run ARTIFACT --data FOLDER --out RUN"
+}
+
 sources() { git ls-files '*.cpp' '*.h'; }
 
 format() {
@@ -226,6 +258,7 @@ demo) demo ;;
 fuzz) fuzz "$@" ;;
 bench) bench "$@" ;;
 mutants) mutants "$@" ;;
+package) package ;;
 format) format ;;
 lint) lint ;;
 help | -h | --help) usage ;;
