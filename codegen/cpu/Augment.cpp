@@ -1,13 +1,13 @@
 // Kernels of kind augment: a workgroup makes the view of one image.
 #include "codegen/cpu/KernelEmitter.h"
-#include "codegen/cpu/ViewEmitter.h"
+#include "codegen/cpu/ViewPlanes.h"
 
 #include "runtime/schema/Abi.h"
 
 using namespace doppel;
 
 mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b,
-                                     const KernelBuffers &buffers, llvm::Value *sample,
+                                     const kernels::KernelBuffers &buffers, llvm::Value *sample,
                                      llvm::Value *scratch, unsigned lanes) {
   mlir::Block &body = kernel.getBody().front();
   for (auto [number, value] : llvm::enumerate(body.getTerminator()->getOperands())) {
@@ -27,7 +27,7 @@ mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b
                                  b.CreateMul(sample, b.getInt64(bytes), "", true, true));
     };
     llvm::Value *image = byteOffset(buffers.inputs[images.getArgNumber()], sizeof(abi::ImageRef));
-    ViewEmitter(b, augment, image, buffers.run, scratch, lanes)
+    ViewPlanes(b, augment, image, buffers.run, scratch, lanes)
         .emit(byteOffset(buffers.outputs[number], size * size * 3 * int64_t(sizeof(float))));
   }
   return mlir::success();

@@ -3,8 +3,8 @@
 // fixed by NestEmitter alone.
 #include "codegen/cpu/CpuCodegen.h"
 
-#include "codegen/cpu/Draws.h"
 #include "codegen/cpu/KernelEmitter.h"
+#include "codegen/kernels/Draws.h"
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/StringExtras.h"
@@ -265,10 +265,10 @@ mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const Cpu
       return module.emitError("LLVM makes no code for '") << target.name << "'";
     if (failed(emitKernels(part.kernels, target, *part.machine, part.llvmModule)))
       return mlir::failure();
-    draws.merge(missingDraws(part.llvmModule));
+    draws.merge(kernels::missingDraws(part.llvmModule));
   }
   for (const std::string &draw : draws)
-    defineDraw(draw, parts.front().llvmModule);
+    kernels::defineDraw(draw, parts.front().llvmModule);
   for (Part &part : parts)
     if (failed(finish(part.llvmModule, target, module)))
       return mlir::failure();
@@ -297,8 +297,8 @@ mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module, const Cpu
   auto kernels = llvm::to_vector(module.getOps<plan::KernelOp>());
   if (failed(emitKernels(kernels, target, *machine, llvmModule)))
     return mlir::failure();
-  for (const std::string &draw : missingDraws(llvmModule))
-    defineDraw(draw, llvmModule);
+  for (const std::string &draw : kernels::missingDraws(llvmModule))
+    kernels::defineDraw(draw, llvmModule);
   if (failed(finish(llvmModule, target, module)))
     return mlir::failure();
   optimize(llvmModule, *machine);

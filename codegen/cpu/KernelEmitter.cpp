@@ -62,7 +62,7 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
   llvm::FastMathFlags flags;
   flags.setAllowContract();
   b.setFastMathFlags(flags);
-  KernelBuffers buffers;
+  kernels::KernelBuffers buffers;
   unsigned number = 0;
   auto next = [&] {
     return b.CreateLoad(pointer,

@@ -13,7 +13,7 @@ mlir::LogicalResult emitKernel(plan::KernelOp kernel, llvm::Module &module, unsi
 
 /// Emits the views of image `sample` for a kernel of kind augment at the builder's place.
 mlir::LogicalResult emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b,
-                                const KernelBuffers &buffers, llvm::Value *sample,
+                                const kernels::KernelBuffers &buffers, llvm::Value *sample,
                                 llvm::Value *scratch, unsigned lanes);
 
 } // namespace doppel::cpu

@@ -12,39 +12,6 @@ using llvm::BasicBlock;
 using llvm::SmallVector;
 using llvm::Value;
 
-/// for (i = low; i < high; i += step) body(i): a new scope, whose loops are `loops`. `carried` goes
-/// from iteration to iteration.
-void NestEmitter::loop(Value *low, Value *high, int64_t step, uint32_t loops, Carried &carried,
-                       llvm::function_ref<void(Value *, Carried &)> body) {
-  llvm::Function *function = b.GetInsertBlock()->getParent();
-  BasicBlock *before = b.GetInsertBlock();
-  BasicBlock *header = BasicBlock::Create(b.getContext(), "loop", function);
-  BasicBlock *inside = BasicBlock::Create(b.getContext(), "body", function);
-  BasicBlock *after = BasicBlock::Create(b.getContext(), "after", function);
-  scopes.back().anchor = b.CreateBr(header);
-  b.SetInsertPoint(header);
-  llvm::PHINode *i = b.CreatePHI(b.getInt64Ty(), 2);
-  i->addIncoming(low, before);
-  SmallVector<llvm::PHINode *> phis;
-  for (Value *value : carried) {
-    phis.push_back(b.CreatePHI(value->getType(), 2));
-    phis.back()->addIncoming(value, before);
-  }
-  b.CreateCondBr(b.CreateICmpSLT(i, high), inside, after);
-  b.SetInsertPoint(inside);
-  scopes.push_back({scopes.back().loops | loops});
-  Carried values(phis.begin(), phis.end());
-  body(i, values);
-  scopes.pop_back();
-  i->addIncoming(b.CreateAdd(i, constant(step), "", false, true), b.GetInsertBlock());
-  for (auto [phi, value] : llvm::zip_equal(phis, values))
-    phi->addIncoming(value, b.GetInsertBlock());
-  b.CreateBr(header);
-  b.SetInsertPoint(after);
-  scopes.back().anchor = nullptr;
-  carried.assign(phis.begin(), phis.end());
-}
-
 /// Steps over [low, high) in vectors: `unroll` of them at a time while they fit, then one at a
 /// time, masked where `mayEndInVector`. The body finds them in `instances`.
 void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEndInVector,
@@ -80,19 +47,6 @@ void NestEmitter::laneLoop(Value *low, Value *high, unsigned unroll, bool mayEnd
     instances.assign(1, {i, b.CreateICmpSLT(numbers, widen(high))});
     body(values);
   });
-}
-
-Value *NestEmitter::least(Value *x, Value *y) {
-  return b.CreateSelect(b.CreateICmpSLT(x, y), x, y);
-}
-
-/// Sets the indices of `loops` from the number of their point in row-major order.
-void NestEmitter::delinear(Value *linear, ArrayRef<unsigned> loops) {
-  for (size_t i = loops.size(); i-- > 0;) {
-    Value *size = constant(nest.loops[loops[i]].size);
-    index[loops[i]] = i == 0 ? linear : b.CreateURem(linear, size);
-    linear = i == 0 ? linear : b.CreateUDiv(linear, size);
-  }
 }
 
 void NestEmitter::emit(Value *group) {
@@ -159,20 +113,6 @@ void NestEmitter::emitMap(Value *group) {
     delinear(row, rows);
     lane(low, high);
   });
-}
-
-/// Sums of f32 are made in f64: of a thousand numbers they would lose three bits, of numbers that
-/// cancel (the gradient of a bias) all. Products and maps between are f32.
-llvm::Type *NestEmitter::accumulatorType(const Node &node) {
-  auto reduce = mlir::dyn_cast<nn::ReduceOp>(node.op);
-  bool isSum = !reduce || reduce.getKind() == nn::ReduceKind::Sum;
-  return isSum && node.type.isF32() ? b.getDoubleTy() : registerType(node.type);
-}
-
-/// A reduction's accumulator as the node's value.
-Value *NestEmitter::rounded(Value *accumulator, const Node &node) {
-  llvm::Type *type = accumulator->getType()->getWithNewType(registerType(node.type));
-  return type == accumulator->getType() ? accumulator : b.CreateFPTrunc(accumulator, type);
 }
 
 /// One sweep over the reduced loops from `reduced` on, the last of which may be the lane loop: adds

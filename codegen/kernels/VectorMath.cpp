@@ -1,7 +1,7 @@
 // Each function: reduce the argument to a small interval, a polynomial there (Taylor's or a minimax
 // fit, after Cephes' choice of intervals), undo the reduction with bit operations. No branch:
 // selects alone.
-#include "codegen/cpu/VectorMath.h"
+#include "codegen/kernels/VectorMath.h"
 
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/Module.h"
@@ -9,26 +9,27 @@
 #include <cmath>
 
 using namespace llvm;
-using namespace doppel::cpu;
+using namespace doppel::kernels;
 
 Value *VectorMath::real(Value *like, double value) {
-  return ConstantFP::get(like->getType()->getWithNewType(b.getFloatTy()), value);
+  return ConstantFP::get(like->getType(), value);
 }
 
-Value *VectorMath::word(Value *like, uint32_t value) {
-  return ConstantInt::get(like->getType()->getWithNewType(b.getInt32Ty()), value);
+/// An integer as wide as `like`.
+Value *VectorMath::word(Value *like, uint64_t value) {
+  Type *type = like->getType();
+  return ConstantInt::get(type->getWithNewType(b.getIntNTy(type->getScalarSizeInBits())), value);
 }
 
 Value *VectorMath::fma(Value *x, Value *y, Value *z) {
   return b.CreateIntrinsic(Intrinsic::fma, {x->getType()}, {x, y, z});
 }
 
-Value *VectorMath::bits(Value *x) {
-  return b.CreateBitCast(x, x->getType()->getWithNewType(b.getInt32Ty()));
-}
+Value *VectorMath::bits(Value *x) { return b.CreateBitCast(x, word(x, 0)->getType()); }
 
 Value *VectorMath::fromBits(Value *x) {
-  return b.CreateBitCast(x, x->getType()->getWithNewType(b.getFloatTy()));
+  bool wide = x->getType()->getScalarSizeInBits() == 64;
+  return b.CreateBitCast(x, x->getType()->getWithNewType(wide ? b.getDoubleTy() : b.getFloatTy()));
 }
 
 Value *VectorMath::polynomial(Value *x, ArrayRef<double> coefficients) {
@@ -42,7 +43,7 @@ Value *VectorMath::library(StringRef name, ArrayRef<Value *> operands) {
   Type *type = operands[0]->getType(), *element = type->getScalarType();
   SmallVector<Type *> types(operands.size(), element);
   FunctionCallee callee = b.GetInsertBlock()->getModule()->getOrInsertFunction(
-      (name + (element->isFloatTy() ? "f" : "")).str(), FunctionType::get(element, types, false));
+      name, FunctionType::get(element, types, false));
   auto *function = cast<Function>(callee.getCallee());
   function->setDoesNotThrow();
   function->setOnlyAccessesInaccessibleMemory();
@@ -61,7 +62,7 @@ Value *VectorMath::library(StringRef name, ArrayRef<Value *> operands) {
 
 Value *VectorMath::exp(Value *x) {
   if (x->getType()->getScalarType()->isDoubleTy())
-    return library("exp", {x});
+    return exp64(x);
   // e^x = 2^n e^r with n = round(x / ln 2); the addition of 1.5 * 2^23 rounds and leaves n in the
   // low bits.
   Value *greatest = real(x, 89.0), *least = real(x, -104.0);
@@ -84,7 +85,7 @@ Value *VectorMath::exp(Value *x) {
 
 Value *VectorMath::log(Value *x) {
   if (x->getType()->getScalarType()->isDoubleTy())
-    return library("log", {x});
+    return log64(x);
   Value *zero = real(x, 0);
   Value *small = b.CreateFCmpOLT(x, real(x, 0x1p-126));
   Value *normal = b.CreateSelect(small, b.CreateFMul(x, real(x, 0x1p23)), x);
@@ -112,7 +113,7 @@ Value *VectorMath::log(Value *x) {
 
 Value *VectorMath::circular(Value *x, int quarter) {
   if (x->getType()->getScalarType()->isDoubleTy())
-    return library(quarter ? "cos" : "sin", {x});
+    return circular64(x, quarter);
   Value *shifted = fma(x, real(x, 0.636619772367581343), real(x, 12582912.0));
   Value *q = b.CreateFSub(shifted, real(x, 12582912.0));
   Value *r = fma(q, real(x, -1.57079637050628662), x);
@@ -134,7 +135,7 @@ Value *VectorMath::circular(Value *x, int quarter) {
 
 Value *VectorMath::tanh(Value *x) {
   if (x->getType()->getScalarType()->isDoubleTy())
-    return library("tanh", {x});
+    return tanh64(x);
   Value *magnitude = b.CreateUnaryIntrinsic(Intrinsic::fabs, x);
   Value *square = b.CreateFMul(x, x);
   Value *near = fma(b.CreateFMul(x, square),
@@ -174,7 +175,27 @@ Value *VectorMath::erf(Value *x) {
   return b.CreateSelect(b.CreateFCmpOLT(magnitude, real(x, 1)), near, far);
 }
 
-Value *VectorMath::pow(Value *x, Value *y) { return library("pow", {x, y}); }
+Value *VectorMath::pow(Value *x, Value *y) {
+  // e^(y log |x|) in f64, then what C says of signs and of powers that the product loses.
+  Type *type = x->getType(), *wide = type->getWithNewType(b.getDoubleTy());
+  auto widened = [&](Value *value) { return type == wide ? value : b.CreateFPExt(value, wide); };
+  auto floored = [&](Value *value) { return b.CreateUnaryIntrinsic(Intrinsic::floor, value); };
+  Value *magnitude = b.CreateUnaryIntrinsic(Intrinsic::fabs, x);
+  Value *result = exp64(b.CreateFMul(widened(y), log64(widened(magnitude))));
+  result = type == wide ? result : b.CreateFPTrunc(result, type);
+  Value *zero = real(x, 0), *one = real(x, 1);
+  Value *half = b.CreateFMul(y, real(x, 0.5));
+  Value *whole = b.CreateFCmpOEQ(floored(y), y);
+  Value *odd = b.CreateAnd(whole, b.CreateFCmpUNE(floored(half), half));
+  Value *negative = b.CreateICmpSLT(bits(x), word(x, 0));
+  result = b.CreateSelect(b.CreateAnd(negative, odd), b.CreateFNeg(result), result);
+  Value *none = b.CreateAnd(b.CreateFCmpOLT(x, zero), b.CreateFCmpOGT(x, real(x, -INFINITY)));
+  result = b.CreateSelect(b.CreateAnd(none, b.CreateNot(whole)), real(x, NAN), result);
+  Value *infinite = b.CreateFCmpOEQ(b.CreateUnaryIntrinsic(Intrinsic::fabs, y), real(x, INFINITY));
+  Value *unit = b.CreateAnd(b.CreateFCmpOEQ(magnitude, one), infinite);
+  unit = b.CreateOr(unit, b.CreateFCmpOEQ(x, one));
+  return b.CreateSelect(b.CreateOr(unit, b.CreateFCmpOEQ(y, zero)), one, result);
+}
 
 std::array<Value *, 4> VectorMath::philox(std::array<Value *, 4> counter, Value *key0,
                                           Value *key1) {

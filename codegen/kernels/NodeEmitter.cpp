@@ -1,8 +1,7 @@
-// The nodes of a nest as LLVM IR: where each is emitted, and what it is. NestLoops.cpp has the
-// loops.
-#include "codegen/cpu/NestEmitter.h"
+// Where each node of a nest is emitted, and what it is.
+#include "codegen/kernels/NodeEmitter.h"
 
-#include "codegen/cpu/Draws.h"
+#include "codegen/kernels/Draws.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "runtime/schema/Abi.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -11,14 +10,15 @@
 #include "llvm/IR/Module.h"
 
 using namespace doppel;
-using namespace doppel::cpu;
+using namespace doppel::kernels;
 using namespace doppel::plan;
 using llvm::ArrayRef;
+using llvm::BasicBlock;
 using llvm::SmallVector;
 using llvm::Type;
 using llvm::Value;
 
-Type *NestEmitter::registerType(mlir::Type type) {
+Type *NodeEmitter::registerType(mlir::Type type) {
   if (type.isF32())
     return b.getFloatTy();
   if (type.isF64())
@@ -26,23 +26,54 @@ Type *NestEmitter::registerType(mlir::Type type) {
   return b.getIntNTy(type.getIntOrFloatBitWidth());
 }
 
-Type *NestEmitter::memoryType(mlir::Type type) {
+Type *NodeEmitter::memoryType(mlir::Type type) {
   return type.isInteger(1) ? b.getInt8Ty() : registerType(type);
 }
 
-Value *NestEmitter::widen(Value *value) {
-  return value->getType()->isVectorTy() ? value : b.CreateVectorSplat(lanes, value);
+void NodeEmitter::loop(Value *low, Value *high, int64_t step, uint32_t loops, Carried &carried,
+                       llvm::function_ref<void(Value *, Carried &)> body) {
+  llvm::Function *function = b.GetInsertBlock()->getParent();
+  BasicBlock *before = b.GetInsertBlock();
+  BasicBlock *header = BasicBlock::Create(b.getContext(), "loop", function);
+  BasicBlock *inside = BasicBlock::Create(b.getContext(), "body", function);
+  BasicBlock *after = BasicBlock::Create(b.getContext(), "after", function);
+  scopes.back().anchor = b.CreateBr(header);
+  b.SetInsertPoint(header);
+  llvm::PHINode *i = b.CreatePHI(b.getInt64Ty(), 2);
+  i->addIncoming(low, before);
+  SmallVector<llvm::PHINode *> phis;
+  for (Value *value : carried) {
+    phis.push_back(b.CreatePHI(value->getType(), 2));
+    phis.back()->addIncoming(value, before);
+  }
+  b.CreateCondBr(b.CreateICmpSLT(i, high), inside, after);
+  b.SetInsertPoint(inside);
+  scopes.push_back({scopes.back().loops | loops});
+  Carried values(phis.begin(), phis.end());
+  body(i, values);
+  scopes.pop_back();
+  i->addIncoming(b.CreateAdd(i, constant(step), "", false, true), b.GetInsertBlock());
+  for (auto [phi, value] : llvm::zip_equal(phis, values))
+    phi->addIncoming(value, b.GetInsertBlock());
+  b.CreateBr(header);
+  b.SetInsertPoint(after);
+  scopes.back().anchor = nullptr;
+  carried.assign(phis.begin(), phis.end());
 }
 
-Value *NestEmitter::laneNumbers(Type *type) {
-  SmallVector<llvm::Constant *> numbers;
-  for (unsigned lane = 0; lane < lanes; ++lane)
-    numbers.push_back(llvm::ConstantInt::get(type, lane));
-  return llvm::ConstantVector::get(numbers);
+Value *NodeEmitter::least(Value *x, Value *y) {
+  return b.CreateSelect(b.CreateICmpSLT(x, y), x, y);
 }
 
-/// The index expression at the first lane of the instance.
-Value *NestEmitter::offset(const Affine &access, unsigned instance) {
+void NodeEmitter::delinear(Value *linear, ArrayRef<unsigned> loops) {
+  for (size_t i = loops.size(); i-- > 0;) {
+    Value *size = constant(nest.loops[loops[i]].size);
+    index[loops[i]] = i == 0 ? linear : b.CreateURem(linear, size);
+    linear = i == 0 ? linear : b.CreateUDiv(linear, size);
+  }
+}
+
+Value *NodeEmitter::offset(const Affine &access, unsigned instance) {
   Value *sum = nullptr;
   for (auto [d, stride] : llvm::enumerate(access.strides)) {
     if (stride == 0)
@@ -56,7 +87,7 @@ Value *NestEmitter::offset(const Affine &access, unsigned instance) {
   return access.offset ? b.CreateAdd(sum, constant(access.offset), "", false, true) : sum;
 }
 
-Value *NestEmitter::eval(unsigned number, unsigned instance) {
+Value *NodeEmitter::eval(unsigned number, unsigned instance) {
   const Node &node = nest.nodes[number];
   unsigned own = inLane(node.loops) ? instance : 0;
   size_t depth = 0;
@@ -73,8 +104,8 @@ Value *NestEmitter::eval(unsigned number, unsigned instance) {
   return value;
 }
 
-Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instance) {
-  bool vector = inLane(node.loops);
+Value *NodeEmitter::emitNode(const Node &node, unsigned number, unsigned instance) {
+  bool vector = inLane(node.loops) && vectors.width > 1;
   SmallVector<Value *> operands;
   bool lazy = node.kind == NodeKind::Reduction;
   if (!lazy)
@@ -98,7 +129,7 @@ Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
   case NodeKind::Index: {
     Value *first = offset(node.access, instance);
     int64_t stride = laneDim >= 0 ? node.access.strides[laneDim] : 0;
-    if (stride == 0)
+    if (stride == 0 || vectors.width == 1)
       return first;
     Value *steps = b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride)));
     return b.CreateAdd(widen(first), steps, "", false, true);
@@ -150,9 +181,8 @@ Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
     Value *address = b.CreateGEP(b.getInt8Ty(), buffers.inputs[node.number], bytes);
     if (!vector)
       return b.CreateLoad(b.getInt64Ty(), address);
-    Value *mask = instances[instance].mask;
-    return b.CreateMaskedGather(operands[0]->getType(), address, llvm::Align(8),
-                                mask ? mask : widen(b.getTrue()));
+    return vectors.gather(b, b.getInt64Ty(), buffers.inputs[node.number], address,
+                          instances[instance].mask);
   }
   case NodeKind::RingStart: {
     Value *turn =
@@ -170,7 +200,7 @@ Value *NestEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
   llvm_unreachable("every kind of node is handled");
 }
 
-llvm::Constant *NestEmitter::splatConstant(const Node &node) {
+llvm::Constant *NodeEmitter::splatConstant(const Node &node) {
   Type *type = registerType(node.type);
   if (!node.op)
     return llvm::Constant::getNullValue(type);
@@ -181,18 +211,23 @@ llvm::Constant *NestEmitter::splatConstant(const Node &node) {
   return llvm::ConstantInt::get(type, elements.getSplatValue<mlir::APInt>());
 }
 
-llvm::GlobalVariable *NestEmitter::table(ArrayRef<int64_t> values) {
+llvm::GlobalVariable *NodeEmitter::table(llvm::Constant *data) {
   llvm::Module &module = *b.GetInsertBlock()->getModule();
-  llvm::Constant *data = llvm::ConstantDataArray::get(module.getContext(), values);
   for (llvm::GlobalVariable &global : module.globals())
     if (global.hasInitializer() && global.getInitializer() == data)
       return &global;
-  return new llvm::GlobalVariable(module, data->getType(), true, llvm::GlobalValue::PrivateLinkage,
-                                  data, "table");
+  auto *global = new llvm::GlobalVariable(module, data->getType(), true,
+                                          llvm::GlobalValue::PrivateLinkage, data, "table", nullptr,
+                                          llvm::GlobalValue::NotThreadLocal, vectors.tableSpace);
+  global->setAlignment(llvm::Align(64));
+  return global;
 }
 
-llvm::GlobalVariable *NestEmitter::table(mlir::Operation *constant) {
-  llvm::Module &module = *b.GetInsertBlock()->getModule();
+llvm::GlobalVariable *NodeEmitter::table(ArrayRef<int64_t> values) {
+  return table(llvm::ConstantDataArray::get(b.getContext(), values));
+}
+
+llvm::GlobalVariable *NodeEmitter::table(mlir::Operation *constant) {
   auto elements =
       mlir::cast<mlir::DenseElementsAttr>(mlir::cast<nn::ConstantOp>(constant).getValue());
   Type *type = memoryType(elements.getElementType());
@@ -203,18 +238,19 @@ llvm::GlobalVariable *NestEmitter::table(mlir::Operation *constant) {
   else
     for (const mlir::APInt &value : elements.getValues<mlir::APInt>())
       values.push_back(llvm::ConstantInt::get(type, value.zextOrTrunc(type->getIntegerBitWidth())));
-  llvm::Constant *data =
-      llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values);
-  for (llvm::GlobalVariable &global : module.globals())
-    if (global.hasInitializer() && global.getInitializer() == data)
-      return &global;
-  auto *global = new llvm::GlobalVariable(module, data->getType(), true,
-                                          llvm::GlobalValue::PrivateLinkage, data, "table");
-  global->setAlignment(llvm::Align(64));
-  return global;
+  return table(llvm::ConstantArray::get(llvm::ArrayType::get(type, values.size()), values));
 }
 
-Value *NestEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
+/// Whether every first lane of the access lies at a multiple of the width: vectors of whole loops
+/// begin there.
+bool NodeEmitter::alignedVectors(const Affine &access) const {
+  for (auto [d, stride] : llvm::enumerate(access.strides))
+    if (int(d) != laneDim && stride % vectors.width != 0)
+      return false;
+  return access.offset % vectors.width == 0;
+}
+
+Value *NodeEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
   Type *type = memoryType(node.type);
   llvm::Align align(type->getPrimitiveSizeInBits() / 8);
   Value *dynamic = node.operands.empty() ? nullptr : eval(node.operands[0], instance);
@@ -231,65 +267,55 @@ Value *NestEmitter::emitLoad(const Node &node, Value *base, unsigned instance) {
   }
   int64_t stride = laneDim >= 0 ? node.access.strides[laneDim] : 0;
   bool vectorGuard = guard && guard->getType()->isVectorTy();
-  if (!dynamic && stride == 0 && !vectorGuard) {
+  if (!dynamic && (stride == 0 || vectors.width == 1) && !vectorGuard) {
     // A place that must not be read is replaced by the first element, whose value nobody looks at.
     if (guard)
       first = b.CreateSelect(guard, first, constant(0));
     return loaded(b.CreateAlignedLoad(type, b.CreateInBoundsGEP(type, base, first), align));
   }
-  auto *vector = llvm::FixedVectorType::get(type, lanes);
   Value *mask = instances[instance].mask;
   if (guard)
     mask = mask ? b.CreateAnd(mask, widen(guard)) : widen(guard);
-  Value *zero = llvm::Constant::getNullValue(vector);
-  if (!dynamic && stride == 1) {
-    Value *address = b.CreateGEP(type, base, first);
-    if (mask)
-      return loaded(b.CreateMaskedLoad(vector, address, align, mask, zero));
-    return loaded(b.CreateAlignedLoad(vector, address, align));
-  }
+  if (!dynamic && stride == 1)
+    return loaded(vectors.load(b, type, base, first, mask,
+                               node.operands.empty() && alignedVectors(node.access)));
   Value *offsets =
       b.CreateAdd(widen(first), b.CreateMul(laneNumbers(b.getInt64Ty()), widen(constant(stride))));
   if (dynamic)
     offsets = b.CreateAdd(offsets, dynamic);
-  Value *addresses = b.CreateGEP(type, base, offsets);
-  return loaded(
-      b.CreateMaskedGather(vector, addresses, align, mask ? mask : widen(b.getTrue()), zero));
+  return loaded(vectors.gather(b, type, base, b.CreateGEP(type, base, offsets), mask));
 }
 
-void NestEmitter::store(const Store &store, unsigned instance) {
+void NodeEmitter::store(const Store &store, unsigned instance) {
   const Node &node = nest.nodes[store.node];
-  Value *value = eval(store.node, instance);
+  Value *value = eval(store.node, instance), *base = buffers.outputs[store.output];
   Type *type = memoryType(node.type);
-  llvm::Align align(type->getPrimitiveSizeInBits() / 8);
   Value *place = offset(store.access, instance);
   if (store.dynamic >= 0)
     place = b.CreateAdd(place, eval(store.dynamic, instance));
-  Value *address = b.CreateInBoundsGEP(type, buffers.outputs[store.output], place);
-  if (laneDim >= 0 && store.access.strides[laneDim] != 0) {
+  if (vectors.width > 1 && laneDim >= 0 && store.access.strides[laneDim] != 0) {
     assert(store.access.strides[laneDim] == 1 && "outputs are dense along the lanes");
     value = widen(value);
     if (node.type.isInteger(1))
-      value = b.CreateZExt(value, llvm::FixedVectorType::get(type, lanes));
-    if (Value *mask = instances[instance].mask)
-      b.CreateMaskedStore(value, address, align, mask);
-    else
-      b.CreateAlignedStore(value, address, align);
+      value = b.CreateZExt(value, vectors.vectorOf(type));
+    vectors.store(b, value, base, place, instances[instance].mask,
+                  store.dynamic < 0 && alignedVectors(store.access));
     return;
   }
   if (node.type.isInteger(1))
     value = b.CreateZExt(value, type);
-  b.CreateAlignedStore(value, address, align);
+  llvm::Align align(type->getPrimitiveSizeInBits() / 8);
+  b.CreateAlignedStore(value, b.CreateInBoundsGEP(type, base, place), align);
 }
 
-Value *NestEmitter::runField(unsigned number, bool asWord) {
+Value *NodeEmitter::runField(unsigned number, bool asWord) {
   // abi::RunScalars: the seed, then the fields in the order of nn::RunValue.
   Value *address = b.CreateConstInBoundsGEP1_64(b.getInt64Ty(), buffers.run, number);
   Value *value = b.CreateLoad(b.getInt64Ty(), address);
   return asWord ? b.CreateTrunc(value, b.getInt32Ty()) : value;
 }
 
-Value *NestEmitter::emitRandom(const Node &node, Value *element) {
+Value *NodeEmitter::emitRandom(const Node &node, Value *element) {
   auto random = mlir::cast<nn::RandomOp>(node.op);
   Value *result = callDraw(b, random.getDistribution(), element, uint32_t(random.getStream()),
                            runField(0, false), runField(unsigned(nn::RunValue::Step), true));
@@ -298,7 +324,7 @@ Value *NestEmitter::emitRandom(const Node &node, Value *element) {
   return result;
 }
 
-Value *NestEmitter::convert(Value *value, mlir::Type from, mlir::Type to) {
+Value *NodeEmitter::convert(Value *value, mlir::Type from, mlir::Type to) {
   Type *target = value->getType()->getWithNewType(registerType(to));
   if (from == to)
     return value;
@@ -315,7 +341,18 @@ Value *NestEmitter::convert(Value *value, mlir::Type from, mlir::Type to) {
   return from.isInteger(1) ? b.CreateZExt(value, target) : b.CreateSExtOrTrunc(value, target);
 }
 
-Value *NestEmitter::combine(nn::ReduceKind kind, Value *x, Value *y) {
+Type *NodeEmitter::accumulatorType(const Node &node) {
+  auto reduce = mlir::dyn_cast<nn::ReduceOp>(node.op);
+  bool isSum = !reduce || reduce.getKind() == nn::ReduceKind::Sum;
+  return isSum && node.type.isF32() ? b.getDoubleTy() : registerType(node.type);
+}
+
+Value *NodeEmitter::rounded(Value *accumulator, const Node &node) {
+  Type *type = accumulator->getType()->getWithNewType(registerType(node.type));
+  return type == accumulator->getType() ? accumulator : b.CreateFPTrunc(accumulator, type);
+}
+
+Value *NodeEmitter::combine(nn::ReduceKind kind, Value *x, Value *y) {
   bool isFloat = x->getType()->isFPOrFPVectorTy();
   if (kind == nn::ReduceKind::Sum)
     return isFloat ? b.CreateFAdd(x, y) : b.CreateAdd(x, y);
@@ -327,7 +364,7 @@ Value *NestEmitter::combine(nn::ReduceKind kind, Value *x, Value *y) {
   return b.CreateSelect(b.CreateOr(better, b.CreateFCmpUNO(y, y)), y, x);
 }
 
-Value *NestEmitter::identity(nn::ReduceOp reduce, Type *type) {
+Value *NodeEmitter::identity(nn::ReduceOp reduce, Type *type) {
   Type *scalar = type->getScalarType();
   if (!reduce || reduce.getKind() == nn::ReduceKind::Sum)
     return llvm::Constant::getNullValue(type);
@@ -339,7 +376,7 @@ Value *NestEmitter::identity(nn::ReduceOp reduce, Type *type) {
                                           : llvm::APInt::getSignedMaxValue(width));
 }
 
-Value *NestEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
+Value *NodeEmitter::emitCompute(const Node &node, ArrayRef<Value *> operands) {
   using namespace nn;
   Value *x = operands[0], *y = operands.size() > 1 ? operands[1] : nullptr;
   Type *type = x->getType();

@@ -1,23 +1,21 @@
-// The pipeline of a view: draws, control flow, the order of stages and the final store.
-#include "codegen/cpu/ViewEmitter.h"
+// The pipeline of a view: draws, control flow, the order of stages.
+#include "codegen/kernels/ViewEmitter.h"
 
-#include "codegen/cpu/Draws.h"
+#include "codegen/kernels/Draws.h"
 #include "runtime/schema/Abi.h"
 
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace doppel;
-using namespace doppel::cpu;
+using namespace doppel::kernels;
 using llvm::BasicBlock;
 using llvm::Value;
 
 ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run,
-                         Value *scratch, unsigned lanes)
-    : b(b), math(b), augment(augment), lanes(lanes), size(augment.getType().getShape()[1]),
-      rowSize(llvm::alignTo(size, 16)), planeSize(llvm::alignTo(size * size, 16)),
-      reals_(llvm::FixedVectorType::get(b.getFloatTy(), lanes)),
-      integers_(llvm::FixedVectorType::get(b.getInt32Ty(), lanes)) {
+                         unsigned tableSpace)
+    : b(b), math(b), augment(augment), size(augment.getType().getShape()[1]),
+      tableSpace(tableSpace) {
   auto field = [&](Value *base, llvm::Type *type, size_t offset) {
     return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), base, offset));
   };
@@ -34,13 +32,6 @@ ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *ima
   auto seed = words(field(run, b.getInt64Ty(), offsetof(abi::RunScalars, seed)));
   seedLow = seed[0], seedHigh = seed[1];
   step = b.CreateTrunc(field(run, b.getInt64Ty(), offsetof(abi::RunScalars, step)), b.getInt32Ty());
-
-  // The layout that plan::augmentScratchBytes makes room for.
-  view = scratch;
-  other = at(view, integer(3 * planeSize));
-  row = at(other, integer(3 * planeSize));
-  tables = at(row, integer(3 * rowSize));
-  padded = at(tables, integer(6 * rowSize));
 }
 
 //===- Control flow ---------------------------------------------------------------------------===//
@@ -93,16 +84,26 @@ void ViewEmitter::ifThen(Value *condition, llvm::function_ref<void()> body) {
   b.SetInsertPoint(after);
 }
 
+/// With probability `p`, by the draw `u`.
+Value *ViewEmitter::happens(double p, Value *u) {
+  llvm::IRBuilder<>::FastMathFlagGuard guard(b);
+  b.clearFastMathFlags();
+  return b.CreateFCmpOLT(b.CreateFPExt(u, b.getDoubleTy()), precise(p));
+}
+
+/// No branch where it is certain.
 void ViewEmitter::withProbability(double p, Value *u, llvm::function_ref<void()> body) {
   if (p >= 1)
     body();
   else if (p > 0)
-    ifThen(b.CreateFCmpOLT(b.CreateFPExt(u, b.getDoubleTy()), precise(p)), body);
+    ifThen(happens(p, u), body);
 }
 
 //===- Values ---------------------------------------------------------------------------------===//
 
 ViewEmitter::Draws ViewEmitter::draws(Value *draw) {
+  llvm::IRBuilder<>::FastMathFlagGuard guard(b);
+  b.clearFastMathFlags();
   auto stream = uint32_t(augment.getStream());
   std::array<Value *, 4> counter{index[0], index[1], b.CreateOr(b.getInt32(stream << 8), draw),
                                  step};
@@ -118,50 +119,9 @@ Value *ViewEmitter::greatest(Value *x, Value *y) {
   return b.CreateSelect(b.CreateFCmpOGT(x, y), x, y);
 }
 
-Value *ViewEmitter::clampToUnit(Value *x) {
-  llvm::Type *type = x->getType();
-  return least(greatest(x, llvm::ConstantFP::get(type, 0.0)), llvm::ConstantFP::get(type, 1.0));
-}
-
-Value *ViewEmitter::grey(Pixel p) {
-  auto weighed = [&](Value *x, double weight) {
-    return b.CreateFMul(x, llvm::ConstantFP::get(x->getType(), weight));
-  };
-  return b.CreateFAdd(b.CreateFAdd(weighed(p.r, 0.299), weighed(p.g, 0.587)), weighed(p.b, 0.114));
-}
-
-Value *ViewEmitter::laneIndices(Value *start) {
-  llvm::SmallVector<uint32_t> numbers;
-  for (unsigned lane = 0; lane < lanes; ++lane)
-    numbers.push_back(lane);
-  return b.CreateAdd(splat(b.CreateTrunc(start, b.getInt32Ty())),
-                     llvm::ConstantDataVector::get(b.getContext(), numbers));
-}
-
-Value *ViewEmitter::maskOf(Value *start, int64_t size) {
-  if (size % lanes == 0)
-    return nullptr;
-  return b.CreateICmpSLT(laneIndices(start), splat(b.getInt32(uint32_t(size))));
-}
-
-Value *ViewEmitter::load(Value *base, Value *index) {
-  return b.CreateAlignedLoad(reals_, at(base, index), llvm::Align(4));
-}
-
-void ViewEmitter::store(Value *value, Value *base, Value *index, Value *mask) {
-  if (mask)
-    b.CreateMaskedStore(value, at(base, index), llvm::Align(4), mask);
-  else
-    b.CreateAlignedStore(value, at(base, index), llvm::Align(4));
-}
-
-void ViewEmitter::mapPixels(llvm::function_ref<Pixel(Pixel)> change) {
-  loop(integer(0), integer(planeSize), lanes, [&](Value *i) {
-    Pixel p = change({load(plane(view, 0), i), load(plane(view, 1), i), load(plane(view, 2), i)});
-    store(p.r, plane(view, 0), i, nullptr);
-    store(p.g, plane(view, 1), i, nullptr);
-    store(p.b, plane(view, 2), i, nullptr);
-  });
+Value *ViewEmitter::like(Value *model, Value *x) {
+  auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(model->getType());
+  return vector ? b.CreateVectorSplat(vector->getNumElements(), x) : x;
 }
 
 //===- The pipeline ---------------------------------------------------------------------------===//
@@ -178,7 +138,7 @@ void ViewEmitter::emit(Value *out) {
     if (pipeline[i].getTransform() != nn::Transform::HorizontalFlip)
       continue;
     double p = pipeline[i].getNumber("p");
-    mirror = b.CreateFCmpOLT(b.CreateFPExt(draws(unsigned(i))[0], b.getDoubleTy()), precise(p));
+    mirror = happens(p, draws(unsigned(i))[0]);
     folded = i;
     break;
   }
@@ -199,7 +159,7 @@ void ViewEmitter::emit(Value *out) {
       break;
     case nn::Transform::HorizontalFlip:
       if (i != folded)
-        drawn([&](const Draws &) { mirrorInPlace(); });
+        drawn([&](const Draws &) { mirrorPixels(); });
       break;
     case nn::Transform::ColorJitter:
       emitColorJitter(stage, unsigned(i));
@@ -218,8 +178,8 @@ void ViewEmitter::emit(Value *out) {
     case nn::Transform::Solarize:
       drawn([&](const Draws &) {
         auto turn = [&](Value *x) {
-          Value *bright = b.CreateFCmpOGE(x, reals(stage.getNumber("threshold")));
-          return b.CreateSelect(bright, b.CreateFSub(reals(1), x), x);
+          Value *bright = b.CreateFCmpOGE(x, like(x, stage.getNumber("threshold")));
+          return b.CreateSelect(bright, b.CreateFSub(like(x, 1), x), x);
         };
         mapPixels([&](Pixel p) { return Pixel{turn(p.r), turn(p.g), turn(p.b)}; });
       });
@@ -227,53 +187,13 @@ void ViewEmitter::emit(Value *out) {
     case nn::Transform::Rotation:
       drawn([&](const Draws &u) { emitRotation(stage, u); });
       break;
-    case nn::Transform::Normalize: {
-      auto mean = stage.getNumbers("mean"), deviation = stage.getNumbers("std");
-      auto normal = [&](Value *x, unsigned c) {
-        return b.CreateFMul(b.CreateFSub(x, reals(mean[c])), reals(1 / deviation[c]));
-      };
-      mapPixels([&](Pixel p) { return Pixel{normal(p.r, 0), normal(p.g, 1), normal(p.b, 2)}; });
+    case nn::Transform::Normalize:
+      mapPixels([&](Pixel p) {
+        return Pixel{normalized(p.r, stage, 0), normalized(p.g, stage, 1),
+                     normalized(p.b, stage, 2)};
+      });
       break;
     }
-    }
   }
-  store(out, normalizesLast ? pipeline.back() : nn::StageAttr());
-}
-
-void ViewEmitter::store(Value *out, nn::StageAttr normalize) {
-  // The three planes' vectors a, b, c become a0 b0 c0 a1 b1 c1 ...
-  llvm::SmallVector<int> pairs, triples, rest;
-  for (int i = 0; i < int(lanes) * 2; ++i)
-    pairs.push_back(i);
-  for (int i = 0; i < int(lanes) * 2; ++i)
-    rest.push_back(i < int(lanes) ? i : -1);
-  for (int i = 0; i < int(lanes); ++i)
-    triples.append({i, i + int(lanes), i + 2 * int(lanes)});
-  int64_t total = size * size;
-  loop(integer(0), integer(total), lanes, [&](Value *i) {
-    std::array<Value *, 3> channels;
-    for (unsigned c = 0; c < 3; ++c) {
-      channels[c] = load(plane(view, c), i);
-      if (normalize)
-        channels[c] =
-            b.CreateFMul(b.CreateFSub(channels[c], reals(normalize.getNumbers("mean")[c])),
-                         reals(1 / normalize.getNumbers("std")[c]));
-    }
-    Value *two = b.CreateShuffleVector(channels[0], channels[1], pairs);
-    Value *one = b.CreateShuffleVector(channels[2], channels[2], rest);
-    Value *interleaved = b.CreateShuffleVector(two, one, triples);
-    Value *address = at(out, b.CreateMul(i, integer(3), "", true, true));
-    if (total % lanes == 0) {
-      b.CreateAlignedStore(interleaved, address, llvm::Align(4));
-      return;
-    }
-    llvm::SmallVector<uint32_t> numbers;
-    for (unsigned lane = 0; lane < 3 * lanes; ++lane)
-      numbers.push_back(lane);
-    Value *left =
-        b.CreateTrunc(b.CreateMul(b.CreateSub(integer(total), i), integer(3)), b.getInt32Ty());
-    Value *mask = b.CreateICmpSLT(llvm::ConstantDataVector::get(b.getContext(), numbers),
-                                  b.CreateVectorSplat(3 * lanes, left));
-    b.CreateMaskedStore(interleaved, address, llvm::Align(4), mask);
-  });
+  storePixels(out, normalizesLast ? pipeline.back() : nn::StageAttr());
 }

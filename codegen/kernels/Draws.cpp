@@ -1,5 +1,6 @@
-// The functions of Draws.h: their names and types, and their bodies.
-#include "codegen/cpu/Draws.h"
+// The functions of Draws.h: their names and types, and their bodies. No fast-math flags: every
+// target draws the same bits.
+#include "codegen/kernels/Draws.h"
 
 #include "llvm/IR/Intrinsics.h"
 #include "llvm/IR/Module.h"
@@ -8,7 +9,7 @@
 
 using namespace llvm;
 using namespace doppel;
-using namespace doppel::cpu;
+using namespace doppel::kernels;
 
 namespace {
 
@@ -87,8 +88,8 @@ Value *uniforms(IRBuilder<> &b, ArrayRef<Value *> arguments) {
 
 } // namespace
 
-Value *cpu::callDraw(IRBuilder<> &b, nn::Distribution distribution, Value *element, uint32_t stream,
-                     Value *seed, Value *step) {
+Value *kernels::callDraw(IRBuilder<> &b, nn::Distribution distribution, Value *element,
+                         uint32_t stream, Value *seed, Value *step) {
   auto *vector = dyn_cast<FixedVectorType>(element->getType());
   StringRef name = distribution == nn::Distribution::Normal ? normalName : uniformName;
   Function *function = declare(*b.GetInsertBlock()->getModule(),
@@ -96,13 +97,13 @@ Value *cpu::callDraw(IRBuilder<> &b, nn::Distribution distribution, Value *eleme
   return b.CreateCall(function, {element, b.getInt32(stream), seed, step});
 }
 
-Value *cpu::callUniforms(IRBuilder<> &b, std::array<Value *, 4> counter, Value *keyLow,
-                         Value *keyHigh) {
+Value *kernels::callUniforms(IRBuilder<> &b, std::array<Value *, 4> counter, Value *keyLow,
+                             Value *keyHigh) {
   Function *function = declare(*b.GetInsertBlock()->getModule(), blockName);
   return b.CreateCall(function, {counter[0], counter[1], counter[2], counter[3], keyLow, keyHigh});
 }
 
-std::set<std::string> cpu::missingDraws(const Module &module) {
+std::set<std::string> kernels::missingDraws(const Module &module) {
   std::set<std::string> names;
   for (const Function &function : module)
     if (function.isDeclaration() && function.getName().starts_with(prefix))
@@ -110,12 +111,9 @@ std::set<std::string> cpu::missingDraws(const Module &module) {
   return names;
 }
 
-void cpu::defineDraw(StringRef name, Module &module) {
+void kernels::defineDraw(StringRef name, Module &module) {
   Function *function = declare(module, name);
   IRBuilder<> b(BasicBlock::Create(module.getContext(), "entry", function));
-  FastMathFlags flags;
-  flags.setAllowContract();
-  b.setFastMathFlags(flags);
   SmallVector<Value *, 6> arguments(llvm::make_pointer_range(function->args()));
   if (name == blockName)
     b.CreateRet(uniforms(b, arguments));

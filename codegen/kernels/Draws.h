@@ -3,13 +3,13 @@
 // rest of such a kernel: they are compiled once a program.
 #pragma once
 
-#include "codegen/cpu/VectorMath.h"
+#include "codegen/kernels/VectorMath.h"
 #include "dialects/nn/NnDialect.h"
 
 #include <set>
 #include <string>
 
-namespace doppel::cpu {
+namespace doppel::kernels {
 
 /// Element `element` (i64 or a vector of it) of an nn.random, float. `seed` is i64, `step` i32:
 /// abi::RunScalars.
@@ -26,4 +26,4 @@ std::set<std::string> missingDraws(const llvm::Module &module);
 /// Defines the function of that name, one of missingDraws of this or another module.
 void defineDraw(llvm::StringRef name, llvm::Module &module);
 
-} // namespace doppel::cpu
+} // namespace doppel::kernels
