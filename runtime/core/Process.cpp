@@ -2,6 +2,7 @@
 // streams.
 #include "runtime/core/Process.h"
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -48,12 +49,30 @@ void reportSignals() {
     ::sigaction(signal, &action, nullptr);
 }
 
+/// What operator new throws. Where an exception reaches the border of a `noexcept` function that
+/// has something to destroy, the program ends with nothing caught, and nobody could tell what it
+/// was: those that live are counted.
+class Refused : public std::bad_alloc {
+public:
+  Refused() { ++alive; }
+  Refused(const Refused &other) : std::bad_alloc(other) { ++alive; }
+  Refused &operator=(const Refused &) = delete;
+  ~Refused() override { --alive; }
+  static inline std::atomic<int> alive = 0;
+};
+
+void sayMemory() {
+  say("doppel: error: not enough memory: the system refuses more. What was written before is "
+      "kept\n");
+}
+
 } // namespace
 
 void guardProcess(const char *bugMessage) {
   bug = bugMessage;
   openStandardDescriptors();
   reportSignals();
+  std::set_new_handler([] { throw Refused(); });
   std::set_terminate([] { ::_exit(reportException(std::current_exception())); });
 }
 
@@ -62,8 +81,7 @@ int reportException(std::exception_ptr exception) {
     if (exception)
       std::rethrow_exception(exception);
   } catch (const std::bad_alloc &) {
-    say("doppel: error: not enough memory: the system refuses more. What was written before is "
-        "kept\n");
+    sayMemory();
     return kUserError;
   } catch (const std::system_error &error) {
     // What std::thread throws.
@@ -81,10 +99,17 @@ int reportException(std::exception_ptr exception) {
     say("\n");
   } catch (...) {
   }
+  if (!exception && Refused::alive > 0) {
+    sayMemory();
+    return kUserError;
+  }
   say(bug);
   return kInternalError;
 }
 
-void exitForMemory() { ::_exit(reportException(std::make_exception_ptr(std::bad_alloc()))); }
+void exitForMemory() {
+  sayMemory();
+  ::_exit(kUserError);
+}
 
 } // namespace doppel::runtime

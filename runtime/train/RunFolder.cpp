@@ -19,6 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char *kLock = ".lock";
+/// The files of a run that begins, and what the folder held before, until the one has taken the
+/// other's place. While the second is there the old run is the one that counts.
+constexpr const char *kStaged = "new", *kReplaced = "replaced";
 
 /// The folders of `path` that are not there, innermost first.
 std::vector<fs::path> missingFolders(fs::path path) {
@@ -39,6 +42,12 @@ bool isStill(const File &file, const fs::path &path) {
   struct stat open, named;
   return ::fstat(file.descriptor(), &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
          open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+}
+
+Result<void> move(const fs::path &from, const fs::path &to) {
+  if (::rename(from.c_str(), to.c_str()) == 0)
+    return {};
+  return fail("cannot rename {} to {}: {}", from.string(), to.string(), std::strerror(errno));
 }
 
 } // namespace
@@ -90,6 +99,7 @@ Result<RunFolder> RunFolder::open(const fs::path &path, FolderMode mode) {
     else if (tries == 10)
       return fail("the run folder {} comes and goes; choose another --out", path.string());
   }
+  DOPPEL_CHECK(folder.putBack());
   removeTemporaries(path);
   if (mode == FolderMode::Resume && !folder.holdsRun())
     return fail("{} holds no run to resume; leave out --resume to start one", path.string());
@@ -116,35 +126,61 @@ Result<void> RunFolder::describe(const RunDescription &text) {
 Result<void> RunFolder::begin(std::span<const std::byte> bytes, const RunDescription &text,
                               std::string_view heldOutNames) {
   DOPPEL_CHECK(check());
-  fs::path staged = temporary("new"), old = temporary("old");
-  std::error_code error;
-  fs::create_directory(staged, error);
-  if (error)
-    return fail("cannot make the folder {}: {}", staged.string(), error.message());
+  fs::path staged = temporary(kStaged), replaced = temporary(kReplaced), gone = temporary("gone");
+  auto make = [](const fs::path &folder) -> Result<void> {
+    std::error_code error;
+    fs::create_directory(folder, error);
+    if (error)
+      return fail("cannot make the folder {}: {}", folder.string(), error.message());
+    return {};
+  };
+  DOPPEL_CHECK(make(staged));
   std::string described = textOf(text);
-  // The description comes last: it is what makes the folder a run.
   std::pair<fs::path, std::span<const std::byte>> files[] = {
       {artifact(), bytes}, {heldOut(), bytesOf(heldOutNames)}, {description(), bytesOf(described)}};
   for (const auto &[path, content] : files)
-    if (!content.empty())
-      DOPPEL_CHECK(writeFileAtomically(staged / path.filename(), content));
+    DOPPEL_CHECK(writeFileAtomically(staged / path.filename(), content));
+  DOPPEL_CHECK(make(replaced));
   // From here on nothing is written that a full disk could refuse.
-  auto move = [](const fs::path &from, const fs::path &to) -> Result<void> {
-    if (::rename(from.c_str(), to.c_str()) == 0)
-      return {};
-    return fail("cannot rename {} to {}: {}", from.string(), to.string(), std::strerror(errno));
+  auto replace = [&]() -> Result<void> {
+    std::error_code error;
+    for (const fs::path &path : {checkpoints(), metrics(), artifact(), heldOut(), description()})
+      if (fs::exists(path, error))
+        DOPPEL_CHECK(move(path, replaced / path.filename()));
+    // The description comes last: it is what makes the folder a run.
+    for (const auto &[path, content] : files)
+      if (!content.empty())
+        DOPPEL_CHECK(move(staged / path.filename(), path));
+    DOPPEL_CHECK(syncFolder(root));
+    // By this rename the old run ends.
+    DOPPEL_CHECK(move(replaced, gone));
+    return syncFolder(root);
   };
-  if (fs::exists(checkpoints(), error))
-    DOPPEL_CHECK(move(checkpoints(), old));
-  for (const auto &[path, content] : files)
-    if (!content.empty())
-      DOPPEL_CHECK(move(staged / path.filename(), path));
-  // The old metrics go last: until then the old run is whole but for a rename that failed.
-  fs::remove(metrics(), error);
-  if (heldOutNames.empty())
-    fs::remove(heldOut(), error);
-  DOPPEL_CHECK(syncFolder(root));
+  if (auto done = replace(); !done) {
+    ::rename(gone.c_str(), replaced.c_str());
+    if (auto back = putBack(); !back)
+      return fail("{}; the old run is put back when the folder is opened again ({})",
+                  done.error().message, back.error().message);
+    return done;
+  }
   removeTemporaries(root);
+  return {};
+}
+
+Result<void> RunFolder::putBack() const {
+  fs::path staged = temporary(kStaged), replaced = temporary(kReplaced);
+  std::error_code error;
+  if (!fs::exists(replaced, error))
+    return {};
+  // What is staged no more stands in the folder.
+  for (const fs::path &path : {description(), heldOut(), artifact()})
+    if (fs::exists(staged, error) && !fs::exists(staged / path.filename(), error))
+      DOPPEL_CHECK(move(path, staged / path.filename()));
+  DOPPEL_TRY(auto entries, entriesOf(replaced));
+  for (const fs::path &entry : entries)
+    DOPPEL_CHECK(move(entry, root / entry.filename()));
+  DOPPEL_CHECK(syncFolder(root));
+  fs::remove(replaced, error);
   return {};
 }
 

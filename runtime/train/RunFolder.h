@@ -29,9 +29,10 @@ public:
   /// Removes the folder again if open() made it and no run began.
   ~RunFolder();
 
-  /// Begins a run in place of the one that the folder holds, if any; other files stay. Nothing of
-  /// the old one goes before all of the new one is on the disk. `heldOut`: the text of that file,
-  /// which there is only where it is not empty.
+  /// Begins a run in place of the one that the folder holds, if any; other files stay. The old
+  /// one is there, whole, until all of the new one is: a failure leaves it, and where the process
+  /// ends on the way, open() puts it back. `heldOut`: the text of that file, which there is only
+  /// where it is not empty.
   Result<void> begin(std::span<const std::byte> artifact, const RunDescription &description,
                      std::string_view heldOut);
   /// Writes run.json anew, for one that was damaged.
@@ -59,6 +60,8 @@ public:
 private:
   RunFolder() = default;
   bool holdsRun() const;
+  /// Undoes a begin() that did not come to its end.
+  Result<void> putBack() const;
 
   std::filesystem::path root;
   FolderMode openedAs = FolderMode::Fresh;

@@ -2,22 +2,20 @@
 // broken one, or a machine without memory would. The environment says which:
 //
 //   DOPPEL_FAULT_CALLS   files or memory: which calls are counted
-//   DOPPEL_FAULT_LOG     a file that gets a line for each counted call (of memory: for each
-//   distinct
-//                        call stack of the program), "NUMBER NAME PATH", and each checkpoint
-//                        renamed
+//   DOPPEL_FAULT_LOG     a file that gets a line for each counted call, "NUMBER NAME PATH" (of
+//                        memory: for each distinct call stack), and each checkpoint renamed
 //   DOPPEL_FAULT_AT      the number of the call that fails; of memory, of the call stack, whose
-//   first
-//                        call fails; 0 or absent: none
+//                        first call fails; 0 or absent: none
 //   DOPPEL_FAULT_ERRNO   what it fails with, 5 (EIO) if absent. With 28 (ENOSPC) only calls fail
-//   that
-//                        take space on a disk
+//                        that take space on a disk
 //   DOPPEL_FAULT_LASTING if set, all counted calls after it fail too
+//   DOPPEL_FAULT_KILL    if set, the process is killed in place of that call
 //
 // Standard output and error are left alone; tests of closed pipes and full terminals stand
 // elsewhere.
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -40,7 +38,7 @@ namespace {
 // Nothing here may allocate or lock: it runs inside of malloc, and on any thread.
 
 struct Settings {
-  bool files = false, memory = false, lasting = false;
+  bool files = false, memory = false, lasting = false, kill = false;
   int log = -1;
   int64_t at = 0;
   int error = EIO;
@@ -72,6 +70,8 @@ void logLine(int64_t number, const char *name, const char *path) {
 bool failsNow(int64_t number) {
   bool fails =
       settings.at != 0 && (number == settings.at || (settings.lasting && number > settings.at));
+  if (fails && settings.kill)
+    kill(getpid(), SIGKILL);
   if (fails) {
     failedOnce = true;
     errno = settings.error;
@@ -158,6 +158,7 @@ void initialise() {
   settings.files = calls && std::strcmp(calls, "files") == 0;
   settings.memory = calls && std::strcmp(calls, "memory") == 0;
   settings.lasting = std::getenv("DOPPEL_FAULT_LASTING") != nullptr;
+  settings.kill = std::getenv("DOPPEL_FAULT_KILL") != nullptr;
   if (const char *at = std::getenv("DOPPEL_FAULT_AT"))
     settings.at = std::atoll(at);
   if (const char *error = std::getenv("DOPPEL_FAULT_ERRNO"))

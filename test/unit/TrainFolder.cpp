@@ -100,6 +100,40 @@ TEST_F(TrainFolder, OverwriteReplacesAll) {
     EXPECT_FALSE(entry.filename().string().starts_with(kTemporary)) << entry;
 }
 
+// A process that is killed while it replaces a run has moved some of the files, in this order.
+TEST_F(TrainFolder, AnOldRunIsPutBackWhereTheNewOneDidNotTakeItsPlace) {
+  fs::path run = root / "run", replaced = run / ".tmp-replaced", staged = run / ".tmp-new";
+  const std::vector<std::string> old = {"checkpoints", "metrics.jsonl", "artifact.dpx",
+                                        "held-out.txt", "run.json"};
+  const std::vector<std::string> files = {"artifact.dpx", "held-out.txt", "run.json"};
+  for (bool heldOut : {false, true})
+    for (size_t moved = 0; moved <= old.size() + files.size(); ++moved) {
+      fs::remove_all(root);
+      fs::create_directories(run / "checkpoints" / "step-00000001");
+      fs::create_directories(replaced);
+      fs::create_directories(staged);
+      for (const std::string &name : old)
+        if (name != "checkpoints" && (heldOut || name != "held-out.txt"))
+          std::ofstream(run / name) << "old";
+      for (const std::string &name : files)
+        std::ofstream(staged / name) << "new";
+      for (size_t i = 0; i < moved; ++i) {
+        if (i >= old.size())
+          fs::rename(staged / files[i - old.size()], run / files[i - old.size()]);
+        else if (fs::exists(run / old[i]))
+          fs::rename(run / old[i], replaced / old[i]);
+      }
+      EXPECT_EQ(errorOf(FolderMode::Resume), "") << moved;
+      EXPECT_TRUE(fs::exists(run / "checkpoints" / "step-00000001")) << moved;
+      for (const std::string &name : old)
+        if (name != "checkpoints" && (heldOut || name != "held-out.txt")) {
+          EXPECT_EQ(readFile(run / name).value_or("none"), "old") << moved << " " << name;
+        }
+      EXPECT_EQ(fs::exists(run / "held-out.txt"), heldOut) << moved;
+      EXPECT_FALSE(fs::exists(replaced)) << moved;
+    }
+}
+
 TEST_F(TrainFolder, CheckpointsWithoutADescriptionAreARun) {
   fs::create_directories(root / "run" / "checkpoints" / "step-00000001");
   EXPECT_NE(errorOf(FolderMode::Fresh).find("already holds a run"), std::string::npos);

@@ -1,28 +1,33 @@
 # Makes the calls of `doppel run` fail one after another, and checks what each failure leaves: the result, or a message and what was
 # there before. Then the run is resumed without failures, and must come to the states of a run that nothing happened to, bit for bit.
 #
-#   faults.py --library FILE --artifact FILE --work FOLDER [--every N] [--from N] [--at N] SCENARIO:KIND...
+#   faults.py --library FILE --artifact FILE --work FOLDER [--every N] [--from N] [--at N] [--only CALL] SCENARIO:KIND...
 #
 # SCENARIO: `fresh` (an empty folder), `resume` (half a run, gone on with), `overwrite` (another run, replaced).
-# KIND: `broken` (each call on files fails once: EIO), `full` (from some call on nothing can be written: ENOSPC), `memory` (the first
-# allocation of each call stack fails), `starved` (and all after it). Of the numbers of calls every N-th is tried, from the first on.
+# KIND: `broken` (each call on files fails once: EIO), `full` (from some call on nothing can be written: ENOSPC), `killed` (the process
+# ends in place of a call on files), `memory` (the first allocation of each call stack fails), `starved` (and all after it). Of the numbers
+# of calls every N-th is tried, from the first on.
 import argparse
 import collections
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 KINDS = {
     "broken": {"DOPPEL_FAULT_CALLS": "files", "DOPPEL_FAULT_ERRNO": "5"},
     "full": {"DOPPEL_FAULT_CALLS": "files", "DOPPEL_FAULT_ERRNO": "28", "DOPPEL_FAULT_LASTING": "1"},
+    "killed": {"DOPPEL_FAULT_CALLS": "files", "DOPPEL_FAULT_KILL": "1"},
     "memory": {"DOPPEL_FAULT_CALLS": "memory"},
     "starved": {"DOPPEL_FAULT_CALLS": "memory", "DOPPEL_FAULT_LASTING": "1"},
 }
 MODES = {"fresh": [], "resume": ["--resume"], "overwrite": ["--overwrite"]}
 STEPS = 6  # of 12 images in batches of 4, two epochs
 SECONDS = 120
+OLD_SEED = 9  # of the run that `overwrite` replaces
+KILLED = -signal.SIGKILL
 
 Outcome = collections.namedtuple("Outcome", "code text log")
 
@@ -56,6 +61,9 @@ class Trial:
         with open(path, "rb") as file:
             return file.read()
 
+    def seed(self):
+        return json.load(open(os.path.join(self.folder, "run.json")))["seed"]
+
     def checkpoints(self):
         """The steps of the checkpoints that have a name of their own."""
         folder = os.path.join(self.folder, "checkpoints")
@@ -78,10 +86,10 @@ def leftover(folder):
     return [name for _, folders, files in os.walk(folder) for name in folders + files if name.startswith(".tmp-")]
 
 
-def judge(trial, scenario, outcome, right, old):
+def judge(trial, scenario, kind, outcome, right, old):
     """What is wrong with what a failure left; None if nothing. Resumes the run on the way."""
     text = outcome.text
-    if outcome.code not in (0, 1):
+    if outcome.code not in ((0, KILLED) if kind == "killed" else (0, 1)):
         return f"ended with {outcome.code}: {text[-400:]}"
     # OpenMP's library says it by itself when it has no memory for its threads.
     if outcome.code == 1 and "error: " not in text and "libgomp: Out of memory" not in text:
@@ -98,11 +106,11 @@ def judge(trial, scenario, outcome, right, old):
     if newest and newest not in trial.checkpoints():
         return f"the checkpoint of step {newest} is gone: {sorted(trial.checkpoints())}"
 
-    described = os.path.exists(os.path.join(trial.folder, "run.json"))
+    # A rename that fails on the way is undone at once.
+    if scenario == "overwrite" and kind == "broken" and not os.path.exists(os.path.join(trial.folder, "run.json")):
+        return "there is neither the old run nor the new one"
     resumed = trial.run(["--resume"])
-    if resumed.code == 1 and "holds no run to resume" in resumed.text and not described and scenario != "resume":
-        if scenario == "overwrite" and renamed:
-            return f"a run of {renamed} steps cannot be resumed"
+    if resumed.code == 1 and "holds no run to resume" in resumed.text and not newest and scenario == "fresh":
         resumed = trial.run()  # nothing was begun, and nothing stands in the way
     if resumed.code != 0:
         return f"cannot be resumed: {resumed.text[-400:]}"
@@ -110,7 +118,11 @@ def judge(trial, scenario, outcome, right, old):
         return f"began again, though there was a checkpoint of step {newest}"
     if STEPS not in trial.checkpoints():
         return f"the resumed run has no end: {sorted(trial.checkpoints())}"
-    if trial.states() != right and not (scenario == "overwrite" and outcome.code == 1 and trial.states() == old):
+    # Until the new run has taken its place, the old one is there, whole.
+    replaced = scenario != "overwrite" or trial.seed() != OLD_SEED
+    if not replaced and (outcome.code == 0 or "starts again" in resumed.text):
+        return f"the old run is not whole: {resumed.text[-400:]}"
+    if trial.states() != (right if replaced else old):
         return "the resumed run has other states than one that nothing happened to"
     if leftover(trial.folder):
         return f"the resumed run leaves {leftover(trial.folder)}"
@@ -130,6 +142,7 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--from", type=int, default=1, dest="first")
     parser.add_argument("--at", type=int, help="try this number alone, and show what was said")
+    parser.add_argument("--only", help="of the calls on files those of this name")
     parser.add_argument("what", nargs="+")
     options = parser.parse_args()
     options.library = os.path.abspath(options.library)
@@ -145,7 +158,7 @@ def main():
     trial.prepare("none")
     trial.run(more=["--steps", "4"])
     trial.keep("resume")
-    trial.run(more=["--seed", "9"])
+    trial.run(more=["--seed", str(OLD_SEED)])
     old = trial.states()
     trial.keep("overwrite")
     if old == right:
@@ -160,6 +173,8 @@ def main():
             sys.exit(f"{what}: the run fails without a failure: {counted.text}")
         calls = [line.split(" ", 2) for line in counted.log if not line.startswith("0 ")]
         numbers = [options.at] if options.at else range(options.first, len(calls) + 1, options.every)
+        if options.only:
+            numbers = [number for number in numbers if calls[number - 1][1] == options.only]
         for number in numbers:
             trial.prepare(scenario)
             outcome = trial.run(MODES[scenario], dict(KINDS[kind], DOPPEL_FAULT_AT=str(number)))
@@ -167,7 +182,7 @@ def main():
             messages += outcome.code == 1
             if options.at:
                 print(outcome.code, outcome.text)
-            wrong = judge(trial, scenario, outcome, right, old)
+            wrong = judge(trial, scenario, kind, outcome, right, old)
             if wrong:
                 failures += 1
                 name = " ".join(calls[number - 1][1:])
