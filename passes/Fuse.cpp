@@ -7,6 +7,7 @@
 // After this pass all operations but library calls, views, placed concats, states, checks and
 // collectives lie in an nn.fused.
 #include "dialects/plan/KernelForm.h"
+#include "dialects/plan/Machine.h"
 #include "passes/FuseAnalysis.h"
 #include "passes/Passes.h"
 
@@ -24,13 +25,6 @@ namespace doppel {
 #include "passes/Passes.h.inc"
 
 namespace {
-
-/// A kernel of fewer elements than this costs its launch, whatever it computes.
-constexpr int64_t smallElements = 16384;
-/// More buffers than this in one kernel would leave too few registers for their addresses.
-constexpr size_t mostBuffers = 40;
-/// More operations than this in one kernel would leave the code generator too long a function.
-constexpr size_t mostOperations = 512;
 
 /// A set of kernels of a function, by number.
 struct KernelSet {
@@ -68,7 +62,7 @@ struct Kernel {
 
 class Fuser {
 public:
-  explicit Fuser(Block &block) : block(block) {
+  Fuser(Block &block, const plan::Machine &machine) : block(block), machine(machine) {
     for (Operation &op : block)
       order[&op] = order.size();
   }
@@ -104,6 +98,7 @@ private:
   void sortOperations();
 
   Block &block;
+  plan::Machine machine;
   llvm::DenseMap<Operation *, unsigned> order;
   llvm::DenseSet<Value> forced; ///< must be made: read by what is no kernel
   llvm::DenseSet<Value> made;   ///< results of fusible operations that are made
@@ -169,16 +164,17 @@ void Fuser::findForced() {
 /// Makes a value wherever more operations than half a kernel would be inline behind it. All that
 /// looks through inline values is bounded by that, in depth too.
 void Fuser::limitInline() {
+  size_t most = machine.mostOperations / 2;
   for (Operation &op : block) {
     if (!isFusible(&op) || isView(&op) || op.getNumResults() != 1)
       continue;
     llvm::SmallSetVector<Operation *, 32> inlined;
     inlined.insert(&op);
-    for (size_t i = 0; i < inlined.size() && inlined.size() <= mostOperations / 2; ++i)
+    for (size_t i = 0; i < inlined.size() && inlined.size() <= most; ++i)
       for (Value operand : inlined[i]->getOperands())
         if (!isMade(operand))
           inlined.insert(operand.getDefiningOp());
-    if (inlined.size() > mostOperations / 2)
+    if (inlined.size() > most)
       made.insert(op.getResult(0));
   }
 }
@@ -256,7 +252,7 @@ void Fuser::decide() {
       continue;
     int64_t cost = work(input);
     bool repeats = elementsOf(broadcast.getResult()) > elementsOf(input) &&
-                   elementsOf(broadcast.getResult()) > 1024;
+                   elementsOf(broadcast.getResult()) > machine.againElements;
     if (repeats && cost > (isHoistable(broadcast) ? (elementsOf(input) == 1 ? 8 : 64) : 0)) {
       made.insert(input);
       workOf.clear();
@@ -281,14 +277,14 @@ void Fuser::decide() {
       bool mask =
           cast<ShapedType>(value.getType()).getElementType().isInteger(1) && work(value) < 8;
       // Arithmetic beyond some operations a number costs as much as memory does.
-      int64_t compute = bytes * work(value) / 24;
+      int64_t compute = bytes * work(value) / machine.operationsPerNumber;
       if (readers > 1 && !mask &&
           read + 2 * bytes + (readers - 1) * bytes <= readers * read + (readers - 1) * compute) {
         made.insert(value);
         workOf.clear();
       }
     }
-    if (own.size() > mostBuffers / 2 && !made.contains(value) && computes)
+    if (int64_t(own.size()) > machine.mostBuffers / 2 && !made.contains(value) && computes)
       made.insert(value);
     sources[value] = std::move(own);
   }
@@ -344,14 +340,14 @@ void Fuser::updateDependencies(unsigned number, ArrayRef<Value> leaves) {
 /// Made values that cost little to compute again from what the kernel reads anyway: their buffers
 /// need not be read.
 llvm::DenseSet<Value> Fuser::cheaperAgain(const Kernel &kernel) {
-  constexpr int64_t large = 1 << 16;
   llvm::DenseSet<Value> result;
   llvm::SmallSetVector<Value, 8> reads;
   for (Value leaf : kernel.leaves)
     reads.insert(source(leaf));
   for (Value value : llvm::to_vector(reads)) {
     Operation *op = value.getDefiningOp();
-    if (!op || !isFusible(op) || !op->hasTrait<OpTrait::Elementwise>() || bytesOf(value) < large)
+    if (!op || !isFusible(op) || !op->hasTrait<OpTrait::Elementwise>() ||
+        bytesOf(value) < machine.cachedBytes)
       continue;
     made.erase(value);
     workOf.clear();
@@ -409,7 +405,8 @@ std::unique_ptr<Block> Fuser::makeBody(ArrayRef<Value> roots, ArrayRef<Value> yi
 bool Fuser::isLegal(ArrayRef<Value> roots) {
   SmallVector<Value> inputs;
   std::unique_ptr<Block> body = makeBody(roots, roots, inputs, {});
-  if (inputs.size() + roots.size() > mostBuffers || body->getOperations().size() > mostOperations)
+  if (int64_t(inputs.size() + roots.size()) > machine.mostBuffers ||
+      int64_t(body->getOperations().size()) > machine.mostOperations)
     return false;
   FailureOr<plan::KernelForm> form = plan::buildKernelForm(*body, /*diagnose=*/false);
   return succeeded(form);
@@ -445,8 +442,9 @@ bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
       before |= dependencies.lookup(maker);
   }
   // Small maps of states and scalars, whatever their sizes, go together; each is a nest of its own.
-  bool bothEarly = !loops && !kernel.loops && elements <= smallElements &&
-                   kernel.elements <= smallElements && before.empty() && kernel.needs.empty();
+  bool bothEarly = !loops && !kernel.loops && elements <= machine.smallElements &&
+                   kernel.elements <= machine.smallElements && before.empty() &&
+                   kernel.needs.empty();
   if (!(sameLoops && (needs || shares)) && !bothEarly)
     return false;
   if (dependsOn(number, leaves))
@@ -665,8 +663,11 @@ struct Fuse : impl::FuseBase<Fuse> {
     func::FuncOp function = getOperation();
     if (function.isExternal())
       return;
-    prepareReductions(function);
-    if (failed(Fuser(function.getBody().front()).run()))
+    FailureOr<plan::Machine> machine = plan::machineOf(function);
+    if (failed(machine))
+      return signalPassFailure();
+    prepareReductions(function, *machine);
+    if (failed(Fuser(function.getBody().front(), *machine).run()))
       signalPassFailure();
   }
 };

@@ -2,7 +2,7 @@
 // what a value costs.
 #pragma once
 
-#include "dialects/nn/NnDialect.h"
+#include "dialects/plan/Machine.h"
 
 namespace doppel {
 
@@ -34,7 +34,7 @@ bool isHoistable(nn::BroadcastOp broadcast);
 int64_t elementsOf(mlir::Value value);
 int64_t bytesOf(mlir::Value value);
 
-/// Rewrites a function so that its reductions fit kernels: see Passes.td.
-void prepareReductions(mlir::Operation *function);
+/// Rewrites a function so that its reductions fit kernels of the machine: see Passes.td.
+void prepareReductions(mlir::Operation *function, const plan::Machine &machine);
 
 } // namespace doppel

@@ -1,6 +1,6 @@
 // Rewrites reductions so that each fits a kernel: neighbouring dimensions, enough workgroups, one
-// sweep over the data. The number of parts is a function of the shapes alone, so a sum has the same
-// bits for any number of threads.
+// sweep over the data. The number of parts is a function of the shapes and the target alone, so a
+// sum has the same bits for any number of threads.
 #include "passes/Expr.h"
 #include "passes/FuseAnalysis.h"
 
@@ -10,12 +10,6 @@ using namespace mlir;
 
 namespace doppel {
 namespace {
-
-/// A reduction over more elements than this, for one workgroup, is cut into parts.
-constexpr int64_t longReduction = 1 << 17;
-constexpr int64_t mostParts = 64;
-/// Columns of one workgroup (plan::KernelForm).
-constexpr int64_t groupColumns = 256;
 
 /// The value that a splat constant holds, seen through broadcasts.
 std::optional<double> splatOf(Value value) {
@@ -39,7 +33,7 @@ nn::ReduceOp scaledSum(Value value) {
 ///
 /// Both sums then need one sweep. In f64 the difference keeps the digits of f32 data unless their
 /// mean is ten thousand times their deviation, which f32 itself hardly tells apart.
-void sweepVarianceOnce(nn::ReduceOp squares) {
+void sweepVarianceOnce(nn::ReduceOp squares, const plan::Machine &machine) {
   auto product = squares.getInput().getDefiningOp<nn::MulOp>();
   if (squares.getKind() != nn::ReduceKind::Sum || !product || product.getLhs() != product.getRhs())
     return;
@@ -50,7 +44,7 @@ void sweepVarianceOnce(nn::ReduceOp squares) {
       sum.getDims() != squares.getDims())
     return;
   std::optional<ReduceLoops> loops = reduceLoopsOf(squares);
-  if (!loops || loops->inner == 1 || loops->elements() < longReduction / 2)
+  if (!loops || loops->inner == 1 || loops->elements() < machine.oneSweepElements)
     return;
   // Numbers of f64 themselves would lose digits.
   Value data = sum.getInput();
@@ -123,15 +117,18 @@ bool dropTrivial(nn::ReduceOp reduce) {
 
 /// reduce(x [outer, R, inner]) => reduce(reduce(x [outer, parts, R / parts, inner])) where one
 /// workgroup would have too much of it.
-void cutLong(nn::ReduceOp reduce) {
+void cutLong(nn::ReduceOp reduce, const plan::Machine &machine) {
   std::optional<ReduceLoops> loops = reduceLoopsOf(reduce);
   if (!loops)
     return;
-  int64_t groups = loops->outer * llvm::divideCeil(loops->inner, groupColumns);
-  if (loops->elements() / groups < longReduction)
+  int64_t groups = loops->outer * llvm::divideCeil(loops->inner, machine.groupColumns);
+  int64_t work = loops->elements() / groups;
+  if (work < machine.longReduction)
     return;
+  int64_t most =
+      std::min({machine.mostParts, work / machine.leastPart, machine.fullGroups / groups});
   int64_t parts = 1;
-  for (int64_t candidate = 2; candidate <= mostParts; ++candidate)
+  for (int64_t candidate = 2; candidate <= most; ++candidate)
     if (loops->reduced % candidate == 0)
       parts = candidate;
   if (parts == 1)
@@ -152,8 +149,7 @@ void cutLong(nn::ReduceOp reduce) {
 }
 
 /// segment_sum(x) => segment_sum of the sums of parts, where a segment is long.
-void cutSegments(nn::SegmentSumOp sum) {
-  constexpr int64_t longest = longReduction / 2;
+void cutSegments(nn::SegmentSumOp sum, int64_t longest) {
   SmallVector<int64_t> offsets, sizes, firstPart, parts;
   for (auto [offset, size] : llvm::zip_equal(sum.getOffsets(), sum.getSizes())) {
     firstPart.push_back(offsets.size());
@@ -180,23 +176,23 @@ void cutSegments(nn::SegmentSumOp sum) {
 
 } // namespace
 
-void prepareReductions(Operation *function) {
+void prepareReductions(Operation *function, const plan::Machine &machine) {
   auto all = [&] {
     SmallVector<nn::ReduceOp> reduces;
     function->walk([&](nn::ReduceOp reduce) { reduces.push_back(reduce); });
     return reduces;
   };
   for (nn::ReduceOp reduce : all())
-    sweepVarianceOnce(reduce);
+    sweepVarianceOnce(reduce, machine);
   for (nn::ReduceOp reduce : all())
     splitDims(reduce);
   for (nn::ReduceOp reduce : all())
     if (!dropTrivial(reduce))
-      cutLong(reduce);
+      cutLong(reduce, machine);
   SmallVector<nn::SegmentSumOp> sums;
   function->walk([&](nn::SegmentSumOp sum) { sums.push_back(sum); });
   for (nn::SegmentSumOp sum : sums)
-    cutSegments(sum);
+    cutSegments(sum, machine.longSegment);
 }
 
 } // namespace doppel

@@ -1,7 +1,7 @@
 // Makes plan.kernels, each with its grid.
 #include "passes/KernelOutliner.h"
 
-#include "dialects/plan/KernelForm.h"
+#include "dialects/plan/Workgroups.h"
 #include "mlir/IR/OperationSupport.h"
 
 using namespace mlir;
@@ -21,7 +21,7 @@ plan::KernelOp KernelOutliner::outline(Location location, nn::KernelKind kind, R
                                                    OperationEquivalence::IgnoreLocations))
       return known;
 
-  FailureOr<plan::KernelGrid> grid = plan::gridOf(kind, body.front());
+  FailureOr<plan::KernelGrid> grid = plan::gridOf(kind, body.front(), machine);
   if (failed(grid))
     return nullptr;
   std::string name = (nn::stringifyKernelKind(kind) + "_" + Twine(count++)).str();

@@ -98,6 +98,12 @@ def VerifyPhase : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
 
 //===-- To the fused phase --------------------------------------------------------------------------===//
 
+def SetTarget : Pass<"plan-set-target", "::mlir::ModuleOp"> {
+  let summary = "module => module attributes {plan.target = #plan.target<...>}, which fusion and all that follows ask";
+  let options = [Option<"target", "target", "std::string", [{"cpu"}], "as --target of doppel compile takes it; without a processor's features">];
+  let dependentDialects = ["::doppel::plan::PlanDialect"];
+}
+
 def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
   let summary = "y = f(x); z = g(y, x) => y, z = fused(x): kernels of kind map, row, column, gather, scatter, segment, random, augment";
   let description = [{
@@ -109,6 +115,7 @@ def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
     ```
     Then groups operations. A value is stored only where that costs less traffic than computing it again in each kernel that reads it.
     Library calls, views (reshape, slice of neighbours), pack, concat along the first dimension, states, checks and collectives stay.
+    What is long, small or too much is the target's to say (dialects/plan/Machine.h).
   }];
   let dependentDialects = ["::doppel::nn::NnDialect"];
 }

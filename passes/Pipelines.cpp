@@ -38,6 +38,8 @@ static void buildTrain(OpPassManager &manager, const PipelineOptions &options) {
 
 /// train -> fused: operations grouped into kernels and library calls.
 static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
+  if (!options.target.empty())
+    manager.addPass(createSetTarget({options.target}));
   manager.addNestedPass<func::FuncOp>(createFuse());
   addVerifier(manager, "fused");
 }

@@ -54,6 +54,9 @@ FailureOr<int64_t> PlaceProgram::imagesOfRank() {
 void PlaceProgram::runOnOperation() {
   ModuleOp module = getOperation();
   Location location = module.getLoc();
+  FailureOr<plan::Machine> machine = plan::machineOf(module);
+  if (failed(machine))
+    return signalPassFailure();
   FailureOr<int64_t> count = imagesOfRank();
   if (failed(count))
     return signalPassFailure();
@@ -73,7 +76,7 @@ void PlaceProgram::runOnOperation() {
 
   // Kernels stand between the states and the functions.
   auto first = plan::FuncOp::create(builder, location, "marker");
-  KernelOutliner outliner{OpBuilder(first)};
+  KernelOutliner outliner(OpBuilder(first), *machine);
   for (func::FuncOp function : functions) {
     std::string name = function.getSymName().str();
     function.setSymName(("nn." + name)); // two symbols of one name may not stand in a module

@@ -1,7 +1,7 @@
 // The postcondition of each phase (dialects/nn/README.md has them as a table). A violation is a bug
 // of a pass: the message names the phase and the operation that should be gone, so that a late and
 // cryptic failure becomes an early one.
-#include "dialects/plan/PlanDialect.h"
+#include "dialects/plan/Target.h"
 #include "dialects/ssl/SslDialect.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
@@ -30,6 +30,8 @@ public:
   Verifier(ModuleOp module, Phase phase) : module(module), phase(phase) {}
 
   LogicalResult run() {
+    if (phase >= Phase::Fused && !plan::findTarget(module))
+      return report(module) << "has no plan.target";
     for (auto group : module.getOps<nn::StateGroupOp>())
       for (auto member : group.getMembers().getAsRange<FlatSymbolRefAttr>())
         members.insert(member.getValue());

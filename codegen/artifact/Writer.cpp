@@ -4,7 +4,7 @@
 #include "codegen/artifact/Writer.h"
 
 #include "codegen/artifact/Locations.h"
-#include "dialects/plan/PlanDialect.h"
+#include "dialects/plan/Target.h"
 #include "runtime/schema/Abi.h"
 #include "runtime/schema/Format.h"
 #include "runtime/schema/program_generated.h"
@@ -350,10 +350,14 @@ FailureOr<std::string> ProgramWriter::write() {
   auto method = module->getAttrOfType<StringAttr>("nn.method");
   auto producer = text("doppel " DOPPEL_VERSION), name = text(method ? method.getValue() : "");
   std::vector<Offset<flatbuffers::String>> features;
-  for (const std::string &feature : parts.features)
-    features.push_back(text(feature));
+  plan::TargetAttr madeFor = plan::findTarget(module);
+  if (!madeFor)
+    return module.emitError() << "the module is not in the phase 'plan': it has no target";
+  if (madeFor.getFeatures())
+    for (StringRef feature : madeFor.getFeatures().getAsValueRange<StringAttr>())
+      features.push_back(text(feature));
   auto featureList = vectorOf(features);
-  auto targetKind = text(parts.targetKind), targetName = text(parts.targetName);
+  auto targetKind = text(madeFor.getKind()), targetName = text(madeFor.getName());
   auto target = schema::CreateTarget(builder, targetKind, targetName, featureList);
   auto params = writeParams();
   auto schedules = writeSchedules();

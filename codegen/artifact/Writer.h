@@ -13,11 +13,8 @@ namespace doppel {
 
 /// What the file holds beside the module of the `plan` phase.
 struct ArtifactParts {
-  std::string elf;        ///< shared object with one function for each plan.kernel
-  std::string specSource; ///< text of the spec; may be empty
-  std::string targetKind = "cpu";
-  std::string targetName;            ///< LLVM's name of the processor: "znver5"
-  std::vector<std::string> features; ///< what the code needs of the processor, as in /proc/cpuinfo
+  std::string elf;                       ///< shared object with one function for each plan.kernel
+  std::string specSource;                ///< text of the spec; may be empty
   std::vector<MethodSchedule> schedules; ///< of the method, as far as they are known
 };
 

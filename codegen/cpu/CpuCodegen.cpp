@@ -5,6 +5,7 @@
 
 #include "codegen/cpu/KernelEmitter.h"
 #include "codegen/kernels/Draws.h"
+#include "dialects/plan/Machine.h"
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/StringExtras.h"
@@ -51,7 +52,24 @@ const llvm::Target *x86Target(std::string &error) {
   return llvm::TargetRegistry::lookupTarget(llvm::Triple("x86_64-unknown-linux-gnu"), error);
 }
 
-std::unique_ptr<llvm::TargetMachine> machineFor(const CpuTarget &target) {
+/// The processor that code is made for.
+struct Processor {
+  std::string name; ///< LLVM's name: "znver5"
+  llvm::SmallVector<StringRef> features;
+  unsigned vectorBits; ///< width of the vectors that loops step in
+};
+
+mlir::FailureOr<Processor> processorOf(mlir::ModuleOp module) {
+  plan::TargetAttr target = plan::findTarget(module);
+  if (!target || target.getName().empty())
+    return module.emitError("the module's target names no processor");
+  return Processor{
+      target.getName().str(),
+      llvm::to_vector_of<StringRef>(target.getFeatures().getAsValueRange<mlir::StringAttr>()),
+      unsigned(8 * plan::machineOf(target).vectorBytes)};
+}
+
+std::unique_ptr<llvm::TargetMachine> machineFor(const Processor &target) {
   std::string error;
   const llvm::Target *x86 = x86Target(error);
   if (!x86)
@@ -68,17 +86,11 @@ std::unique_ptr<llvm::TargetMachine> machineFor(const CpuTarget &target) {
       llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
 }
 
-void setVectorBits(CpuTarget &target) {
-  auto has = [&](StringRef feature) { return llvm::is_contained(target.features, feature); };
-  bool wide = has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");
-  target.vectorBits = wide ? 512 : has("avx2") ? 256 : 128;
-}
-
 /// Kernels go round this many modules, which are compiled side by side. Fixed, so that the bytes do
 /// not follow the number of cores.
 constexpr size_t mostParts = 16;
 
-mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, const CpuTarget &target,
+mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, const Processor &target,
                                 llvm::TargetMachine &machine, llvm::Module &llvmModule) {
   llvmModule.setTargetTriple(machine.getTargetTriple());
   llvmModule.setDataLayout(machine.createDataLayout());
@@ -90,7 +102,7 @@ mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels, const Cp
 }
 
 /// Says of the functions that are defined by now what processor they are for, and checks them.
-mlir::LogicalResult finish(llvm::Module &llvmModule, const CpuTarget &target,
+mlir::LogicalResult finish(llvm::Module &llvmModule, const Processor &target,
                            mlir::ModuleOp module) {
   for (llvm::Function &function : llvmModule) {
     if (function.isDeclaration())
@@ -208,46 +220,52 @@ mlir::FailureOr<std::string> linkShared(llvm::ArrayRef<std::string> objects,
 
 } // namespace
 
-CpuTarget cpu::hostCpu() {
-  CpuTarget target{llvm::sys::getHostCPUName().str(), {}, 128};
-  llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
-  for (auto [llvmName, kernelName] : features)
-    if (host.lookup(llvmName))
-      target.features.push_back(kernelName);
-  llvm::sort(target.features);
-  setVectorBits(target);
-  return target;
-}
-
-mlir::FailureOr<CpuTarget> cpu::namedCpu(StringRef name,
-                                         llvm::function_ref<mlir::InFlightDiagnostic()> emitError) {
+mlir::FailureOr<plan::TargetAttr>
+cpu::completeTarget(plan::TargetAttr target,
+                    llvm::function_ref<mlir::InFlightDiagnostic()> emitError) {
+  if (target.getKind() == plan::cudaKind)
+    return target;
   std::string error;
   const llvm::Target *x86 = x86Target(error);
   if (!x86)
     return emitError() << "LLVM has no x86-64 target: " << error;
-  llvm::Triple triple("x86_64-unknown-linux-gnu");
-  std::unique_ptr<llvm::MCSubtargetInfo> generic(x86->createMCSubtargetInfo(triple, "", ""));
-  if (!generic->isCPUStringValid(name)) {
-    llvm::SmallVector<std::pair<unsigned, StringRef>> near;
-    for (const llvm::SubtargetSubTypeKV &known : generic->getAllProcessorDescriptions())
-      near.push_back({name.edit_distance(StringRef(known.Key)), StringRef(known.Key)});
-    llvm::sort(near);
-    auto diagnostic = emitError() << "no processor is called '" << name << "'";
-    diagnostic.attachNote() << "near names: " << near[0].second << ", " << near[1].second << ", "
-                            << near[2].second;
-    return diagnostic;
+  std::string name = target.getName().str();
+  llvm::SmallVector<StringRef> found;
+  if (name.empty()) {
+    name = llvm::sys::getHostCPUName().str();
+    llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+    for (auto [llvmName, kernelName] : features)
+      if (host.lookup(llvmName))
+        found.push_back(kernelName);
+  } else {
+    llvm::Triple triple("x86_64-unknown-linux-gnu");
+    std::unique_ptr<llvm::MCSubtargetInfo> generic(x86->createMCSubtargetInfo(triple, "", ""));
+    if (!generic->isCPUStringValid(name)) {
+      llvm::SmallVector<std::pair<unsigned, StringRef>> near;
+      for (const llvm::SubtargetSubTypeKV &known : generic->getAllProcessorDescriptions())
+        near.push_back({StringRef(name).edit_distance(StringRef(known.Key)), StringRef(known.Key)});
+      llvm::sort(near);
+      auto diagnostic = emitError() << "no processor is called '" << name << "'";
+      diagnostic.attachNote() << "near names: " << near[0].second << ", " << near[1].second << ", "
+                              << near[2].second;
+      return diagnostic;
+    }
+    std::unique_ptr<llvm::MCSubtargetInfo> info(x86->createMCSubtargetInfo(triple, name, ""));
+    for (auto [llvmName, kernelName] : features)
+      if (info->checkFeatures("+" + std::string(llvmName)))
+        found.push_back(kernelName);
   }
-  std::unique_ptr<llvm::MCSubtargetInfo> info(x86->createMCSubtargetInfo(triple, name, ""));
-  CpuTarget target{name.str(), {}, 128};
-  for (auto [llvmName, kernelName] : features)
-    if (info->checkFeatures("+" + std::string(llvmName)))
-      target.features.push_back(kernelName);
-  llvm::sort(target.features);
-  setVectorBits(target);
-  return target;
+  llvm::sort(found);
+  mlir::Builder builder(target.getContext());
+  return plan::TargetAttr::get(target.getContext(), target.getKind(), name,
+                               builder.getStrArrayAttr(found), target.getArchitectures(),
+                               target.getCheck());
 }
 
-mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const CpuTarget &target) {
+mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module) {
+  mlir::FailureOr<Processor> target = processorOf(module);
+  if (failed(target))
+    return mlir::failure();
   struct Part {
     std::vector<plan::KernelOp> kernels;
     std::unique_ptr<llvm::TargetMachine> machine;
@@ -260,17 +278,17 @@ mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const Cpu
     parts[i % parts.size()].kernels.push_back(kernel);
   std::set<std::string> draws;
   for (Part &part : parts) {
-    part.machine = machineFor(target);
+    part.machine = machineFor(*target);
     if (!part.machine)
-      return module.emitError("LLVM makes no code for '") << target.name << "'";
-    if (failed(emitKernels(part.kernels, target, *part.machine, part.llvmModule)))
+      return module.emitError("LLVM makes no code for '") << target->name << "'";
+    if (failed(emitKernels(part.kernels, *target, *part.machine, part.llvmModule)))
       return mlir::failure();
     draws.merge(kernels::missingDraws(part.llvmModule));
   }
   for (const std::string &draw : draws)
     kernels::defineDraw(draw, parts.front().llvmModule);
   for (Part &part : parts)
-    if (failed(finish(part.llvmModule, target, module)))
+    if (failed(finish(part.llvmModule, *target, module)))
       return mlir::failure();
   std::vector<std::string> objects(parts.size());
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
@@ -281,25 +299,28 @@ mlir::FailureOr<ObjectCode> cpu::compileKernels(mlir::ModuleOp module, const Cpu
     });
   pool.wait();
   if (llvm::is_contained(objects, ""))
-    return module.emitError("LLVM makes no object files for '") << target.name << "'";
+    return module.emitError("LLVM makes no object files for '") << target->name << "'";
   mlir::FailureOr<std::string> elf = linkShared(objects, module);
   if (failed(elf))
     return mlir::failure();
   return ObjectCode{std::move(*elf)};
 }
 
-mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module, const CpuTarget &target) {
-  std::unique_ptr<llvm::TargetMachine> machine = machineFor(target);
+mlir::FailureOr<std::string> cpu::kernelsAsLlvm(mlir::ModuleOp module) {
+  mlir::FailureOr<Processor> target = processorOf(module);
+  if (failed(target))
+    return mlir::failure();
+  std::unique_ptr<llvm::TargetMachine> machine = machineFor(*target);
   if (!machine)
-    return module.emitError("LLVM makes no code for '") << target.name << "'";
+    return module.emitError("LLVM makes no code for '") << target->name << "'";
   llvm::LLVMContext context;
   llvm::Module llvmModule("kernels", context);
   auto kernels = llvm::to_vector(module.getOps<plan::KernelOp>());
-  if (failed(emitKernels(kernels, target, *machine, llvmModule)))
+  if (failed(emitKernels(kernels, *target, *machine, llvmModule)))
     return mlir::failure();
   for (const std::string &draw : kernels::missingDraws(llvmModule))
     kernels::defineDraw(draw, llvmModule);
-  if (failed(finish(llvmModule, target, module)))
+  if (failed(finish(llvmModule, *target, module)))
     return mlir::failure();
   optimize(llvmModule, *machine);
   std::string text;

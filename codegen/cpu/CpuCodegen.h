@@ -2,41 +2,30 @@
 // abi::KernelFunction for every plan.kernel.
 #pragma once
 
-#include "dialects/plan/PlanDialect.h"
+#include "dialects/plan/Target.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
-#include <vector>
 
 namespace doppel::cpu {
 
-/// The processor that code is made for.
-struct CpuTarget {
-  std::string name; ///< LLVM's name: "znver5"
-  std::vector<std::string>
-      features;              ///< what the code may use, as in /proc/cpuinfo, sorted: "avx512f"
-  unsigned vectorBits = 128; ///< width of the vectors that loops step in
-};
-
-/// Bytes of an ELF shared object, the same for the same program and target. Needs symbols of libm
+/// Bytes of an ELF shared object, the same for the same program. Needs symbols of libm
 /// (and libc) alone.
 struct ObjectCode {
   std::string elf;
 };
 
-/// The processor of this machine.
-CpuTarget hostCpu();
+/// The target with its processor: this machine's where `target` names none, and the features that
+/// code may use, as in /proc/cpuinfo, sorted. Where no processor is called so, fails with the
+/// nearest names. A target without a processor comes back as it is.
+mlir::FailureOr<plan::TargetAttr>
+completeTarget(plan::TargetAttr target, llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// The processor that LLVM calls `name`. Fails where there is none, with the nearest names in the
-/// diagnostic.
-mlir::FailureOr<CpuTarget> namedCpu(llvm::StringRef name,
-                                    llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
-
-/// Code for all plan.kernel operations of a module; a kernel's symbol is its name. Kernels without
-/// a CPU form are diagnosed.
-mlir::FailureOr<ObjectCode> compileKernels(mlir::ModuleOp module, const CpuTarget &target);
+/// Code for all plan.kernel operations of a module, for the processor of its target, which is
+/// complete; a kernel's symbol is its name. Kernels without a CPU form are diagnosed.
+mlir::FailureOr<ObjectCode> compileKernels(mlir::ModuleOp module);
 
 /// The LLVM IR of the same, optimized, as text: for --emit code and tests.
-mlir::FailureOr<std::string> kernelsAsLlvm(mlir::ModuleOp module, const CpuTarget &target);
+mlir::FailureOr<std::string> kernelsAsLlvm(mlir::ModuleOp module);
 
 } // namespace doppel::cpu

@@ -2,6 +2,7 @@
 // branches to the nest that each is of.
 #include "codegen/cpu/KernelEmitter.h"
 
+#include "dialects/plan/Workgroups.h"
 #include "runtime/schema/Abi.h"
 #include "llvm/IR/Module.h"
 
@@ -36,9 +37,11 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
   bool isAugment = kernel.getKind() == nn::KernelKind::Augment;
   mlir::FailureOr<KernelForm> form = KernelForm{};
   if (!isAugment) {
+    mlir::FailureOr<Machine> machine = machineOf(kernel);
     form = buildKernelForm(body);
-    if (failed(form))
+    if (failed(form) || failed(machine))
       return mlir::failure();
+    cutIntoWorkgroups(*form, *machine);
     if (form->grid != int64_t(kernel.getGrid()))
       return kernel.emitError("has a grid of ")
              << kernel.getGrid() << " workgroups, its body has " << form->grid;

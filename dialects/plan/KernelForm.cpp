@@ -1,19 +1,14 @@
-// Builds the form of a kernel: groups the yielded values into nests, lets NestBuilder make each,
-// and cuts them into workgroups.
+// Builds the form of a kernel: groups the yielded values into nests and lets NestBuilder make each.
 #include "dialects/plan/NestBuilder.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace doppel;
 using namespace doppel::plan;
 
 namespace {
-
-/// Elements of the kernel's work that make a workgroup worth its start.
-constexpr int64_t groupElements = 16384;
 
 /// What the cone of a yielded value asks of its nest.
 struct Cone {
@@ -61,54 +56,6 @@ std::vector<Piece> piecesOf(ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes, 
   if (at < size)
     pieces.push_back({at, size, -1});
   return pieces;
-}
-
-/// Cuts a nest into workgroups. A function of the nest alone: no count of threads, no machine.
-void tile(LoopNest &nest) {
-  int64_t outer = nest.extent(LoopRole::Outer), reduced = nest.extent(LoopRole::Reduced),
-          inner = nest.extent(LoopRole::Inner);
-  auto cut = [](int64_t size, int64_t perGroup, int64_t &per, int64_t &groups) {
-    per = std::clamp<int64_t>(perGroup, 1, std::max<int64_t>(size, 1));
-    groups = llvm::divideCeil(size, per);
-  };
-  switch (nest.kind) {
-  case NestKind::Map: {
-    // Rows are all loops but the last, which is cut only where it is long.
-    int64_t last = nest.loops.empty() ? 1 : nest.loops.back().size;
-    cut(last, last >= 2 * groupElements ? groupElements : last, nest.innerPerGroup,
-        nest.innerGroups);
-    cut(outer / last, groupElements / nest.innerPerGroup, nest.outerPerGroup, nest.outerGroups);
-    break;
-  }
-  case NestKind::Reduce:
-    if (inner == 1) {
-      cut(outer, groupElements / reduced, nest.outerPerGroup, nest.outerGroups);
-    } else {
-      cut(inner, reduced * inner >= 2 * groupElements ? 256 : inner, nest.innerPerGroup,
-          nest.innerGroups);
-      cut(outer, groupElements / (reduced * nest.innerPerGroup), nest.outerPerGroup,
-          nest.outerGroups);
-      // A reduction that is one of many is long already; to cut its columns would only make its
-      // rows short. Several inner loops that did not join are not cut either.
-      bool oneInner = llvm::count_if(nest.loops, [](const Loop &loop) {
-                        return loop.role == LoopRole::Inner;
-                      }) == 1;
-      if ((outer >= 16 || !oneInner) && nest.innerGroups > 1)
-        cut(inner, inner, nest.innerPerGroup, nest.innerGroups);
-    }
-    break;
-  case NestKind::Segment:
-    cut(outer, groupElements, nest.outerPerGroup, nest.outerGroups);
-    break;
-  case NestKind::SegmentSum:
-    cut(outer, 1, nest.outerPerGroup, nest.outerGroups);
-    break;
-  case NestKind::Scatter:
-    cut(outer, std::max<int64_t>(groupElements / inner, llvm::divideCeil(outer, 64)),
-        nest.outerPerGroup, nest.outerGroups);
-    break;
-  }
-  nest.groups = nest.outerGroups * nest.innerGroups;
 }
 
 } // namespace
@@ -231,35 +178,8 @@ FailureOr<KernelForm> plan::buildKernelForm(Block &body, bool diagnose) {
     std::string error;
     if (failed(NestBuilder(body, nest).build(outputs, error)))
       return fail(Location(nest.location), error);
-    tile(nest);
-    form.grid += nest.groups;
   }
   return form;
-}
-
-FailureOr<KernelGrid> plan::gridOf(nn::KernelKind kind, Block &body) {
-  if (kind == nn::KernelKind::Augment) {
-    int64_t grid = 1, scratch = 0;
-    body.walk([&](nn::AugmentOp augment) {
-      ArrayRef<int64_t> shape = shapeOf(augment.getResult());
-      grid = shape[0];
-      scratch = augmentScratchBytes(augment);
-    });
-    return KernelGrid{grid, scratch};
-  }
-  FailureOr<KernelForm> form = buildKernelForm(body);
-  if (failed(form))
-    return failure();
-  return KernelGrid{form->grid, 0};
-}
-
-int64_t plan::augmentScratchBytes(nn::AugmentOp augment) {
-  int64_t size = shapeOf(augment.getResult())[1], taps = 1;
-  for (auto stage : augment.getPipeline().getAsRange<nn::StageAttr>())
-    if (stage.getTransform() == nn::Transform::GaussianBlur)
-      taps = std::max(taps, stage.getInteger("kernel"));
-  int64_t row = llvm::alignTo(size, 16), plane = llvm::alignTo(size * size, 16);
-  return int64_t(sizeof(float)) * (6 * plane + 10 * row + 2 * llvm::alignTo(taps, 16) + 64);
 }
 
 bool plan::usesRun(Block &body) {

@@ -101,6 +101,7 @@ struct LoopNest {
   int ringQueue = -1; ///< block argument: the queue whose other rows an enqueue keeps
   mlir::LocationAttr location;
 
+  // Set by cutIntoWorkgroups.
   int64_t groups = 1; ///< workgroups of this nest; they are `outerGroups` x `innerGroups`
   int64_t outerPerGroup = 1, outerGroups = 1;
   int64_t innerPerGroup = 1, innerGroups = 1;
@@ -112,25 +113,13 @@ struct LoopNest {
 /// The nests of a kernel, one after another in its grid. They are independent of each other.
 struct KernelForm {
   std::vector<LoopNest> nests;
-  int64_t grid = 0;
+  int64_t grid = 0; ///< set by cutIntoWorkgroups
 };
 
 /// The form of a body whose terminator is nn.yield. Diagnoses an operation that no nest can hold (a
 /// reduction over other loops than the rest, a reduction that is read at another place than its
 /// own) where `diagnose`. Not for the augment kind.
 mlir::FailureOr<KernelForm> buildKernelForm(mlir::Block &body, bool diagnose = true);
-
-/// The workgroups of a kernel and the scratch memory that each thread of it needs.
-struct KernelGrid {
-  int64_t grid;
-  int64_t scratchBytes;
-};
-mlir::FailureOr<KernelGrid> gridOf(nn::KernelKind kind, mlir::Block &body);
-
-/// The scratch memory of one thread of an augment kernel, in bytes: two views as planes of floats,
-/// nine rows for the resize, a padded row and the weights of a blur. No view's memory grows with
-/// its image.
-int64_t augmentScratchBytes(nn::AugmentOp augment);
 
 /// Whether the body reads the run's scalars (the step, the seed): the launch has the run buffer as
 /// its last input then.

@@ -15,6 +15,7 @@ def Plan_Dialect : Dialect {
     schema has one table an operation; codegen/artifact writes them one to one.
   }];
   let dependentDialects = ["::doppel::nn::NnDialect"];
+  let hasOperationAttrVerify = 1;
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
 }
@@ -34,6 +35,25 @@ def Plan_ArenaKindAttr : EnumAttr<Plan_Dialect, Plan_ArenaKind, "arena_kind">;
 def Plan_LibraryOpAttr : EnumAttr<Plan_Dialect, Plan_LibraryOp, "library_op">;
 
 def Plan_CollectiveKindAttr : EnumAttr<Plan_Dialect, Plan_CollectiveKind, "collective_kind">;
+
+def Plan_TargetAttr : AttrDef<Plan_Dialect, "Target"> {
+  let mnemonic = "target";
+  let summary = "what the program is made for";
+  let description = [{
+    The attribute `plan.target` of a module, which passes ask from fusion on, through plan::Machine. `kind` is "cpu", "cuda" or "cuda-sim" (CUDA's
+    kernels on a CPU; `check` finds races and accesses out of bounds). A processor has a `name`, LLVM's, and `features`, as in /proc/cpuinfo; both
+    are absent where no code will be made. `architectures` are those of the GPUs, the least first.
+    ```mlir
+    module attributes {plan.target = #plan.target<kind = "cpu", name = "znver5", features = ["avx", "avx2"]>} {}
+    module attributes {plan.target = #plan.target<kind = "cuda", architectures = ["sm_80", "sm_90"]>} {}
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"">:$kind, StringRefParameter<"", [{""}]>:$name,
+                        OptionalParameter<"::mlir::ArrayAttr">:$features, OptionalParameter<"::mlir::ArrayAttr">:$architectures,
+                        OptionalParameter<"::mlir::BoolAttr">:$check);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
 
 def Plan_BufferType : TypeDef<Plan_Dialect, "Buffer"> {
   let mnemonic = "buffer";
@@ -68,7 +88,8 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> 
   let description = [{
     The body is the fused region of nn; a target's code generation makes a function abi::KernelFunction of it. The block arguments are the
     launch's inputs, the yielded values its outputs. A kernel that reads the run's scalars (`uses_run`) has the `run` buffer as its last input in
-    the launch, without a block argument. `scratch_bytes` is the memory that each thread needs for itself.
+    the launch, without a block argument. `scratch_bytes` is the memory that each workgroup that runs needs for itself. Both are
+    of the module's target (Machine.h).
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Nn_KernelKindAttr:$kind, I64Attr:$grid, I64Attr:$scratch_bytes,
                        UnitAttr:$uses_run);

@@ -1,5 +1,5 @@
 // Collectives keep their order: no kernel may make one wait for a later one.
-// RUN: doppel-opt %s --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --nn-fuse | FileCheck %s
 
 // exp(x) and b * x share x and could be one kernel, which the first collective needs and which needs the second.
 // CHECK-LABEL: func.func @one_kernel

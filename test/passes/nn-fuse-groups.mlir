@@ -1,5 +1,5 @@
 // What goes into one kernel together, what must not, and in which order the function then stands.
-// RUN: doppel-opt %s --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --nn-fuse | FileCheck %s
 
 !matrix = tensor<256x128xf32>
 nn.state @w parameter : tensor<64xf32>

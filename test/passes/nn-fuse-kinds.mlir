@@ -1,6 +1,6 @@
 // Kernels that are neither maps nor reductions: what each kind takes with it and what has to be in
 // memory before it.
-// RUN: doppel-opt %s --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --nn-fuse | FileCheck %s
 
 // Rows are gathered where they are needed; the indices may be computed there, too.
 // CHECK-LABEL: func.func @gather

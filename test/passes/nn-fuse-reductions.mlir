@@ -1,5 +1,5 @@
 // Reductions: what shares a sweep with them, and how they are cut before kernels are formed.
-// RUN: doppel-opt %s --nn-decompose-batch-norm --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --nn-decompose-batch-norm --plan-set-target --nn-fuse | FileCheck %s
 
 !image = tensor<64x16x16x64xf32>
 !channels = tensor<64xf32>

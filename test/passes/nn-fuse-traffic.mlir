@@ -1,6 +1,6 @@
 // A value that several kernels need is stored where that moves fewer bytes than computing it again
 // in each of them.
-// RUN: doppel-opt %s --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --nn-fuse | FileCheck %s
 
 // One input, one operation: each kernel reads the input and computes the value itself.
 // CHECK-LABEL: func.func @computed_again

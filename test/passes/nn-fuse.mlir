@@ -1,6 +1,6 @@
 // What becomes a kernel, what only an address of one, and what no kernel at all.
-// RUN: doppel-opt %s --nn-fuse | FileCheck %s
-// RUN: doppel-opt %s --nn-fuse --nn-verify-phase=phase=fused
+// RUN: doppel-opt %s --plan-set-target --nn-fuse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --nn-fuse --nn-verify-phase=phase=fused
 
 // A chain is one kernel, and a broadcast is folded into its addresses.
 // CHECK-LABEL: func.func @chain

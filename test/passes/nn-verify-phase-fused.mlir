@@ -1,4 +1,4 @@
-// RUN: doppel-opt %s --nn-verify-phase=phase=fused --split-input-file --verify-diagnostics
+// RUN: doppel-opt %s --plan-set-target --nn-verify-phase=phase=fused --split-input-file --verify-diagnostics
 // RUN: not doppel-opt %s --nn-verify-phase=phase=nonsense --split-input-file 2>&1 | FileCheck %s
 // CHECK: there is no postcondition of a phase 'nonsense'
 

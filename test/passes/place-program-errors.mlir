@@ -1,4 +1,4 @@
-// RUN: doppel-opt %s --place-program -split-input-file -verify-diagnostics
+// RUN: doppel-opt %s --plan-set-target --place-program -split-input-file -verify-diagnostics
 
 // All that has no place is told at once.
 func.func @unfused(%x: tensor<4x8xf32>) -> tensor<4x4xf32> {

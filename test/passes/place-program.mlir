@@ -1,4 +1,4 @@
-// RUN: doppel-opt %s --place-program | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --place-program | FileCheck %s
 
 // States lie in one arena: equal kinds together, in the order of declaration, each at a multiple of 64 bytes; members of a group
 // where the group has them.

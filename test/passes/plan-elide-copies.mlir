@@ -1,4 +1,4 @@
-// RUN: doppel-opt %s --place-program --plan-elide-copies --cse | FileCheck %s
+// RUN: doppel-opt %s --plan-set-target --place-program --plan-elide-copies --cse | FileCheck %s
 
 nn.state @s parameter : tensor<64xf32>
 nn.state @m moment : tensor<64xf32>

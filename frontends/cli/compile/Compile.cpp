@@ -121,9 +121,9 @@ private:
   int lookAtSchedules();
   int dump(Phase phase, StringRef text);
   int writeText(StringRef text);
-  FailureOr<cpu::CpuTarget> findTarget();
-  int emitCode(const cpu::CpuTarget &target);
-  int emitArtifact(const cpu::CpuTarget &target);
+  int chooseTarget();
+  int emitCode();
+  int emitArtifact();
 
   std::string artifactPath() const {
     return options.output.empty() ? (llvm::sys::path::stem(options.input) + ".dpx").str()
@@ -206,6 +206,9 @@ int Compilation::lowerTo(Phase last) {
   if (last > Phase::Ssl)
     if (int code = lookAtSchedules())
       return code;
+  if (last >= Phase::Fused)
+    if (int code = chooseTarget())
+      return code;
   for (Phase next = phase;; next = Phase(unsigned(next) + 1)) {
     if (next > phase && next <= Phase::Plan) {
       PassManager manager(&context);
@@ -235,15 +238,28 @@ int Compilation::writeText(StringRef text) {
   return writeFile(options.output, text);
 }
 
-FailureOr<cpu::CpuTarget> Compilation::findTarget() {
-  auto [kind, name] = StringRef(options.target).split(':');
-  if (name.empty())
-    return cpu::hostCpu();
-  return cpu::namedCpu(name, [&] { return mlir::emitError(UnknownLoc::get(&context)); });
+/// Gives the module the target that the command line names, if it has none from a later phase.
+int Compilation::chooseTarget() {
+  plan::TargetAttr old = plan::findTarget(*module);
+  if (!options.target && old && !old.getName().empty())
+    return done;
+  plan::TargetAttr named = old;
+  if (options.target || !old)
+    named = plan::targetAttrOf(&context, options.target.value_or(plan::TargetName{plan::cpuKind}));
+  FailureOr<plan::TargetAttr> target =
+      cpu::completeTarget(named, [&] { return mlir::emitError(UnknownLoc::get(&context)); });
+  if (failed(target))
+    return userError;
+  if (phase >= Phase::Fused && old && old.getKind() != target->getKind())
+    return fail((options.input + " is in the phase '" + getPhase(phase).name + "' for the target " +
+                 old.getKind() + "; compile the spec again for " + target->getKind())
+                    .str());
+  plan::setTarget(*module, *target);
+  return done;
 }
 
-int Compilation::emitCode(const cpu::CpuTarget &target) {
-  FailureOr<std::string> text = cpu::kernelsAsLlvm(*module, target);
+int Compilation::emitCode() {
+  FailureOr<std::string> text = cpu::kernelsAsLlvm(*module);
   if (failed(text))
     return afterFailure(Phase::Code);
   if (int code = dump(Phase::Code, *text))
@@ -251,15 +267,13 @@ int Compilation::emitCode(const cpu::CpuTarget &target) {
   return options.emit == Phase::Code ? writeText(*text) : int(done);
 }
 
-int Compilation::emitArtifact(const cpu::CpuTarget &target) {
-  FailureOr<cpu::ObjectCode> object = cpu::compileKernels(*module, target);
+int Compilation::emitArtifact() {
+  FailureOr<cpu::ObjectCode> object = cpu::compileKernels(*module);
   if (failed(object))
     return afterFailure(Phase::Code);
   ArtifactParts parts;
   parts.elf = std::move(object->elf);
   parts.specSource = source;
-  parts.targetName = target.name;
-  parts.features = target.features;
   parts.schedules = std::move(schedules);
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);
   if (failed(bytes))
@@ -279,17 +293,18 @@ int Compilation::emitArtifact(const cpu::CpuTarget &target) {
 int Compilation::finish() {
   if (options.emit <= Phase::Plan)
     return writeText(textOf(*module));
-  FailureOr<cpu::CpuTarget> target = findTarget();
-  if (failed(target))
-    return userError;
+  if (StringRef kind = plan::findTarget(*module).getKind(); kind != plan::cpuKind)
+    return fail(("this build cannot make code for " + kind +
+                 " yet; --emit fused and --emit plan show the program")
+                    .str());
   if (options.emit == Phase::Code || !options.dumpFolder.empty())
-    if (int code = emitCode(*target))
+    if (int code = emitCode())
       return code;
   if (options.emit == Phase::Code)
     return done;
   if (options.explain)
     printExplanation(*module, llvm::outs());
-  return emitArtifact(*target);
+  return emitArtifact();
 }
 
 } // namespace

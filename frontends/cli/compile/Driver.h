@@ -2,8 +2,10 @@
 // it, and the other commands over specs.
 #pragma once
 
+#include "dialects/plan/Target.h"
 #include "passes/Pipelines.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,7 +20,7 @@ struct CompileOptions {
   std::string output;
   std::vector<std::pair<std::string, std::string>> sets;
   std::vector<std::string> importPaths;
-  std::string target = "cpu"; ///< cpu or cpu:NAME
+  std::optional<plan::TargetName> target; ///< without, that of the module, or this machine
   Phase emit = Phase::Artifact;
   bool emitAst = false;
   std::string dumpFolder; ///< of --dump-phases; empty for none

@@ -111,7 +111,7 @@ int run(int argc, char **argv) {
 
   cli::CompileOptions options;
   std::vector<std::string> sets;
-  std::string emit = "artifact", code;
+  std::string emit = "artifact", code, target = "cpu";
 
   CLI::App *compile = app.add_subcommand("compile", "compile a spec into an artifact");
   compile
@@ -125,14 +125,17 @@ int run(int argc, char **argv) {
       ->type_name("FILE");
   compile
       ->add_option(
-          "--target", options.target,
-          "cpu: this machine's processor; cpu:NAME: another one, by LLVM's name (cpu:x86-64-v3)")
+          "--target", target,
+          "cpu: this machine's processor; cpu:NAME: another one, by LLVM's name (cpu:x86-64-v3); "
+          "cuda: GPUs from sm_80 on; cuda:sm_80,sm_90: those named, and newer ones; cuda-sim: the "
+          "same kernels on this machine's processor; cuda-sim:check: and looks for races and "
+          "accesses out of bounds")
       ->type_name("TARGET")
       ->capture_default_str()
       ->check([](const std::string &target) {
-        bool known = target == "cpu" || (target.starts_with("cpu:") && target.size() > 4);
-        return known ? std::string()
-                     : "'" + target + "' is no target; targets are cpu and cpu:NAME";
+        std::string error;
+        plan::parseTarget(target, error);
+        return error;
       });
   compile->add_option("--emit", emit, "stop at this phase and print it: " + phaseNames())
       ->type_name("PHASE")
@@ -206,6 +209,9 @@ int run(int argc, char **argv) {
   }
   if (fmt->parsed())
     return cli::formatSpecs(layout);
+  std::string error;
+  if (compile->count("--target"))
+    options.target = plan::parseTarget(target, error);
   options.emitAst = emit == "ast";
   if (!options.emitAst)
     options.emit = *findPhase(emit);

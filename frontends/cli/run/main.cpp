@@ -204,7 +204,9 @@ int runProgram(int argc, char **argv) {
       ->add_option("-I,--import-path", imports,
                    "folder in which `use \"file\"` looks, after the spec's own")
       ->allow_extra_args(false);
-  trainCommand->add_option("--target", target, "what to compile for: cpu (this one) or cpu:NAME");
+  trainCommand->add_option(
+      "--target", target,
+      "what to compile for: cpu (this one), cpu:NAME, cuda, cuda:ARCHITECTURES or cuda-sim");
   trainCommand->callback([&] {
     // What can be known before the compiler runs.
     if (!isExpected(cli::expectSpec("train", spec), code) ||

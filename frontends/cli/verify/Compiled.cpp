@@ -16,6 +16,13 @@ namespace doppel::verify {
 using reference::Tensor;
 
 LogicalResult lower(ModuleOp module, Phase from, Phase to, const PipelineOptions &options) {
+  module.getContext()->loadDialect<plan::PlanDialect>();
+  auto cpuTarget = plan::targetAttrOf(module.getContext(), {.kind = plan::cpuKind});
+  FailureOr<plan::TargetAttr> target =
+      cpu::completeTarget(cpuTarget, [&] { return module.emitError(); });
+  if (failed(target))
+    return failure();
+  plan::setTarget(module, *target);
   PassManager manager(module.getContext());
   buildPipeline(manager, from, to, options);
   return manager.run(module);
@@ -26,12 +33,9 @@ LogicalResult tell(const runtime::Error &error) {
   return failure();
 }
 
-LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::CpuTarget &target,
-                                   const cpu::ObjectCode &code) {
+LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::ObjectCode &code) {
   ArtifactParts parts;
   parts.elf = code.elf;
-  parts.targetName = target.name;
-  parts.features = target.features;
   FailureOr<std::string> bytes = serializeArtifact(module, parts);
   if (failed(bytes))
     return failure();
@@ -42,9 +46,8 @@ LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::CpuTarget &target
   return success();
 }
 
-LogicalResult LoadedProgram::load(ModuleOp module, const cpu::CpuTarget &target,
-                                  const cpu::ObjectCode &code, int threads) {
-  if (failed(parse(module, target, code)))
+LogicalResult LoadedProgram::load(ModuleOp module, const cpu::ObjectCode &code, int threads) {
+  if (failed(parse(module, code)))
     return failure();
   device = runtime::makeCpuDevice(threads);
   auto bound = runtime::Executable::create(*artifact, *device);
@@ -114,11 +117,10 @@ FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase fro
   }
   if (failed(lower(module, from, Phase::Plan)))
     return failure();
-  cpu::CpuTarget target = cpu::hostCpu();
-  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module, target);
+  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module);
   if (failed(code))
     return failure();
-  if (failed(compiled->load(module, target, *code, threads)))
+  if (failed(compiled->load(module, *code, threads)))
     return failure();
   return compiled;
 }

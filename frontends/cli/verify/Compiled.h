@@ -10,7 +10,8 @@
 
 namespace doppel::verify {
 
-/// Runs the passes from phase `from` to phase `to` over `module`; fails after a diagnostic.
+/// Runs the passes from phase `from` to phase `to` over `module`, for this machine's processor;
+/// fails after a diagnostic.
 mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to,
                           const PipelineOptions &options = {});
 
@@ -18,11 +19,9 @@ mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to,
 struct LoadedProgram {
   /// Writes and parses the artifact of `module`, which is in phase `plan`, with code of its
   /// kernels.
-  mlir::LogicalResult parse(mlir::ModuleOp module, const cpu::CpuTarget &target,
-                            const cpu::ObjectCode &code);
+  mlir::LogicalResult parse(mlir::ModuleOp module, const cpu::ObjectCode &code);
   /// The same, and binds it to the device.
-  mlir::LogicalResult load(mlir::ModuleOp module, const cpu::CpuTarget &target,
-                           const cpu::ObjectCode &code, int threads);
+  mlir::LogicalResult load(mlir::ModuleOp module, const cpu::ObjectCode &code, int threads);
 
   std::optional<runtime::Artifact> artifact;
   std::unique_ptr<runtime::Device> device;

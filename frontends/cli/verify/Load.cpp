@@ -12,10 +12,9 @@ int load(ModuleOp module, Phase phase, int ranks) {
   options.world = ranks;
   if (failed(lower(module, phase, Phase::Plan, options)))
     return 1;
-  cpu::CpuTarget target = cpu::hostCpu();
-  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module, target);
+  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module);
   LoadedProgram loaded;
-  if (failed(code) || failed(loaded.parse(module, target, *code)))
+  if (failed(code) || failed(loaded.parse(module, *code)))
     return 1;
   const schema::Program &program = loaded.artifact->program();
   llvm::outs() << "batch " << program.batch() << ", ranks " << program.world() << ", images "

@@ -84,7 +84,6 @@ int memory(ModuleOp module, Phase phase, const MemoryOptions &options) {
   for (bool elide : {true, false})
     for (bool reuse : {true, false})
       variants.push_back({elide, reuse});
-  cpu::CpuTarget target = cpu::hostCpu();
   std::optional<cpu::ObjectCode> code; // kernels are made before memory is
   int64_t batch = 0, samples = 0, epochs = 1;
   for (Variant &variant : variants) {
@@ -92,12 +91,12 @@ int memory(ModuleOp module, Phase phase, const MemoryOptions &options) {
     if (failed(place(module, variant, plan)))
       return 1;
     if (!code) {
-      FailureOr<cpu::ObjectCode> made = cpu::compileKernels(*plan, target);
+      FailureOr<cpu::ObjectCode> made = cpu::compileKernels(*plan);
       if (failed(made))
         return 1;
       code = std::move(*made);
     }
-    if (failed(variant.program.load(*plan, target, *code, options.threads)))
+    if (failed(variant.program.load(*plan, *code, options.threads)))
       return 1;
     const auto &program = variant.program.artifact->program();
     batch = program.batch();
