@@ -92,6 +92,14 @@ install_missing() {
     fail "apt-get could not install them; Debian 12 has LLVM 22 in bookworm-security, which must be among the sources of apt"
 }
 
+# The headers of CUDA that no toolkit has here (cmake/Cuda.cmake says which are used).
+fetch_cuda_headers() {
+  local folder=${CUDA_HOME:-/usr/local/cuda}/include only=()
+  [[ -f $folder/cuda.h && -f $folder/cudnn.h && -f $folder/cublasLt.h ]] && only=(--frontend-only)
+  run_quietly build/log/cuda-headers.log /usr/bin/python3 cmake/cuda_headers.py build/cuda "${only[@]}" ||
+    fail "cannot fetch the headers of CUDA from PyPI; is the network there?"
+}
+
 # One compile job a core, fewer where memory is short: a file that includes MLIR takes up to 1.5 GB.
 job_count() {
   local cores memory
@@ -105,6 +113,7 @@ build() {
   local preset=${1:-release} begin=$SECONDS
   [[ $preset =~ ^(release|debug|asan|runtime)$ ]] || fail "no preset '$preset' (release, debug, asan, runtime)"
   install_missing "${packages[@]}"
+  fetch_cuda_headers
   say "Building $preset"
   run_quietly "build/log/configure-$preset.log" cmake --preset "$preset" || exit 1
   run_quietly "build/log/build-$preset.log" cmake --build --preset "$preset" -j "$(job_count)" || exit 1
@@ -186,6 +195,7 @@ fuzz() {
   found=build/fuzz/found/$target
   mkdir -p "$found"
   install_missing "${packages[@]}" clang-22 libclang-rt-22-dev
+  fetch_cuda_headers
   say "Building $program by clang (the first time takes minutes)"
   run_quietly build/log/configure-fuzz.log cmake --preset fuzz || exit 1
   run_quietly build/log/build-fuzz.log cmake --build --preset fuzz -j "$(job_count)" --target "$program" || exit 1

@@ -38,7 +38,7 @@ class Malformed(Exception):
 
 
 # The suites of GoogleTest, and their programs.
-SUITES = {"unit": "doppel-unit-tests", "codegen": "doppel-codegen-tests"}
+SUITES = {"unit": "doppel-unit-tests", "cuda": "doppel-cuda-tests", "codegen": "doppel-codegen-tests"}
 
 
 @dataclasses.dataclass
@@ -76,7 +76,7 @@ def read_block(where, lines):
         raise Malformed(f"{where}:{first}: a mutant's name is of small letters, digits and '-': {name}")
     for test in tests:
         if not re.fullmatch(rf"({'|'.join(SUITES)}|lit):\S+", test):
-            raise Malformed(f"{where}:{first}: a test is unit:FILTER, codegen:FILTER or lit:PATH, not {test}")
+            raise Malformed(f"{where}:{first}: a test is {', '.join(kind + ':FILTER' for kind in SUITES)} or lit:PATH, not {test}")
     old, new = "\n".join(found["-"]), "\n".join(found["+"])
     if old == new:
         raise Malformed(f"{where}:{first}: {name} changes nothing")

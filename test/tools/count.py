@@ -43,6 +43,7 @@ def main():
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     failed = []
     suites = [("unit", gtest_results, os.path.exists(os.path.join(build, "bin/doppel-unit-tests"))),
+              ("cuda", gtest_results, os.path.exists(os.path.join(build, "bin/doppel-cuda-tests"))),
               ("codegen", gtest_results, os.path.exists(os.path.join(build, "bin/doppel-codegen-tests"))),
               ("lit", lit_results, os.path.exists(os.path.join(build, "test/lit.site.cfg.py")))]
     for suite, results, expected in suites:
