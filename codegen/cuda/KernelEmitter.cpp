@@ -1,0 +1,71 @@
+// The function around a kernel's nests: finds the nest that the block is of.
+#include "codegen/cuda/KernelEmitter.h"
+
+#include "codegen/cuda/NestEmitter.h"
+#include "codegen/cuda/Placeholders.h"
+#include "dialects/plan/Workgroups.h"
+
+using namespace doppel;
+using namespace doppel::cuda;
+using namespace doppel::plan;
+using llvm::BasicBlock;
+using llvm::Value;
+
+mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine,
+                                     llvm::Module &module) {
+  mlir::Block &body = kernel.getBody().front();
+  if (kernel.getKind() == nn::KernelKind::Augment)
+    return kernel.emitError("makes views, for which this target has no code");
+  mlir::FailureOr<KernelForm> form = buildKernelForm(body);
+  if (failed(form))
+    return mlir::failure();
+  cutIntoWorkgroups(*form, machine);
+  if (form->grid != int64_t(kernel.getGrid()))
+    return kernel.emitError("has a grid of ")
+           << kernel.getGrid() << " workgroups, its body has " << form->grid;
+  if (usesRun(body) && !kernel.getUsesRun())
+    return kernel.emitError("reads the run's scalars, but lacks uses_run");
+
+  size_t inputs = body.getNumArguments(), outputs = body.getTerminator()->getNumOperands();
+  // An output may be the bytes of an input (an update in place), so none is said to be disjoint.
+  llvm::SmallVector<bool> disjoint(inputs + kernel.getUsesRun() + outputs, false);
+  llvm::Function *function = makeKernel(module, kernel.getSymName(), machine.threads, disjoint);
+  llvm::LLVMContext &context = module.getContext();
+  llvm::IRBuilder<> b(BasicBlock::Create(context, "entry", function));
+  llvm::FastMathFlags flags;
+  flags.setAllowContract();
+  b.setFastMathFlags(flags);
+  kernels::KernelBuffers buffers;
+  unsigned number = 0;
+  for (size_t i = 0; i < inputs; ++i)
+    buffers.inputs.push_back(function->getArg(number++));
+  if (kernel.getUsesRun())
+    buffers.run = function->getArg(number++);
+  for (size_t i = 0; i < outputs; ++i)
+    buffers.outputs.push_back(function->getArg(number++));
+
+  Placeholders gpu(b);
+  Value *block = b.CreateZExt(gpu.block(), b.getInt64Ty());
+  uint64_t shared = 0;
+  int64_t first = 0;
+  BasicBlock *done = BasicBlock::Create(context, "done", function);
+  for (const LoopNest &nest : form->nests) {
+    BasicBlock *own = BasicBlock::Create(context, "nest", function, done);
+    bool isLast = &nest == &form->nests.back();
+    BasicBlock *other = isLast ? done : BasicBlock::Create(context, "other", function, done);
+    if (isLast)
+      b.CreateBr(own);
+    else
+      b.CreateCondBr(b.CreateICmpSLT(block, b.getInt64(first + nest.groups)), own, other);
+    b.SetInsertPoint(own);
+    Value *group = first ? b.CreateSub(block, b.getInt64(first)) : block;
+    shared = std::max(shared, emitNest(b, nest, buffers, machine, group));
+    b.CreateBr(done);
+    b.SetInsertPoint(other);
+    first += nest.groups;
+  }
+  b.SetInsertPoint(done);
+  b.CreateRetVoid();
+  setSharedBytes(*function, shared);
+  return mlir::success();
+}

@@ -1,0 +1,18 @@
+// One kernel as an LLVM function over the threads of a block, with placeholders (Placeholders.h)
+// where a GPU has an instruction. A workgroup of the plan is a block.
+#pragma once
+
+#include "dialects/plan/Machine.h"
+#include "dialects/plan/PlanDialect.h"
+
+#include "llvm/IR/Module.h"
+
+namespace doppel::cuda {
+
+/// Adds the function of a kernel to a module: void (ptr buffer, ...), inputs, then the run's
+/// scalars where the kernel reads them, then outputs. Draws that it calls are declared alone
+/// (codegen/kernels/Draws.h).
+mlir::LogicalResult emitKernel(plan::KernelOp kernel, const plan::Machine &machine,
+                               llvm::Module &module);
+
+} // namespace doppel::cuda
