@@ -1,6 +1,7 @@
 // Files by the system's calls, since streams neither sync nor tell what failed.
 #include "runtime/core/File.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -14,7 +15,7 @@ namespace doppel::runtime {
 namespace fs = std::filesystem;
 
 File::File(File &&other) noexcept
-    : path(std::move(other.path)), handle(std::exchange(other.handle, -1)), bytes(other.bytes) {}
+    : name(std::move(other.name)), handle(std::exchange(other.handle, -1)), bytes(other.bytes) {}
 
 File::~File() {
   if (handle >= 0)
@@ -22,23 +23,28 @@ File::~File() {
 }
 
 Result<File> File::open(const fs::path &path, int flags) {
+  return open(path, flags, path.string());
+}
+
+Result<File> File::open(const fs::path &path, int flags, std::string name) {
   int handle;
   do
     handle = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   while (handle < 0 && errno == EINTR);
   if (handle < 0)
-    return fail("cannot open {}: {}", path.string(), std::strerror(errno));
-  return File(path, handle);
+    return fail("cannot open {}: {}", name, std::strerror(errno));
+  return File(std::move(name), handle);
 }
 
-Result<File> File::openRegular(const fs::path &path) {
+Result<File> File::openRegular(const fs::path &path, std::string_view name) {
   // Without O_NONBLOCK the opening of a pipe waits for its writer.
-  DOPPEL_TRY(File file, open(path, O_RDONLY | O_NONBLOCK));
+  DOPPEL_TRY(File file,
+             open(path, O_RDONLY | O_NONBLOCK, name.empty() ? path.string() : std::string(name)));
   struct stat status;
   if (::fstat(file.handle, &status) != 0)
-    return fail("cannot open {}: {}", path.string(), std::strerror(errno));
+    return fail("cannot open {}: {}", file.name, std::strerror(errno));
   if (!S_ISREG(status.st_mode))
-    return fail("{}: it is no regular file", path.string());
+    return fail("{}: it is no regular file", file.name);
   file.bytes = uint64_t(status.st_size);
   return file;
 }
@@ -50,9 +56,9 @@ Result<void> File::read(void *target, uint64_t count) {
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
-      return fail("cannot read {}: {}", path.string(), std::strerror(errno));
+      return fail("cannot read {}: {}", name, std::strerror(errno));
     if (got == 0)
-      return fail("{}: it became shorter while it was read", path.string());
+      return fail("{}: it became shorter while it was read", name);
     next += got;
     count -= uint64_t(got);
   }
@@ -65,7 +71,7 @@ Result<void> File::write(std::span<const std::byte> data) {
     if (count < 0 && errno == EINTR)
       continue;
     if (count <= 0)
-      return fail("cannot write {}: {}", path.string(), std::strerror(errno));
+      return fail("cannot write {}: {}", name, std::strerror(errno));
     data = data.subspan(size_t(count));
   }
   return {};
@@ -74,7 +80,7 @@ Result<void> File::write(std::span<const std::byte> data) {
 Result<void> File::sync() {
   // Some file systems know no sync of a folder.
   if (::fsync(handle) != 0 && errno != EINVAL && errno != ENOTSUP)
-    return fail("cannot write {}: {}", path.string(), std::strerror(errno));
+    return fail("cannot write {}: {}", name, std::strerror(errno));
   return {};
 }
 
@@ -86,6 +92,13 @@ Result<std::string> readFile(const fs::path &path, uint64_t most) {
   std::string text(file.size(), '\0');
   DOPPEL_CHECK(file.read(text.data(), text.size()));
   return text;
+}
+
+Result<std::vector<uint8_t>> readBytes(const fs::path &path, uint64_t count) {
+  DOPPEL_TRY(File file, File::openRegular(path, "the file"));
+  std::vector<uint8_t> bytes(std::min(file.size(), count));
+  DOPPEL_CHECK(file.read(bytes.data(), bytes.size()));
+  return bytes;
 }
 
 Result<void> syncFolder(const fs::path &folder) {
@@ -100,7 +113,7 @@ Result<void> writeFileAtomically(const fs::path &path, std::span<const std::byte
   if (handle < 0)
     return fail("cannot write {}: {}", path.string(), std::strerror(errno));
   auto write = [&]() -> Result<void> {
-    File file(path, handle);
+    File file(path.string(), handle);
     mode_t mask = ::umask(0); // the permissions that open() would have given
     ::umask(mask);
     ::fchmod(file.descriptor(), 0666 & ~mask);

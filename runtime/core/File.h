@@ -16,8 +16,8 @@ namespace doppel::runtime {
 class File {
 public:
   /// Opens a regular file for reading. What is none is refused at once: a pipe would wait for its
-  /// writer, a device would never end.
-  static Result<File> openRegular(const std::filesystem::path &path);
+  /// writer, a device would never end. `name`: what errors call it, where that is not its path.
+  static Result<File> openRegular(const std::filesystem::path &path, std::string_view name = {});
   /// Opens with flags of open(2); a new file may be read and written as the umask says.
   static Result<File> open(const std::filesystem::path &path, int flags);
   File(File &&other) noexcept;
@@ -36,14 +36,19 @@ public:
 private:
   friend Result<void> writeFileAtomically(const std::filesystem::path &path,
                                           std::span<const std::byte> bytes);
-  File(std::filesystem::path path, int handle) : path(std::move(path)), handle(handle) {}
-  std::filesystem::path path;
+  File(std::string name, int handle) : name(std::move(name)), handle(handle) {}
+  static Result<File> open(const std::filesystem::path &path, int flags, std::string name);
+  std::string name;
   int handle = -1;
   uint64_t bytes = 0;
 };
 
 /// The bytes of a regular file of at most `most` bytes.
 Result<std::string> readFile(const std::filesystem::path &path, uint64_t most = uint64_t(1) << 40);
+
+/// The bytes of a regular file, or its first `count`. Errors say "the file": callers name it.
+Result<std::vector<uint8_t>> readBytes(const std::filesystem::path &path,
+                                       uint64_t count = uint64_t(-1));
 
 /// Writes a file that appears whole or not at all: to a temporary name beside it, which begins with
 /// kTemporary, synced, renamed, and the folder synced. A failure leaves what was there.

@@ -1,7 +1,7 @@
 // CIFAR-10's binary files: records of one label byte and 32 x 32 pixels, three planes.
 // https://www.cs.toronto.edu/~kriz/cifar.html
 
-#include "runtime/data/Decode.h"
+#include "runtime/core/File.h"
 #include "runtime/data/Source.h"
 #include <algorithm>
 #include <filesystem>
@@ -106,7 +106,7 @@ Result<std::unique_ptr<Source>> openCifar(const std::string &path, Split split) 
   std::vector<CifarSource::File> files;
   for (const std::string &name : names) {
     std::string file = fs::path(path) / name;
-    Result<std::vector<uint8_t>> bytes = readFile(file);
+    Result<std::vector<uint8_t>> bytes = readBytes(file);
     if (!bytes)
       return fail("{}: {}; CIFAR-10 needs all of data_batch_1.bin to data_batch_5.bin and "
                   "test_batch.bin",

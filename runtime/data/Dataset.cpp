@@ -160,23 +160,6 @@ std::string Dataset::summary() const {
   return text;
 }
 
-void Dataset::keepOnly(const std::vector<uint8_t> &good) {
-  size_t kept = 0;
-  for (size_t index = 0; index < samples.size(); ++index) {
-    if (!good[index])
-      continue;
-    samples[kept] = samples[index];
-    extents[kept] = extents[index];
-    if (!offsets.empty())
-      offsets[kept] = offsets[index];
-    ++kept;
-  }
-  samples.resize(kept);
-  extents.resize(kept);
-  if (!offsets.empty())
-    offsets.resize(kept);
-}
-
 void Dataset::measure(const DataOptions &options) {
   samples.resize(size_t(source->size()));
   extents.resize(samples.size());
@@ -195,10 +178,18 @@ void Dataset::measure(const DataOptions &options) {
           reasons[index] = std::move(extent.error().message);
       },
       progressOf(options, "measuring"));
-  for (size_t index = 0; index < samples.size(); ++index)
-    if (!good[index])
+  size_t kept = 0;
+  for (size_t index = 0; index < samples.size(); ++index) {
+    if (!good[index]) {
       brokenFiles.push_back({source->describe(int64_t(index)), std::move(reasons[index])});
-  keepOnly(good);
+      continue;
+    }
+    samples[kept] = samples[index];
+    extents[kept] = extents[index];
+    ++kept;
+  }
+  samples.resize(kept);
+  extents.resize(kept);
   for (Extent extent : extents)
     totalBytes += extent.bytes();
 }
@@ -211,7 +202,6 @@ void Dataset::decodeAll(const DataOptions &options) {
     offset += extents[index].bytes();
   }
   pixels = std::make_unique_for_overwrite<uint8_t[]>(offset + abi::imagePadding);
-  std::vector<uint8_t> good(samples.size());
   std::vector<std::string> reasons(samples.size());
   parallelFor(
       size(), threads,
@@ -219,28 +209,27 @@ void Dataset::decodeAll(const DataOptions &options) {
         DecodeGate::Pass pass = gate->enter(extents[index]);
         Result<void> decoded =
             source->decode(samples[index], extents[index], pixels.get() + offsets[index]);
-        good[index] = decoded.has_value();
+        knownBroken[index] = !decoded;
         if (!decoded)
           reasons[index] = std::move(decoded.error().message);
       },
       progressOf(options, "decoding"));
   for (size_t index = 0; index < samples.size(); ++index)
-    if (!good[index])
-      brokenFiles.push_back({source->describe(samples[index]), std::move(reasons[index])});
-  keepOnly(good);
+    if (knownBroken[index])
+      brokenFiles.push_back({describe(int64_t(index)), std::move(reasons[index])});
 }
 
 Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storage) const {
   if (index < 0 || index >= size())
     return failInternal("sample {} of a data set of {}", index, size());
-  if (inMemory())
-    return abi::ImageRef{pixelsOf(index), extents[index].height, extents[index].width, index};
   for (int64_t tried = 0; tried < size(); ++tried, index = (index + 1) % size()) {
     {
       std::lock_guard lock(brokenMutex);
       if (knownBroken[index])
         continue;
     }
+    if (inMemory())
+      return abi::ImageRef{pixelsOf(index), extents[index].height, extents[index].width, index};
     storage.resize(extents[index].bytes() + abi::imagePadding);
     Result<void> decoded;
     {
@@ -348,14 +337,14 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
   uint64_t beyond = 0;
   for (Extent extent : dataset->extents)
     beyond = std::max(beyond, dataset->gate->beyond(extent));
+  dataset->knownBroken.resize(dataset->samples.size());
   if (dataset->size() > 0 && dataset->totalBytes + beyond <= kept)
     dataset->decodeAll(options);
-  if (dataset->size() == 0) {
+  if (std::ranges::find(dataset->knownBroken, 0) == dataset->knownBroken.end()) {
     const std::vector<BrokenFile> &broken = dataset->brokenFiles;
     return fail("{}: none of its {} files is an image that can be read; the first: {}: {}",
                 specification, broken.size(), broken[0].path, broken[0].reason);
   }
-  dataset->knownBroken.resize(dataset->samples.size());
   return dataset;
 }
 

@@ -1,6 +1,6 @@
 // One split of a data set: samples 0 .. size()-1 with labels, decoded once and kept in memory where
-// they fit, else decoded on demand. Which sample has which index depends on the data alone, never
-// on threads or memory.
+// they fit, else decoded on demand. Which sample has which index, and which stands in for one that
+// is broken, depends on the data alone, never on threads or memory.
 #pragma once
 
 #include "runtime/core/Error.h"
@@ -72,7 +72,8 @@ class Dataset {
 public:
   ~Dataset();
 
-  /// Number of samples, broken ones left out.
+  /// Number of samples, without those whose header is broken. Those whose pixels are broken count,
+  /// whether they are known or not: gather() puts others in their place.
   int64_t size() const;
   /// In the order of the labels; empty for data without classes.
   const std::vector<std::string> &classNames() const;
@@ -114,9 +115,9 @@ public:
 
   /// The samples `indices`, in that order. Those not in memory are decoded now, on several threads.
   ///
-  /// A sample that proves to be broken here (its header was good, its body is not) is replaced by
-  /// the next good one, index + 1, + 2, ..., so that a batch is always whole; the ImageRef then
-  /// carries the replacement's index. Fails if no sample is good, and, before any memory is taken,
+  /// A sample of which the header is good and the body is not is replaced by the next good one,
+  /// index + 1, + 2, ..., so that a batch is always whole; the ImageRef then carries the
+  /// replacement's index. Fails if no sample is good, and, before any memory is taken,
   /// if the samples are larger than admit() allows.
   Result<Batch> gather(std::span<const int64_t> indices) const;
   /// Samples first .. first+count-1.
@@ -140,7 +141,6 @@ private:
   Dataset() = default;
   void measure(const DataOptions &options);
   void decodeAll(const DataOptions &options);
-  void keepOnly(const std::vector<uint8_t> &good);
   const uint8_t *pixelsOf(int64_t index) const { return pixels.get() + offsets[index]; }
 
   std::unique_ptr<Source> source;
@@ -158,7 +158,7 @@ private:
 
   mutable std::mutex brokenMutex;
   mutable std::vector<BrokenFile> brokenFiles;
-  mutable std::vector<uint8_t> knownBroken; ///< by index, of those found while reading
+  mutable std::vector<uint8_t> knownBroken; ///< by index, of those found by decoding
 };
 
 /// Opens one split of the data set that `specification` names:

@@ -4,11 +4,7 @@
 #include "runtime/data/Codec.h"
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
-#include <sys/stat.h>
 
 namespace doppel::runtime {
 
@@ -150,23 +146,6 @@ Result<Image> decodeImage(std::span<const uint8_t> file) {
   Image image{extent, std::vector<uint8_t>(extent.bytes())};
   DOPPEL_CHECK(decodeImage(file, extent, image.pixels.data()));
   return image;
-}
-
-Result<std::vector<uint8_t>> readFile(const std::string &path, size_t limit) {
-  // Asked before it is opened: to open a pipe would wait for its other end.
-  struct stat status;
-  if (stat(path.c_str(), &status) != 0)
-    return fail("cannot read the file: {}", std::strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    return fail("it is no regular file");
-  std::unique_ptr<FILE, int (*)(FILE *)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-  if (!file || fstat(fileno(file.get()), &status) != 0)
-    return fail("cannot read the file: {}", std::strerror(errno));
-  std::vector<uint8_t> bytes(std::min(size_t(status.st_size), limit));
-  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), file.get()));
-  if (std::ferror(file.get()))
-    return fail("cannot read the file: {}", std::strerror(errno));
-  return bytes;
 }
 
 } // namespace doppel::runtime

@@ -31,7 +31,4 @@ Result<void> decodeImage(std::span<const uint8_t> file, Extent extent, uint8_t *
 /// probeImage() and decodeImage() in one.
 Result<Image> decodeImage(std::span<const uint8_t> file);
 
-/// The whole file, or its first `limit` bytes.
-Result<std::vector<uint8_t>> readFile(const std::string &path, size_t limit = size_t(-1));
-
 } // namespace doppel::runtime

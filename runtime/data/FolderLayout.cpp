@@ -2,6 +2,7 @@
 // an end to wait for, and what is read does not depend on the order in which the system lists it.
 
 #include "runtime/data/FolderLayout.h"
+#include "runtime/core/File.h"
 #include "runtime/data/Decode.h"
 #include "runtime/data/Parallel.h"
 #include <algorithm>
@@ -138,7 +139,7 @@ std::vector<std::string> keepImages(const fs::path &folder, std::vector<std::str
       doubtful.push_back(number);
   parallelFor(int64_t(doubtful.size()), doubtful.size() < 64 ? 1 : threads, [&](int64_t at) {
     size_t number = doubtful[size_t(at)];
-    Result<std::vector<uint8_t>> bytes = readFile(folder / files[number], kSignatureBytes);
+    Result<std::vector<uint8_t>> bytes = readBytes(folder / files[number], kSignatureBytes);
     isOne[number] = bytes && isImage(*bytes);
   });
   std::vector<std::string> images;

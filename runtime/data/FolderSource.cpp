@@ -1,6 +1,7 @@
 // Images in folders: which of those that FolderLayout finds belong to a split. The rules stand in
 // Dataset.h, at openDataset().
 
+#include "runtime/core/File.h"
 #include "runtime/data/Decode.h"
 #include "runtime/data/FolderLayout.h"
 #include "runtime/data/Source.h"
@@ -52,7 +53,7 @@ public:
 
   Result<Extent> probe(int64_t sample) const override {
     for (size_t bytes : {kHeaderBytes, kLongHeaderBytes}) {
-      DOPPEL_TRY(std::vector<uint8_t> prefix, readFile(entries[sample].path, bytes));
+      DOPPEL_TRY(std::vector<uint8_t> prefix, readBytes(entries[sample].path, bytes));
       Result<Extent> extent = probeImage(prefix);
       if (extent || prefix.size() < bytes || !isImage(prefix))
         return extent;
@@ -72,7 +73,7 @@ private:
     std::error_code code;
     if (uint64_t bytes = fs::file_size(entries[sample].path, code); !code && bytes > kMaxFileBytes)
       return fail("it has {} bytes; files of more than {} are not read", bytes, kMaxFileBytes);
-    return readFile(entries[sample].path);
+    return readBytes(entries[sample].path);
   }
 
   mutable std::mutex wholeFile;

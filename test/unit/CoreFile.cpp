@@ -68,6 +68,10 @@ TEST_F(CoreFile, ReadsNoMoreThanAllowed) {
   std::ofstream(folder / "a") << "12345";
   EXPECT_TRUE(readFile(folder / "a", 5));
   EXPECT_FALSE(readFile(folder / "a", 4));
+  EXPECT_EQ(readBytes(folder / "a", 2).value(), (std::vector<uint8_t>{'1', '2'}));
+  EXPECT_EQ(readBytes(folder / "a").value().size(), 5u);
+  EXPECT_EQ(readBytes(folder / "none").error().message,
+            "cannot open the file: No such file or directory");
 }
 
 /// To take a folder that cannot be read for an empty one would lose what is in it.

@@ -2,6 +2,7 @@
 // gives a picture or a crash.
 
 #include "DataFixtures.h"
+#include "runtime/core/File.h"
 #include "runtime/data/Decode.h"
 #include "runtime/data/Png.h"
 #include <gtest/gtest.h>
@@ -267,7 +268,7 @@ TEST(DataDecode, WritePngLeavesNoTemporaryAndNamesAnUnwritablePath) {
   TemporaryFolder folder;
   Image image = gradient(5, 6);
   ASSERT_TRUE(writePng(folder.path("a.png"), image.extent, image.pixels.data()));
-  Result<std::vector<uint8_t>> file = readFile(folder.path("a.png"));
+  Result<std::vector<uint8_t>> file = readBytes(folder.path("a.png"));
   ASSERT_TRUE(file);
   EXPECT_EQ(decoded(*file).pixels, image.pixels);
   EXPECT_FALSE(std::filesystem::exists(folder.path("a.png.tmp")));

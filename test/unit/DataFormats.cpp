@@ -2,6 +2,7 @@
 // first; no broken file gives half a picture or a crash.
 
 #include "DataFixtures.h"
+#include "runtime/core/File.h"
 #include "runtime/data/Decode.h"
 #include "runtime/data/Png.h"
 #include <algorithm>
@@ -225,7 +226,7 @@ Bytes encodeTiff(Extent extent, const Bytes &samples, const TiffKind &kind = {})
     TIFFWriteDirectory(tiff);
   }
   TIFFClose(tiff);
-  return readFile(path).value();
+  return readBytes(path).value();
 }
 
 struct BmpKind {
