@@ -76,9 +76,9 @@ def Nn_SelectOp : Nn_Op<"select", [Pure, Elementwise, Nn_Fusible, SameOperandsAn
 }
 
 def Nn_ConvertOp : Nn_Op<"convert", [Pure, Elementwise, Nn_Fusible, SameOperandsAndResultShape]> {
-  let summary = "the value in another element type; to an integer it rounds toward zero, bool is 0 or 1";
+  let summary = "the value in another element type; to an integer it rounds toward zero and saturates, bool is 0 or 1";
   let description = [{
-    result[i] = input[i] as the result's element type. A float becomes an integer by rounding toward zero; i1 is 0 or 1, and a number becomes true unless it is 0.
+    result[i] = input[i] as the result's element type. A float becomes an integer by rounding toward zero, beyond its range the nearest one, NaN 0; i1 is 0 or 1, and a number becomes true unless it is 0.
   }];
   let arguments = (ins Nn_Tensor:$input);
   let results = (outs Nn_Tensor:$result);

@@ -147,4 +147,19 @@ std::string_view firstUnknownOption(std::span<char *const> words, IsKnown known)
   return "";
 }
 
+/// Why the words behind the one argument of `command` are too many, and what was meant:
+/// `needsOption` tells whether the command has that option and it was not given.
+template <typename Words, typename NeedsOption>
+std::string whyTooMany(std::string_view command, std::string_view argument, const Words &words,
+                       NeedsOption needsOption) {
+  std::string text = "'" + std::string(command) + "' takes one argument, " + std::string(argument);
+  std::string meant;
+  size_t next = 0;
+  for (std::string option : {"data", "out"})
+    if (next < words.size() && needsOption("--" + option))
+      meant += " --" + option + " " + words[next++];
+  return next == words.size() ? text + "; did you mean" + meant + "?"
+                              : text + ", and " + words[next] + " is one too many";
+}
+
 } // namespace doppel::cli

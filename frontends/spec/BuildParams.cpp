@@ -41,12 +41,10 @@ void MethodBuilder::warnOfIdleSets() {
     bool isDeclared = declared.contains(name);
     if (isDeclared && (isOfRun || names.names.findHere(name)->isRead))
       continue;
-    trace.diagnostics
-        .report(Code::SetUnused, {},
-                "--set " + name + " changes nothing: '" + name +
-                    (isDeclared ? "' is not used with the other params as they are"
-                                : "' stands in a branch that is not taken"))
-        .note(names.declared.find(name)->second, "the param is declared here");
+    trace.diagnostics.report(Code::SetUnused, names.declared.find(name)->second,
+                             "--set " + name + " changes nothing: '" + name +
+                                 (isDeclared ? "' is not used with the other params as they are"
+                                             : "' stands in a branch that is not taken"));
   }
 }
 

@@ -25,9 +25,11 @@ static SpecNotes notesOf(const Diagnostics &diagnostics) {
     notes.paths[sources.name(file)] = sources.path(file).str();
   for (const Allowance &each : diagnostics.allowances()) {
     auto place = [&](uint32_t offset) { return sources.lineColumn(each.range.file, offset); };
+    // Whether a --set changes nothing is said of the command line: another has no such warning.
+    bool isUsed = each.isUsed || each.code == Code::SetUnused;
     notes.allowed.push_back({info(each.code).code.str(), sources.name(each.range.file).str(),
                              place(each.range.begin), place(each.range.end),
-                             place(each.covers.begin), place(each.covers.end), each.isUsed});
+                             place(each.covers.begin), place(each.covers.end), isUsed});
   }
   return notes;
 }

@@ -361,15 +361,15 @@ Result<void> Validator::checkFunctions() {
     std::string name = "@" + function->name()->str();
     if (!function->instructions() || !function->inputs() || !function->outputs())
       return fail("{} lacks its instructions, inputs or outputs", name);
-    int64_t order = -1;
+    uint32_t collectives = 0;
     for (uint32_t i = 0; i < function->instructions()->size(); ++i) {
       const schema::Instruction &instruction = *function->instructions()->Get(i);
       DOPPEL_CHECK(checkInstruction(instruction, fmt::format("{}.instructions[{}]", name, i)));
       if (auto *collective = instruction.operation_as_Collective()) {
-        if (int64_t(collective->order()) <= order)
-          return fail("{}.instructions[{}]: collective {} comes after {}", name, i,
-                      collective->order(), order);
-        order = collective->order();
+        if (collective->order() != collectives)
+          return fail("{}.instructions[{}]: it has the number {}, but is collective {} of {}", name,
+                      i, collective->order(), collectives, name);
+        ++collectives;
       }
     }
     DOPPEL_CHECK(checkNamed(*function->inputs(), name + ".inputs"));

@@ -44,7 +44,7 @@ Result<File> File::openRegular(const fs::path &path, std::string_view name) {
   if (::fstat(file.handle, &status) != 0)
     return fail("cannot open {}: {}", file.name, std::strerror(errno));
   if (!S_ISREG(status.st_mode))
-    return fail("{}: it is no regular file", file.name);
+    return fail("cannot open {}: it is no regular file", file.name);
   file.bytes = uint64_t(status.st_size);
   return file;
 }
@@ -58,7 +58,7 @@ Result<void> File::read(void *target, uint64_t count) {
     if (got < 0)
       return fail("cannot read {}: {}", name, std::strerror(errno));
     if (got == 0)
-      return fail("{}: it became shorter while it was read", name);
+      return fail("cannot read {}: it became shorter meanwhile", name);
     next += got;
     count -= uint64_t(got);
   }

@@ -144,7 +144,10 @@ uint64_t Dataset::fingerprint() const {
 }
 
 std::string Dataset::summary() const {
-  std::string text = grouped(uint64_t(size())) + (size() == 1 ? " image" : " images");
+  std::lock_guard lock(brokenMutex);
+  size_t replaced = size_t(std::ranges::count(knownBroken, 1));
+  uint64_t good = uint64_t(size()) - replaced;
+  std::string text = grouped(good) + (good == 1 ? " image" : " images");
   if (int32_t count = classesSeen())
     text += fmt::format(" of {} {}", count, count == 1 ? "class" : "classes");
   if (uniformExtent())
@@ -155,8 +158,10 @@ std::string Dataset::summary() const {
       fmt::format(", {} {}", mebibytes(totalBytes), inMemory() ? "in memory" : "decoded as needed");
   if (size_t others = heldOut().size())
     text += fmt::format(" ({} more held out)", grouped(others));
-  if (size_t count = broken().size())
+  if (size_t count = brokenFiles.size())
     text += fmt::format("; {} broken {} skipped", count, count == 1 ? "file" : "files");
+  if (replaced)
+    text += fmt::format(" (others stand in for {} of them)", replaced);
   return text;
 }
 

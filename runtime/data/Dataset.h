@@ -109,8 +109,8 @@ public:
   /// that are no images have no part in it.
   uint64_t fingerprint() const;
 
-  /// "50,000 images of 10 classes, 32 x 32, 146 MiB in memory; 3 broken files skipped", for tables
-  /// and logs.
+  /// "50,000 images of 10 classes, 32 x 32, 146 MiB in memory; 3 broken files skipped (others
+  /// stand in for 2 of them)", for tables and logs.
   std::string summary() const;
 
   /// The samples `indices`, in that order. Those not in memory are decoded now, on several threads.

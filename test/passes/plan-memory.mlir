@@ -61,3 +61,18 @@ plan.func @in_place {
   plan.output "b" %b : !plan.buffer<tensor<64xf32>>
   plan.output "c" %c : !plan.buffer<tensor<64xf32>>
 }
+
+// The host reads an output when all is done, wherever it is named.
+// CHECK-LABEL: plan.func @early
+// CHECK-DAG: %[[A:.+]] = plan.buffer @transient[[[AT:.+]]] storage 0 : <tensor<64xf32>>
+// CHECK-NOT: plan.buffer @transient[[[AT]]] storage 1
+// CHECK: plan.output "b"
+plan.func @early {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
+  %a = plan.alloc : !plan.buffer<tensor<64xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%x) -> (%a) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.output "a" %a : !plan.buffer<tensor<64xf32>>
+  plan.launch @reverse(%x) -> (%b) : (!plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
+  plan.output "b" %b : !plan.buffer<tensor<64xf32>>
+}

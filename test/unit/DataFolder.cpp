@@ -89,7 +89,10 @@ TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
   EXPECT_NE(broken[0].reason.find("Premature end"), std::string::npos) << broken[0].reason;
   EXPECT_EQ(broken[1].reason, "the file is empty");
   EXPECT_EQ(broken[2].reason, "it is none of JPEG, PNG, WebP, BMP, GIF, TIFF");
-  EXPECT_NE(dataset->summary().find("3 broken files skipped"), std::string::npos)
+  EXPECT_NE(dataset->summary().find("8 images of 1 class, of several sizes"), std::string::npos)
+      << dataset->summary();
+  EXPECT_NE(dataset->summary().find("; 3 broken files skipped (others stand in for 1 of them)"),
+            std::string::npos)
       << dataset->summary();
   EXPECT_EQ(dataset->remarks(),
             (std::vector<std::string>{"left out 1 image beside the folders, in none of them: " +

@@ -160,6 +160,15 @@ bool isExpected(const runtime::Result<void> &result, int &code) {
   return result.has_value();
 }
 
+/// The argument of a command, and the words that stand behind it and belong to no option.
+std::pair<std::string, std::vector<std::string>> argumentsOf(const CLI::App &command) {
+  std::string argument;
+  for (const CLI::Option *option : command.get_options())
+    if (option->get_positional() && option->count() > 0)
+      argument = option->results()[0];
+  return {argument, argument.empty() ? std::vector<std::string>() : command.remaining()};
+}
+
 int runProgram(int argc, char **argv) {
   CLI::App app(
       "Doppel compiles self-supervised learning methods and trains encoders with them.\n"
@@ -336,6 +345,18 @@ int runProgram(int argc, char **argv) {
     if (command && !unknown.empty() && error.get_exit_code() != 0) {
       cli::printError("doppel: error: {}\n", runtime::printable(cli::whyNoOption(word, unknown)));
       return 2;
+    }
+    if (command && error.get_exit_code() != 0) {
+      auto [argument, words] = argumentsOf(*command);
+      if (!words.empty()) {
+        auto needsOption = [&](const std::string &name) {
+          const CLI::Option *option = command->get_option_no_throw(name);
+          return option && option->count() == 0;
+        };
+        cli::printError("doppel: error: {}\n",
+                        runtime::printable(cli::whyTooMany(word, argument, words, needsOption)));
+        return 2;
+      }
     }
     return app.exit(error) == 0 ? 0 : 2;
   }
