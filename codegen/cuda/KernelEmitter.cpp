@@ -3,6 +3,7 @@
 
 #include "codegen/cuda/NestEmitter.h"
 #include "codegen/cuda/Placeholders.h"
+#include "codegen/cuda/ViewBlocks.h"
 #include "dialects/plan/Workgroups.h"
 
 using namespace doppel;
@@ -14,21 +15,24 @@ using llvm::Value;
 mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine,
                                      llvm::Module &module) {
   mlir::Block &body = kernel.getBody().front();
-  if (kernel.getKind() == nn::KernelKind::Augment)
-    return kernel.emitError("makes views, for which this target has no code");
-  mlir::FailureOr<KernelForm> form = buildKernelForm(body);
-  if (failed(form))
-    return mlir::failure();
-  cutIntoWorkgroups(*form, machine);
-  if (form->grid != int64_t(kernel.getGrid()))
-    return kernel.emitError("has a grid of ")
-           << kernel.getGrid() << " workgroups, its body has " << form->grid;
+  bool isAugment = kernel.getKind() == nn::KernelKind::Augment;
+  mlir::FailureOr<KernelForm> form = KernelForm{};
+  if (!isAugment) {
+    form = buildKernelForm(body);
+    if (failed(form))
+      return mlir::failure();
+    cutIntoWorkgroups(*form, machine);
+    if (form->grid != int64_t(kernel.getGrid()))
+      return kernel.emitError("has a grid of ")
+             << kernel.getGrid() << " workgroups, its body has " << form->grid;
+  }
   if (usesRun(body) && !kernel.getUsesRun())
     return kernel.emitError("reads the run's scalars, but lacks uses_run");
 
   size_t inputs = body.getNumArguments(), outputs = body.getTerminator()->getNumOperands();
   // An output may be the bytes of an input (an update in place), so none is said to be disjoint.
-  llvm::SmallVector<bool> disjoint(inputs + kernel.getUsesRun() + outputs, false);
+  bool hasScratch = kernel.getScratchBytes() > 0;
+  llvm::SmallVector<bool> disjoint(inputs + kernel.getUsesRun() + outputs + hasScratch, false);
   llvm::Function *function = makeKernel(module, kernel.getSymName(), machine.threads, disjoint);
   llvm::LLVMContext &context = module.getContext();
   llvm::IRBuilder<> b(BasicBlock::Create(context, "entry", function));
@@ -44,6 +48,15 @@ mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine,
   for (size_t i = 0; i < outputs; ++i)
     buffers.outputs.push_back(function->getArg(number++));
 
+  if (isAugment) {
+    mlir::FailureOr<uint64_t> shared = emitViews(
+        kernel, machine, b, buffers.inputs, buffers.outputs, buffers.run, function->getArg(number));
+    if (failed(shared))
+      return mlir::failure();
+    b.CreateRetVoid();
+    setSharedBytes(*function, *shared);
+    return mlir::success();
+  }
   Placeholders gpu(b);
   Value *block = b.CreateZExt(gpu.block(), b.getInt64Ty());
   uint64_t shared = 0;

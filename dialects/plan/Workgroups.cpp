@@ -72,7 +72,10 @@ FailureOr<KernelGrid> plan::gridOf(nn::KernelKind kind, Block &body, const Machi
   if (kind == nn::KernelKind::Augment) {
     KernelGrid result{1, 0};
     body.walk([&](nn::AugmentOp augment) {
-      result = {shapeOf(augment.getResult())[0], machine.augmentScratchBytes(augment)};
+      // Each has scratch memory, so no more of them than run at once; they take views in turn.
+      int64_t views = std::min(shapeOf(augment.getResult())[0], machine.fullGroups);
+      result = {std::max(result.grid, views),
+                std::max(result.scratchBytes, machine.augmentScratchBytes(augment))};
     });
     return result;
   }
