@@ -2,7 +2,7 @@
 // abi::KernelFunction for every plan.kernel.
 #pragma once
 
-#include "dialects/plan/Target.h"
+#include "codegen/cpu/Processor.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
@@ -14,12 +14,6 @@ namespace doppel::cpu {
 struct ObjectCode {
   std::string elf;
 };
-
-/// The target with its processor: this machine's where `target` names none, and the features that
-/// code may use, as in /proc/cpuinfo, sorted. Where no processor is called so, fails with the
-/// nearest names. A target without a processor comes back as it is.
-mlir::FailureOr<plan::TargetAttr>
-completeTarget(plan::TargetAttr target, llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
 /// Code for all plan.kernel operations of a module, for the processor of its target, which is
 /// complete; a kernel's symbol is its name. Kernels without a CPU form are diagnosed.

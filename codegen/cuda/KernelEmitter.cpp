@@ -12,8 +12,8 @@ using namespace doppel::plan;
 using llvm::BasicBlock;
 using llvm::Value;
 
-mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine,
-                                     llvm::Module &module) {
+mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine, llvm::Module &module,
+                                     llvm::ArrayRef<bool> disjoint) {
   mlir::Block &body = kernel.getBody().front();
   bool isAugment = kernel.getKind() == nn::KernelKind::Augment;
   mlir::FailureOr<KernelForm> form = KernelForm{};
@@ -30,10 +30,15 @@ mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine,
     return kernel.emitError("reads the run's scalars, but lacks uses_run");
 
   size_t inputs = body.getNumArguments(), outputs = body.getTerminator()->getNumOperands();
-  // An output may be the bytes of an input (an update in place), so none is said to be disjoint.
+  // An output may be the bytes of an input: an update in place. Scratch memory is nobody else's.
   bool hasScratch = kernel.getScratchBytes() > 0;
-  llvm::SmallVector<bool> disjoint(inputs + kernel.getUsesRun() + outputs + hasScratch, false);
-  llvm::Function *function = makeKernel(module, kernel.getSymName(), machine.threads, disjoint);
+  llvm::SmallVector<bool> own(inputs + kernel.getUsesRun() + outputs, false);
+  assert((disjoint.empty() || disjoint.size() == own.size()) && "a launch has other buffers");
+  if (!disjoint.empty())
+    own.assign(disjoint.begin(), disjoint.end());
+  if (hasScratch)
+    own.push_back(true);
+  llvm::Function *function = makeKernel(module, kernel.getSymName(), machine.threads, own);
   llvm::LLVMContext &context = module.getContext();
   llvm::IRBuilder<> b(BasicBlock::Create(context, "entry", function));
   llvm::FastMathFlags flags;

@@ -29,6 +29,7 @@ inline constexpr OptionOwners optionOwners[] = {
     {"--target", "compile train"},
     {"--emit", "compile"},
     {"--dump-phases", "compile"},
+    {"--dump-kernels", "compile"},
     {"--explain", "compile"},
     {"--timing", "compile"},
     {"--quiet", "compile"},

@@ -2,9 +2,11 @@
 #include "codegen/artifact/Schedules.h"
 #include "codegen/artifact/Writer.h"
 #include "codegen/cpu/CpuCodegen.h"
+#include "codegen/cuda/CudaCodegen.h"
 #include "dialects/nn/NnDialect.h"
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/ssl/SslDialect.h"
+#include "frontends/cli/compile/Assemblers.h"
 #include "frontends/cli/compile/Driver.h"
 #include "frontends/cli/compile/PrintDiagnostics.h"
 #include "frontends/cli/compile/Summary.h"
@@ -124,6 +126,8 @@ private:
   int chooseTarget();
   int emitCode();
   int emitArtifact();
+  int finishForGpu();
+  int dumpKernels(StringRef name, StringRef bytes);
 
   std::string artifactPath() const {
     return options.output.empty() ? (llvm::sys::path::stem(options.input) + ".dpx").str()
@@ -264,13 +268,80 @@ int Compilation::emitCode() {
     return afterFailure(Phase::Code);
   if (int code = dump(Phase::Code, *text))
     return code;
+  if (int code = dumpKernels("kernels.ll", *text))
+    return code;
   return options.emit == Phase::Code ? writeText(*text) : int(done);
+}
+
+int Compilation::dumpKernels(StringRef name, StringRef bytes) {
+  if (options.kernelsFolder.empty())
+    return done;
+  if (std::error_code error = llvm::sys::fs::create_directories(options.kernelsFolder))
+    return fail("cannot create " + options.kernelsFolder + ": " + error.message());
+  SmallString<128> path(options.kernelsFolder);
+  llvm::sys::path::append(path, name);
+  return writeFile(path.str().str(), bytes);
+}
+
+/// Code of kernels for GPUs, as far as this build makes it.
+int Compilation::finishForGpu() {
+  StringRef kind = plan::findTarget(*module).getKind();
+  if (options.emit == Phase::Artifact && options.kernelsFolder.empty())
+    return fail(("this build makes no artifact for " + kind +
+                 " yet; --emit plan, --emit ptx and --dump-kernels DIR show the program")
+                    .str());
+  bool wantsLlvm = options.emit == Phase::Code && !options.emitPtx;
+  if (wantsLlvm || !options.kernelsFolder.empty() || !options.dumpFolder.empty()) {
+    FailureOr<std::string> text = cuda::kernelsAsLlvm(*module);
+    if (failed(text))
+      return afterFailure(Phase::Code);
+    if (int code = dump(Phase::Code, *text))
+      return code;
+    if (int code = dumpKernels("kernels.ll", *text))
+      return code;
+    if (wantsLlvm)
+      return writeText(*text);
+  }
+  if (kind != plan::cudaKind)
+    return fail(("--emit ptx and --dump-kernels are for the target cuda, not " + kind).str(),
+                usageError);
+  std::unique_ptr<cuda::Assembler> assembler;
+  if (!options.kernelsFolder.empty()) {
+    auto found = findAssembler();
+    if (found)
+      assembler = std::move(*found);
+    else
+      llvm::errs() << "doppel: note: no cubins are made: " << llvm::toString(found.takeError())
+                   << '\n';
+  }
+  auto made = cuda::compileKernels(*module, assembler.get());
+  if (failed(made))
+    return afterFailure(Phase::Code);
+  std::string ptx;
+  plan::TargetAttr target = plan::findTarget(*module);
+  for (auto [number, part] : llvm::enumerate(made->modules)) {
+    ptx += part.ptx;
+    std::string stem = ("kernels." + Twine(number)).str();
+    if (int code = dumpKernels(stem + ".ptx", part.ptx))
+      return code;
+    for (auto [name, cubin] :
+         llvm::zip(target.getArchitectures().getAsValueRange<StringAttr>(), part.cubins))
+      if (int code = dumpKernels((stem + "." + name + ".cubin").str(), cubin.bytes))
+        return code;
+  }
+  if (assembler)
+    if (int code = dumpKernels("kernels.txt", assembler->description() + "\n\n" +
+                                                  cuda::describeUsage(*module, *made)))
+      return code;
+  return options.emitPtx ? writeText(ptx) : int(done);
 }
 
 int Compilation::emitArtifact() {
   FailureOr<cpu::ObjectCode> object = cpu::compileKernels(*module);
   if (failed(object))
     return afterFailure(Phase::Code);
+  if (int code = dumpKernels("kernels.so", object->elf))
+    return code;
   ArtifactParts parts;
   parts.elf = std::move(object->elf);
   parts.specSource = source;
@@ -293,11 +364,11 @@ int Compilation::emitArtifact() {
 int Compilation::finish() {
   if (options.emit <= Phase::Plan)
     return writeText(textOf(*module));
-  if (StringRef kind = plan::findTarget(*module).getKind(); kind != plan::cpuKind)
-    return fail(("this build cannot make code for " + kind +
-                 " yet; --emit fused and --emit plan show the program")
-                    .str());
-  if (options.emit == Phase::Code || !options.dumpFolder.empty())
+  if (plan::findTarget(*module).getKind() != plan::cpuKind)
+    return finishForGpu();
+  if (options.emitPtx)
+    return fail("--emit ptx is for GPUs: give --target cuda with it", usageError);
+  if (options.emit == Phase::Code || !options.dumpFolder.empty() || !options.kernelsFolder.empty())
     if (int code = emitCode())
       return code;
   if (options.emit == Phase::Code)

@@ -23,7 +23,9 @@ struct CompileOptions {
   std::optional<plan::TargetName> target; ///< without, that of the module, or this machine
   Phase emit = Phase::Artifact;
   bool emitAst = false;
-  std::string dumpFolder; ///< of --dump-phases; empty for none
+  bool emitPtx = false;      ///< of kernels for GPUs; `emit` is Phase::Code then
+  std::string dumpFolder;    ///< of --dump-phases; empty for none
+  std::string kernelsFolder; ///< of --dump-kernels; empty for none
   bool explain = false;
   bool timing = false;
   bool quiet = false;

@@ -75,7 +75,7 @@ bool isSpec(std::string_view command, const std::string &path) {
 std::string phaseNames() {
   std::string names = "ast";
   for (const PhaseInfo &info : getPhases())
-    names += ", " + info.name.str();
+    names += ", " + info.name.str() + (info.phase == Phase::Code ? ", ptx" : "");
   return names;
 }
 
@@ -140,10 +140,16 @@ int run(int argc, char **argv) {
   compile->add_option("--emit", emit, "stop at this phase and print it: " + phaseNames())
       ->type_name("PHASE")
       ->check([](const std::string &name) {
-        bool known = name == "ast" || findPhase(name);
+        bool known = name == "ast" || name == "ptx" || findPhase(name);
         return known ? std::string() : "'" + name + "' is no phase; phases are " + phaseNames();
       });
   compile->add_option("--dump-phases", options.dumpFolder, "write the module of every phase here")
+      ->type_name("DIR");
+  compile
+      ->add_option(
+          "--dump-kernels", options.kernelsFolder,
+          "write the kernels' LLVM IR and code here; for GPUs also kernels.txt, a table of "
+          "registers, shared memory and spills")
       ->type_name("DIR");
   compile->add_flag("--explain", options.explain,
                     "tell which operations were fused, where they stand, and the bytes that saves");
@@ -213,7 +219,10 @@ int run(int argc, char **argv) {
   if (compile->count("--target"))
     options.target = plan::parseTarget(target, error);
   options.emitAst = emit == "ast";
-  if (!options.emitAst)
+  options.emitPtx = emit == "ptx";
+  if (options.emitPtx)
+    options.emit = Phase::Code;
+  else if (!options.emitAst)
     options.emit = *findPhase(emit);
   return isSpec("compile", options.input) ? cli::compile(options) : cli::userError;
 }
