@@ -5,8 +5,9 @@
 #
 # Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
 # Features, for REQUIRES: avx512 (of this processor), cifar10 and clothing (DOPPEL_CIFAR10 and
-# DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind).
+# DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind), cudnn (of long tests: cuDNN 9 is found).
 import os
+import subprocess
 
 import lit.formats
 
@@ -59,6 +60,10 @@ with open("/proc/cpuinfo") as cpuinfo:
         config.available_features.add("avx512")
 if os.geteuid() == 0:
     config.available_features.add("root")
+if os.environ.get("DOPPEL_TEST_LONG"):
+    plans = os.path.join(config.doppel_tools_dir, "doppel-cudnn-plans")
+    if os.path.exists(plans) and subprocess.run([plans, "--here"], capture_output=True).returncode == 0:
+        config.available_features.add("cudnn")
 
 try:
     import psutil  # noqa: F401  (lit needs it to stop a test that hangs)

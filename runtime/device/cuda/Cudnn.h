@@ -50,7 +50,8 @@ class ConvolutionPlan {
 public:
   virtual ~ConvolutionPlan() = default;
   virtual size_t workspaceBytes() const = 0;
-  virtual std::string name() const = 0; ///< cuDNN's, with the engine's number
+  /// cuDNN's, with the engine's number; empty of a restored one.
+  virtual std::string name() const = 0;
   /// The plan's bytes, which `restore` reads back.
   virtual Result<std::vector<uint8_t>> serialize() = 0;
   /// Puts the convolution on the stream of `attach`. Operands in the order of Convolution::Kind;

@@ -32,18 +32,23 @@ Result<void> Driver::check(CUresult status, std::string_view what) const {
   case CUDA_ERROR_LAUNCH_FAILED:
   case CUDA_ERROR_LAUNCH_TIMEOUT:
   case CUDA_ERROR_ECC_UNCORRECTABLE:
+  case CUDA_ERROR_NVLINK_UNCORRECTABLE:
   case CUDA_ERROR_HARDWARE_STACK_ERROR:
   case CUDA_ERROR_ILLEGAL_INSTRUCTION:
   case CUDA_ERROR_MISALIGNED_ADDRESS:
   case CUDA_ERROR_INVALID_ADDRESS_SPACE:
   case CUDA_ERROR_INVALID_PC:
+  case CUDA_ERROR_ASSERT:
   case CUDA_ERROR_CONTEXT_IS_DESTROYED:
-  case CUDA_ERROR_DEVICE_UNAVAILABLE:
-  case CUDA_ERROR_SYSTEM_NOT_READY:
+  case CUDA_ERROR_UNKNOWN: // of a GPU that fell off the bus
     return fail(
         "the GPU is lost to this process, {}: {}; the last checkpoint stands, go on from it "
         "with --resume",
         what, words(status));
+  case CUDA_ERROR_DEVICE_UNAVAILABLE:
+    return fail("{}: {}; another process may have the GPU for itself alone (`nvidia-smi` lists "
+                "processes and the compute mode)",
+                what, words(status));
   default:
     return fail("{}: {}", what, words(status));
   }
@@ -73,8 +78,9 @@ Result<std::unique_ptr<Driver>> Driver::open(const LibrarySearch &search) {
   if (!missing.empty())
     return fail("NVIDIA's driver ({}) has no function {}: it is of CUDA {}, or not NVIDIA's; {}",
                 library->name(), missing, cudaVersion(driver->version_), wayOut);
-  if (auto started = driver->check(driver->cuInit(0), "NVIDIA's driver does not start"); !started)
-    return fail("{}; {}", started.error().message, wayOut);
+  // No check(): what means a lost GPU later is here one that was never there.
+  if (CUresult status = driver->cuInit(0))
+    return fail("NVIDIA's driver does not start: {}; {}", driver->words(status), wayOut);
   return driver;
 }
 

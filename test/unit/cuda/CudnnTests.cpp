@@ -1,19 +1,14 @@
 // Plans of cuDNN for GPUs that are not there, where cuDNN is installed.
-#include "runtime/device/cuda/Cudnn.h"
+#include "Gpus.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>
 
 using namespace doppel::runtime;
 using namespace doppel::runtime::cuda;
+using doppel::test::gpus;
 
 namespace {
-
-const GpuDescription gpus[] = {
-    {"NVIDIA A100-SXM4-80GB", 80, 108, 85094301696, 167936, 166912, 41943040},
-    {"NVIDIA H100 80GB HBM3", 90, 132, 85027979264, 233472, 232448, 52428800},
-    {"NVIDIA B200", 100, 148, 190000000000, 233472, 232448, 130000000},
-};
 
 constexpr size_t limit = size_t(256) << 20;
 

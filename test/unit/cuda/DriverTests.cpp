@@ -125,6 +125,11 @@ TEST(CudaDriver, WithoutAGpuSaysSo) {
                          "device is detected); to run"),
       std::string::npos)
       << openingSays();
+  // Where a running program has lost its GPU, one that starts has none.
+  for (CUresult status : {CUDA_ERROR_UNKNOWN, CUDA_ERROR_SYSTEM_NOT_READY}) {
+    recordingOf(folder).initStatus = status;
+    EXPECT_TRUE(openingSays().starts_with("NVIDIA's driver does not start: CUDA")) << openingSays();
+  }
   recordingOf(folder).devices = 0;
   auto driver = Driver::open(only(folder));
   ASSERT_TRUE(driver);
@@ -157,6 +162,14 @@ TEST(CudaDriver, ALostGpuIsToldFromACallThatFailed) {
       "the GPU is lost to this process, in step 7: CUDA_ERROR_LAUNCH_FAILED (unspecified launch "
       "failure); the last checkpoint stands, go on from it with --resume");
   EXPECT_EQ((*driver)->check(CUresult(12345), "x").error().message, "x: CUDA error 12345");
+  for (CUresult status : {CUDA_ERROR_UNKNOWN, CUDA_ERROR_ASSERT, CUDA_ERROR_ILLEGAL_ADDRESS,
+                          CUDA_ERROR_ECC_UNCORRECTABLE, CUDA_ERROR_NVLINK_UNCORRECTABLE})
+    EXPECT_TRUE((*driver)->check(status, "x").error().message.starts_with("the GPU is lost"))
+        << status;
+  // A GPU that another process has for itself is not lost.
+  std::string held = (*driver)->check(CUDA_ERROR_DEVICE_UNAVAILABLE, "x").error().message;
+  EXPECT_TRUE(held.starts_with("x: ")) << held;
+  EXPECT_NE(held.find("another process may have the GPU for itself alone"), std::string::npos);
 }
 
 // The stand-in keeps to what the tests of the device rely on.

@@ -131,6 +131,9 @@ CUresult cuGetErrorName(CUresult status, const char **name) {
   case CUDA_ERROR_NOT_FOUND:
     *name = "CUDA_ERROR_NOT_FOUND";
     break;
+  case CUDA_ERROR_INVALID_PTX:
+    *name = "CUDA_ERROR_INVALID_PTX";
+    break;
   default:
     *name = nullptr;
     return CUDA_ERROR_INVALID_VALUE;
@@ -147,6 +150,9 @@ CUresult cuGetErrorString(CUresult status, const char **text) {
     break;
   case CUDA_ERROR_LAUNCH_FAILED:
     *text = "unspecified launch failure";
+    break;
+  case CUDA_ERROR_INVALID_PTX:
+    *text = "a PTX JIT compilation failed";
     break;
   default:
     *text = nullptr;
@@ -345,16 +351,26 @@ CUresult cuEventDestroy_v2(CUevent event) {
   delete event;
   return CUDA_SUCCESS;
 }
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, CUjit_option *,
-                            void **) {
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count,
+                            CUjit_option *options, void **values) {
   bool isCubin = std::memcmp(image,
                              "\x7f"
                              "ELF",
                              4) == 0;
   NOTE("cuModuleLoadDataEx {}", isCubin ? "cubin" : "ptx");
-  const Recording &recording = machine->recording;
+  Recording &recording = machine->recording;
+  if (!isCubin)
+    recording.ptx = static_cast<const char *>(image);
+  CUresult status = recording.moduleStatus;
   if (!(isCubin ? recording.acceptsCubins : recording.acceptsPtx))
-    return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    status = CUDA_ERROR_NO_BINARY_FOR_GPU;
+  if (status) {
+    for (unsigned i = 0; i + 1 < count; ++i)
+      if (options[i] == CU_JIT_ERROR_LOG_BUFFER)
+        std::snprintf(static_cast<char *>(values[i]), reinterpret_cast<size_t>(values[i + 1]), "%s",
+                      recording.jitLog.c_str());
+    return status;
+  }
   *module = new CUmod_st;
   return CUDA_SUCCESS;
 }

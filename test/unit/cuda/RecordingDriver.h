@@ -24,6 +24,8 @@ struct Recording {
   size_t othersBytes = 0;    ///< that other processes hold
   bool acceptsCubins = true; ///< else they are of another architecture
   bool acceptsPtx = true;
+  CUresult moduleStatus = CUDA_SUCCESS; ///< of loading any module
+  std::string jitLog;                   ///< what is said where one is not loaded
 
   // What goes wrong. Calls and allocations are counted from 0; -1: never.
   int failAllocation = -1;
@@ -43,6 +45,7 @@ struct Recording {
   // What was done. A call is its function and what tells it from others: "cuMemAlloc 4096",
   // "cuLaunchKernel k 3x128 on stream 1 (captured)".
   std::vector<std::string> calls;
+  std::string ptx; ///< the last that was loaded
   size_t allocatedBytes = 0;
   size_t liveAllocations = 0;
   int allocations = 0;

@@ -1,0 +1,178 @@
+// Which code a GPU is given, how it is loaded, and what is said of memory before the first step.
+#include "RecordingDriver.h"
+#include "runtime/device/cuda/MemoryNeeds.h"
+#include "runtime/device/cuda/Modules.h"
+
+#include <gtest/gtest.h>
+
+using namespace doppel::runtime;
+using namespace doppel::runtime::cuda;
+using doppel::test::Recording;
+using doppel::test::recordingOf;
+
+namespace {
+
+const std::string folder = DOPPEL_RECORDING_DRIVER;
+
+GpuInfo gpuOf(int architecture) {
+  return {.name = "GPU", .architecture = architecture, .totalBytes = uint64_t(1000) << 20};
+}
+
+std::span<const std::byte> bytesOf(const std::string &text) {
+  return std::as_bytes(std::span(text));
+}
+
+const std::string cubin("\x7f"
+                        "ELF...",
+                        7);
+
+TEST(CudaCode, OfItsOwnArchitectureComesFirst) {
+  const CodeOffer offers[] = {{true, "sm_80"}, {false, "sm_80"}, {false, "sm_90"}};
+  auto choice = chooseCode(offers, gpuOf(90));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_EQ(choice->offer, 2u);
+  EXPECT_EQ(choice->remark, "");
+  choice = chooseCode(offers, gpuOf(80));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_EQ(choice->offer, 1u);
+}
+
+TEST(CudaCode, OfAnEarlierGpuOfTheSameGenerationIsRun) {
+  const CodeOffer offers[] = {
+      {true, "sm_80"}, {false, "sm_80"}, {false, "sm_86"}, {false, "sm_90"}};
+  auto choice = chooseCode(offers, gpuOf(89));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_EQ(choice->offer, 2u);
+  EXPECT_EQ(choice->remark, "");
+}
+
+TEST(CudaCode, OfAnotherArchitectureIsPtxAndToldSo) {
+  const CodeOffer offers[] = {{false, "sm_80"}, {true, "sm_80"}, {false, "sm_120"}};
+  auto choice = chooseCode(offers, gpuOf(90));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_EQ(choice->offer, 1u);
+  EXPECT_EQ(choice->remark,
+            "GPU is an sm_90, and the artifact has code for sm_80, PTX for sm_80, code for sm_120: "
+            "the driver compiles the PTX now; --target cuda:sm_90 spares that");
+}
+
+TEST(CudaCode, WithoutAnyTheTargetIsNamed) {
+  const CodeOffer cubins[] = {{false, "sm_80"}, {false, "sm_90a"}};
+  auto choice = chooseCode(cubins, gpuOf(90));
+  ASSERT_FALSE(choice);
+  EXPECT_EQ(choice.error().message,
+            "GPU is an sm_90, and the artifact has code for sm_80, code for "
+            "sm_90a: compile the spec with --target cuda:sm_90");
+  // PTX of a later architecture is none for this one.
+  const CodeOffer later[] = {{true, "sm_90"}};
+  choice = chooseCode(later, gpuOf(80));
+  ASSERT_FALSE(choice);
+  EXPECT_EQ(choice.error().message,
+            "GPU is an sm_80, and the artifact has PTX for sm_90: compile the spec "
+            "with --target cuda:sm_80");
+  choice = chooseCode({}, gpuOf(80));
+  ASSERT_FALSE(choice);
+  EXPECT_NE(choice.error().message.find("has no code for GPUs: compile"), std::string::npos);
+}
+
+class CudaModules : public testing::Test {
+protected:
+  Recording &recording = recordingOf(folder);
+  std::unique_ptr<Driver> driver;
+  void SetUp() override {
+    auto opened = Driver::open({{folder}, false, {}});
+    ASSERT_TRUE(opened) << opened.error().message;
+    driver = std::move(*opened);
+  }
+  std::string loadingSays(const std::string &code) {
+    auto module = Module::load(*driver, bytesOf(code));
+    return module ? "" : module.error().message;
+  }
+};
+
+TEST_F(CudaModules, AreLoadedAndUnloaded) {
+  recording.kernels["k"] = [](const Recording::Launch &) {};
+  {
+    auto module = Module::load(*driver, bytesOf(cubin));
+    ASSERT_TRUE(module) << module.error().message;
+    EXPECT_TRUE((*module)->function("k"));
+    auto other = (*module)->function("other");
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().message, "the artifact's code has no kernel 'other'");
+    EXPECT_EQ(recording.count("cuModuleUnload"), 0u);
+  }
+  EXPECT_EQ(recording.count("cuModuleLoadDataEx cubin"), 1u);
+  EXPECT_EQ(recording.count("cuModuleUnload"), 1u);
+}
+
+TEST_F(CudaModules, PtxIsGivenAsTextThatEnds) {
+  const std::string longer = ".version 8.0 and what stands behind";
+  auto module = Module::load(*driver, bytesOf(longer).first(12));
+  ASSERT_TRUE(module) << module.error().message;
+  EXPECT_EQ(recording.ptx, ".version 8.0");
+}
+
+TEST_F(CudaModules, TheDriversWordsAboutPtxAreTold) {
+  recording.moduleStatus = CUDA_ERROR_INVALID_PTX;
+  recording.jitLog = "ptxas fatal : Unresolved\nsymbol f\n";
+  EXPECT_EQ(loadingSays(".version"),
+            "cannot load the artifact's PTX (ptxas fatal : Unresolved symbol "
+            "f): CUDA_ERROR_INVALID_PTX (a PTX JIT compilation failed)");
+}
+
+TEST_F(CudaModules, WhatADriverIsTooOldForNamesItsVersionAndTheWayOut) {
+  recording.version = 12020;
+  auto opened = Driver::open({{folder}, false, {}});
+  ASSERT_TRUE(opened);
+  driver = std::move(*opened);
+  recording.moduleStatus = CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+  EXPECT_TRUE(loadingSays(".version")
+                  .starts_with("NVIDIA's driver of CUDA 12.2 cannot compile the artifact's PTX: "
+                               "update it, or compile"))
+      << loadingSays(".version");
+  recording.moduleStatus = CUDA_SUCCESS;
+  recording.acceptsCubins = false;
+  EXPECT_TRUE(loadingSays(cubin).starts_with(
+      "NVIDIA's driver of CUDA 12.2 does not load the artifact's code: it is for another "
+      "architecture, or made by a later CUDA;"))
+      << loadingSays(cubin);
+  EXPECT_EQ(recording.count("cuModuleUnload"), 0u);
+}
+
+TEST_F(CudaModules, ALostGpuIsToldWhileLoading) {
+  recording.loseAtCall = int(recording.calls.size());
+  EXPECT_TRUE(loadingSays(cubin).starts_with(
+      "the GPU is lost to this process, cannot load the artifact's code: CUDA_ERROR_LAUNCH_FAILED"))
+      << loadingSays(cubin);
+}
+
+constexpr uint64_t mebibyte = 1 << 20;
+
+TEST(CudaMemory, IsToldByWhatItIsFor) {
+  auto told =
+      fitMemory({90 * mebibyte, 200 * mebibyte, 19 * mebibyte + 1, 0}, gpuOf(90), 900 * mebibyte);
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_EQ(*told,
+            "310 MiB: states 90, a step 200, libraries 20, images 0; 900 of 1000 MiB are free");
+}
+
+TEST(CudaMemory, ThatOthersHoldIsToldFromThatTheGpuLacks) {
+  const MemoryNeeds needs = {100 * mebibyte, 500 * mebibyte, 50 * mebibyte, 50 * mebibyte};
+  EXPECT_TRUE(fitMemory(needs, gpuOf(90), 700 * mebibyte));
+  auto told = fitMemory(needs, gpuOf(90), 700 * mebibyte - 1);
+  ASSERT_FALSE(told);
+  EXPECT_EQ(
+      told.error().message,
+      "the program needs 700 MiB of memory (states 100, a step 500, libraries 50, images 50), "
+      "and of the 1000 MiB of GPU only 699 are free: end what holds the others (`nvidia-smi` "
+      "lists it), or compile the spec for a smaller batch (--set batch=N)");
+  told = fitMemory({needs.states, needs.step * 2, 0, 0}, gpuOf(90), 1000 * mebibyte);
+  ASSERT_FALSE(told);
+  EXPECT_EQ(
+      told.error().message,
+      "the program needs 1100 MiB of memory (states 100, a step 1000, libraries 0, images 0), "
+      "and GPU has 1000 MiB: compile the spec for a smaller batch (--set batch=N), smaller "
+      "images or more ranks");
+}
+
+} // namespace
