@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <fcntl.h>
 #include <new>
@@ -24,12 +25,26 @@ void say(std::string_view text) {
   [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
+void sayMemory() {
+  say("doppel: error: not enough memory: the system refuses more. What was written before is "
+      "kept\n");
+}
+
 void openStandardDescriptors() {
   // The other way round than they are used: reading or writing fails, as it would have.
   for (auto [descriptor, flags] :
        {std::pair{STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_RDONLY}})
     if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) [[maybe_unused]]
       int opened = ::open("/dev/null", flags);
+}
+
+/// Whether a crash is that of a library that takes what malloc() gave without asking whether it
+/// gave anything, or that ends the process then, as the C library does for its own needs.
+bool isForMemory(int signal, const siginfo_t &info) {
+  constexpr uintptr_t kNullPage = 1 << 16;
+  return errno == ENOMEM &&
+         (signal == SIGABRT ||
+          (signal == SIGSEGV && reinterpret_cast<uintptr_t>(info.si_addr) < kNullPage));
 }
 
 void reportSignals() {
@@ -40,8 +55,12 @@ void reportSignals() {
   alternate.ss_size = sizeof(stack);
   ::sigaltstack(&alternate, nullptr);
   struct sigaction action = {};
-  action.sa_flags = int(SA_ONSTACK | SA_RESETHAND);
-  action.sa_handler = [](int) {
+  action.sa_flags = int(SA_ONSTACK | SA_RESETHAND | SA_SIGINFO);
+  action.sa_sigaction = [](int signal, siginfo_t *info, void *) {
+    if (isForMemory(signal, *info)) {
+      sayMemory();
+      ::_exit(kUserError);
+    }
     say(bug);
     ::_exit(kInternalError);
   };
@@ -60,11 +79,6 @@ public:
   ~Refused() override { --alive; }
   static inline std::atomic<int> alive = 0;
 };
-
-void sayMemory() {
-  say("doppel: error: not enough memory: the system refuses more. What was written before is "
-      "kept\n");
-}
 
 } // namespace
 

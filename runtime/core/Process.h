@@ -10,7 +10,8 @@ namespace doppel::runtime {
 /// The first thing that main() does. Closed standard descriptors are opened on /dev/null, so that
 /// no data file gets their numbers and what is printed. From now on a crash, a failed assertion or
 /// an exception that nobody catches says `bugMessage` and exits with 70; memory or a thread that
-/// the system refuses is a sentence and exit code 1, on any thread. `bugMessage` stays where it is.
+/// the system refuses is a sentence and exit code 1, on any thread, also where a library takes what
+/// malloc() did not give. `bugMessage` stays where it is.
 void guardProcess(const char *bugMessage);
 
 /// Says what an exception that reached main() means; returns the exit code.

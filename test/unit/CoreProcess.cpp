@@ -2,6 +2,8 @@
 // Each case ends a process of its own.
 
 #include "runtime/core/Process.h"
+#include <cerrno>
+#include <cstdint>
 #include <gtest/gtest.h>
 #include <new>
 #include <stdexcept>
@@ -77,6 +79,23 @@ TEST_F(CoreProcessDeathTest, AnyOtherEndIsABugThoughMemoryWasRefusedBefore) {
   EXPECT_EXIT(guarded(end), testing::ExitedWithCode(70), kBug);
   EXPECT_EXIT(guarded([] { std::terminate(); }), testing::ExitedWithCode(70), kBug);
   EXPECT_EXIT(guarded([] { std::abort(); }), testing::ExitedWithCode(70), kBug);
+}
+
+// MLIR, for one, writes to what malloc() gives.
+TEST_F(CoreProcessDeathTest, ACrashBehindARefusalIsASentenceAndNoOtherIs) {
+  auto write = [](int error, uintptr_t address) {
+    volatile uintptr_t hidden = address; // from the compiler, which would see a wrong place
+    errno = error;
+    *reinterpret_cast<volatile char *>(hidden) = 1;
+  };
+  EXPECT_EXIT(guarded([&] { write(ENOMEM, 16); }), testing::ExitedWithCode(1), kMemory);
+  EXPECT_EXIT(guarded([&] { write(0, 16); }), testing::ExitedWithCode(70), kBug);
+  EXPECT_EXIT(guarded([&] { write(ENOMEM, 1 << 20); }), testing::ExitedWithCode(70), kBug);
+  EXPECT_EXIT(guarded([] {
+                errno = ENOMEM;
+                std::abort();
+              }),
+              testing::ExitedWithCode(1), kMemory);
 }
 
 } // namespace

@@ -60,6 +60,6 @@ std::string bugMessage();
 int finishOutput(int code);
 
 /// From now on a crash says that it is a bug of Doppel and exits with 70.
-void reportCrashes();
+void reportCrashes(int argc, char **argv);
 
 } // namespace doppel::cli

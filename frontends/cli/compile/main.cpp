@@ -18,18 +18,21 @@ using namespace doppel;
 
 namespace doppel::cli {
 
-static std::string commandLine;
+static std::string message;
 
-std::string bugMessage() {
-  return "doppel: internal error: this is a bug in Doppel 0.1.0, not in your spec. Please report "
-         "it with the "
-         "spec and this command:\n  " +
-         commandLine + "\n";
-}
+std::string bugMessage() { return message; }
 
-void reportCrashes() {
-  static std::string message;
-  message = bugMessage();
+void reportCrashes(int argc, char **argv) {
+  constexpr const char *kBug =
+      "doppel: internal error: this is a bug in Doppel 0.1.0, not in your spec. Please report it "
+      "with the spec and this command:\n";
+  // The longer message takes memory, which may be refused.
+  runtime::guardProcess(kBug);
+  message = kBug;
+  message += "  doppel";
+  for (int i = 1; i < argc; ++i)
+    message += std::string(" ") + argv[i];
+  message += '\n';
   runtime::guardProcess(message.c_str());
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
     fprintf(stderr, "doppel: %s\n%s", reason, message.c_str());
@@ -230,9 +233,7 @@ int run(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
-  for (int i = 0; i < argc; ++i)
-    cli::commandLine += (i ? " " : "") + std::string(i ? argv[i] : "doppel");
-  cli::reportCrashes();
+  cli::reportCrashes(argc, argv);
   try {
     return cli::finishOutput(run(argc, argv));
   } catch (...) {
