@@ -143,7 +143,8 @@ def PlaceProgram : Pass<"place-program", "::mlir::ModuleOp"> {
     reshape x                 => view x[0];   slice of neighbours => view x[offset]
     pack, concat of parts     => v = alloc;  copy part -> view v[offset] ...;  launch zeros () -> (gap) ...
     check_finite              => check
-    n-th collective           => collective order n
+    n-th collective           => collective_start order n;  collective_wait order n
+    behind the last check     => commit, where states are written
     ```
     Copies are made without a thought; plan-elide-copies takes away those that nobody needs. The value that a write gives a state is a storage of
     its own in @state.

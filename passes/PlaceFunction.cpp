@@ -77,11 +77,12 @@ private:
     plan::CallOp::create(code, op->getLoc(), callee, inputs, allocateResults(op), ints);
   }
   void collective(Operation *op, plan::CollectiveKind kind) {
-    Value input = operands(op).front();
-    plan::CollectiveOp::create(code, op->getLoc(), kind, input, allocateResults(op).front(),
-                               collectives++);
+    Value input = operands(op).front(), output = allocateResults(op).front();
+    plan::CollectiveStartOp::create(code, op->getLoc(), kind, input, output, collectives);
+    plan::CollectiveWaitOp::create(code, op->getLoc(), input, output, collectives++);
   }
   void fillWithZeros(Location location, Value buffer);
+  void commit(Location location);
 
   KernelOutliner &outliner;
   const StateLayout &states;
@@ -283,6 +284,21 @@ LogicalResult FunctionPlacer::placeOp(Operation *op) {
       });
 }
 
+/// As early as can be: behind the last check.
+void FunctionPlacer::commit(Location location) {
+  if (written.empty())
+    return; // no state changes
+  plan::CheckOp last;
+  for (auto check : code.getInsertionBlock()->getOps<plan::CheckOp>())
+    last = check;
+  OpBuilder::InsertionGuard guard(code);
+  if (last)
+    code.setInsertionPointAfter(last);
+  else
+    code.setInsertionPointAfter(marker);
+  plan::CommitOp::create(code, location);
+}
+
 LogicalResult FunctionPlacer::place(func::FuncOp function) {
   Location location = function.getLoc();
   for (BlockArgument argument : function.getArguments()) {
@@ -305,6 +321,7 @@ LogicalResult FunctionPlacer::place(func::FuncOp function) {
       failedAny |= failed(placeOp(&op));
   if (failedAny)
     return failure();
+  commit(location);
 
   for (OpOperand &result : function.front().getTerminator()->getOpOperands()) {
     auto name = function.getResultAttrOfType<StringAttr>(result.getOperandNumber(), "nn.name");

@@ -19,6 +19,8 @@ namespace {
 
 /// The value that bytes of @state and @io hold when a function begins, as the number of a storage.
 constexpr int64_t before = -1;
+/// What the output of a collective holds from its start to its wait.
+constexpr int64_t underWay = -2;
 
 /// Who wrote each byte of an arena last, as disjoint ranges.
 class Writers {
@@ -104,6 +106,7 @@ public:
 private:
   LogicalResult checkRead(Operation *op, const Place &place);
   LogicalResult checkWrite(Operation *op, const Place &place);
+  LogicalResult checkWait(plan::CollectiveWaitOp wait);
   LogicalResult checkOverlaps(plan::Instruction op);
   LogicalResult checkStatesAtEnd();
   InFlightDiagnostic report(Operation *op) {
@@ -114,9 +117,12 @@ private:
   ArrayRef<plan::StateOp> states;
   SymbolTable &symbols;
   llvm::StringMap<Writers> arenas;
+  SmallVector<plan::CollectiveStartOp> starts; ///< by order
 };
 
 std::string nameOf(int64_t storage) {
+  if (storage == underWay)
+    return "a collective under way";
   return storage == before ? "what was there before" : "storage " + std::to_string(storage);
 }
 
@@ -132,9 +138,16 @@ LogicalResult FunctionChecker::check() {
         return failure();
     if (failed(checkOverlaps(instruction)))
       return failure();
+    if (auto wait = dyn_cast<plan::CollectiveWaitOp>(op); wait && failed(checkWait(wait)))
+      return failure();
     for (Value value : instruction.getWrites())
       if (failed(checkWrite(&op, Place(value))))
         return failure();
+    if (auto start = dyn_cast<plan::CollectiveStartOp>(op)) {
+      Place output(start.getOutput());
+      arenas[output.arena].write(output.begin, output.end, underWay, start);
+      starts.push_back(start);
+    }
   }
   // The host reads outputs when all is done, wherever they are named.
   for (auto output : function.getBody().getOps<plan::OutputOp>())
@@ -160,6 +173,23 @@ LogicalResult FunctionChecker::checkRead(Operation *op, const Place &place) {
   return diagnostic;
 }
 
+/// Since the start nobody has written the output. The input is read by the wait, too.
+LogicalResult FunctionChecker::checkWait(plan::CollectiveWaitOp wait) {
+  Place output(wait.getOutput());
+  plan::CollectiveStartOp start = starts[wait.getOrder()];
+  auto other =
+      arenas[output.arena].find(output.begin, output.end, [&](const Writers::Range &range) {
+        return range.storage != underWay || range.by != start;
+      });
+  if (!other)
+    return success();
+  auto diagnostic = report(wait) << "waits for byte " << other->first << " of the " << output.arena
+                                 << " arena, which was written since the collective started";
+  if (other->second && other->second->by)
+    diagnostic.attachNote(other->second->by->getLoc()) << "here";
+  return diagnostic;
+}
+
 /// What persists is written as a value of its own, once.
 LogicalResult FunctionChecker::checkWrite(Operation *op, const Place &place) {
   Writers &writers = arenas[place.arena];
@@ -174,7 +204,8 @@ LogicalResult FunctionChecker::checkWrite(Operation *op, const Place &place) {
                         << " of the state arena without a storage: a reader could not tell the new "
                            "value from the old one";
     if (auto other = writers.find(place.begin, place.end, [&](const Writers::Range &range) {
-          return range.storage != before && range.storage != place.storage;
+          return range.storage != before && range.storage != underWay &&
+                 range.storage != place.storage;
         })) {
       auto diagnostic = report(op)
                         << "writes " << nameOf(place.storage) << " over byte " << other->first

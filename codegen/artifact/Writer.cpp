@@ -13,6 +13,7 @@
 
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <xxhash.h>
 
 using namespace mlir;
@@ -24,11 +25,15 @@ namespace {
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
-// The dialects' enums have the schema's numbers.
+// The dialects' enums have the schema's numbers, and so have the file's segments.
+static_assert(uint32_t(format::SegmentKind::Elf) == uint32_t(schema::CodeKind::Elf) &&
+              uint32_t(format::SegmentKind::Cubin) == uint32_t(schema::CodeKind::Cubin));
 static_assert(uint32_t(plan::ArenaKind::Io) == uint32_t(schema::ArenaKind::Io) &&
               uint32_t(plan::LibraryOp::RandomPermutation) ==
                   uint32_t(schema::LibraryOp::RandomPermutation) &&
               uint32_t(plan::LibraryOp::MaxPool2D) == uint32_t(schema::LibraryOp::MaxPool2D) &&
+              uint32_t(plan::CollectiveKind::AllReduceMax) ==
+                  uint32_t(schema::CollectiveKind::AllReduceMax) &&
               uint32_t(plan::CollectiveKind::ReduceScatterSum) ==
                   uint32_t(schema::CollectiveKind::ReduceScatterSum) &&
               uint32_t(nn::StateKind::Other) == uint32_t(schema::StateKind::Other) &&
@@ -41,6 +46,8 @@ std::optional<schema::DType> dtypeOf(Type element) {
     return schema::DType::F32;
   if (element.isF64())
     return schema::DType::F64;
+  if (element.isBF16())
+    return schema::DType::BF16;
   if (element.isInteger(64))
     return schema::DType::I64;
   if (element.isInteger(32))
@@ -77,6 +84,8 @@ private:
   std::string summaryOf(Operation *op);
   Offset<flatbuffers::Vector<Offset<schema::Param>>> writeParams();
   Offset<flatbuffers::Vector<Offset<schema::Schedule>>> writeSchedules();
+  FailureOr<Offset<flatbuffers::Vector<Offset<schema::CodeSet>>>> writeCode(size_t kernels);
+  Offset<schema::Target> writeTarget(plan::TargetAttr target);
 
   ModuleOp module;
   const ArtifactParts &parts;
@@ -148,9 +157,10 @@ std::string ProgramWriter::summaryOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::string>(op)
       .Case([&](plan::LaunchOp launch) { return kernelSummary.lookup(launch.getKernel()); })
       .Case([&](plan::CallOp call) { return stringifyLibraryOp(call.getCallee()).str(); })
-      .Case([&](plan::CollectiveOp collective) {
-        return stringifyCollectiveKind(collective.getKind()).str();
+      .Case([&](plan::CollectiveStartOp start) {
+        return stringifyCollectiveKind(start.getKind()).str();
       })
+      .Case([&](plan::CollectiveWaitOp) { return "wait"; })
       .Default([&](Operation *) { return op->getName().stripDialect().str(); });
 }
 
@@ -209,13 +219,17 @@ LogicalResult ProgramWriter::writeInstruction(Operation *op,
                      schema::CreateCopy(builder, ends[0], ends[1]).Union());
         });
       })
-      .Case([&](plan::CollectiveOp op) {
+      .Case([&](plan::CollectiveStartOp op) {
         return each({op.getInput(), op.getOutput()}, [&](const std::vector<uint32_t> &ends) {
           auto kind = schema::CollectiveKind(uint32_t(op.getKind()));
-          return add(
-              schema::Operation::Collective,
-              schema::CreateCollective(builder, kind, ends[0], ends[1], op.getOrder()).Union());
+          return add(schema::Operation::CollectiveStart,
+                     schema::CreateCollectiveStart(builder, kind, ends[0], ends[1], op.getOrder())
+                         .Union());
         });
+      })
+      .Case([&](plan::CollectiveWaitOp op) {
+        return add(schema::Operation::CollectiveWait,
+                   schema::CreateCollectiveWait(builder, op.getOrder()).Union());
       })
       .Case([&](plan::CheckOp check) {
         return each(check.getBuffer(), [&](const std::vector<uint32_t> &indices) {
@@ -236,6 +250,7 @@ FailureOr<Offset<schema::NamedBuffer>> ProgramWriter::named(StringRef name, Valu
 LogicalResult ProgramWriter::writeFunction(plan::FuncOp function) {
   std::vector<Offset<schema::Instruction>> instructions;
   std::vector<Offset<schema::NamedBuffer>> inputs, outputs;
+  std::optional<uint32_t> commit;
   auto name = [&](auto op, auto &list) -> LogicalResult {
     auto entry = named(op.getName(), op.getBuffer());
     if (succeeded(entry))
@@ -249,6 +264,7 @@ LogicalResult ProgramWriter::writeFunction(plan::FuncOp function) {
         llvm::TypeSwitch<Operation *, LogicalResult>(&op)
             .Case([&](plan::InputOp input) { return name(input, inputs); })
             .Case([&](plan::OutputOp output) { return name(output, outputs); })
+            .Case([&](plan::CommitOp) { return commit = instructions.size(), success(); })
             .Default([&](Operation *) { return writeInstruction(&op, instructions); });
     if (failed(written))
       return failure();
@@ -257,7 +273,8 @@ LogicalResult ProgramWriter::writeFunction(plan::FuncOp function) {
   auto code = vectorOf(instructions);
   auto in = vectorOf(inputs);
   auto out = vectorOf(outputs);
-  functions.push_back(schema::CreateFunction(builder, symbol, code, in, out));
+  functions.push_back(
+      schema::CreateFunction(builder, symbol, code, in, out, commit.value_or(instructions.size())));
   return success();
 }
 
@@ -299,6 +316,44 @@ Offset<flatbuffers::Vector<Offset<schema::Schedule>>> ProgramWriter::writeSchedu
   return vectorOf(schedules);
 }
 
+/// Segments stand in the file in the order of the sets and of their modules.
+FailureOr<Offset<flatbuffers::Vector<Offset<schema::CodeSet>>>>
+ProgramWriter::writeCode(size_t kernels) {
+  std::vector<Offset<schema::CodeSet>> sets;
+  uint32_t segment = 0;
+  for (const KernelCode &code : parts.code) {
+    std::vector<uint32_t> modules(code.modules.size());
+    std::iota(modules.begin(), modules.end(), segment);
+    segment += modules.size();
+    std::vector<schema::Block> blocks = code.blocks;
+    if (blocks.empty())
+      blocks.assign(kernels, schema::Block(1, 0));
+    if (blocks.size() != kernels || modules.size() != parts.code.front().modules.size())
+      return module.emitError() << "code for " << blocks.size() << " kernels in " << modules.size()
+                                << " modules does not fit " << kernels << " kernels in "
+                                << parts.code.front().modules.size();
+    auto architecture = text(code.architecture);
+    auto moduleList = vectorOf(modules);
+    auto blockList = builder.CreateVectorOfStructs(blocks);
+    sets.push_back(schema::CreateCodeSet(builder, code.kind, architecture, moduleList, blockList));
+  }
+  return vectorOf(sets);
+}
+
+Offset<schema::Target> ProgramWriter::writeTarget(plan::TargetAttr target) {
+  auto texts = [&](ArrayAttr array) {
+    std::vector<Offset<flatbuffers::String>> list;
+    if (array)
+      for (StringRef value : array.getAsValueRange<StringAttr>())
+        list.push_back(text(value));
+    return vectorOf(list);
+  };
+  auto kind = text(target.getKind()), name = text(target.getName());
+  auto features = texts(target.getFeatures()), architectures = texts(target.getArchitectures());
+  return schema::CreateTarget(builder, kind, name, features, architectures,
+                              target.getCheck() && target.getCheck().getValue());
+}
+
 FailureOr<std::string> ProgramWriter::write() {
   std::vector<Offset<schema::Arena>> arenas;
   std::vector<Offset<schema::State>> states;
@@ -326,11 +381,12 @@ FailureOr<std::string> ProgramWriter::write() {
                                          location));
   }
   for (auto kernel : module.getOps<plan::KernelOp>()) {
-    kernelIndex[kernel.getSymName()] = kernels.size();
+    uint32_t index = kernelIndex[kernel.getSymName()] = kernels.size();
     kernelSummary[kernel.getSymName()] = summarize(kernel);
-    kernels.push_back(schema::CreateKernel(builder, text(kernel.getSymName()),
-                                           schema::KernelKind(uint32_t(kernel.getKind())),
-                                           kernel.getGrid(), kernel.getScratchBytes()));
+    kernels.push_back(schema::CreateKernel(
+        builder, text(kernel.getSymName()), schema::KernelKind(uint32_t(kernel.getKind())),
+        kernel.getGrid(), kernel.getScratchBytes(),
+        index < parts.kernelModules.size() ? parts.kernelModules[index] : 0));
   }
   for (auto function : module.getOps<plan::FuncOp>())
     if (failed(writeFunction(function)))
@@ -349,16 +405,15 @@ FailureOr<std::string> ProgramWriter::write() {
 
   auto method = module->getAttrOfType<StringAttr>("nn.method");
   auto producer = text("doppel " DOPPEL_VERSION), name = text(method ? method.getValue() : "");
-  std::vector<Offset<flatbuffers::String>> features;
   plan::TargetAttr madeFor = plan::findTarget(module);
   if (!madeFor)
     return module.emitError() << "the module is not in the phase 'plan': it has no target";
-  if (madeFor.getFeatures())
-    for (StringRef feature : madeFor.getFeatures().getAsValueRange<StringAttr>())
-      features.push_back(text(feature));
-  auto featureList = vectorOf(features);
-  auto targetKind = text(madeFor.getKind()), targetName = text(madeFor.getName());
-  auto target = schema::CreateTarget(builder, targetKind, targetName, featureList);
+  auto target = writeTarget(madeFor);
+  auto code = writeCode(kernels.size());
+  if (failed(code))
+    return failure();
+  auto image = schema::CreateImageInput(builder, text("image"), *imagesIndex, 3, 8);
+  auto imageList = vectorOf(std::vector{image});
   auto params = writeParams();
   auto schedules = writeSchedules();
   auto arenaList = vectorOf(arenas);
@@ -370,8 +425,9 @@ FailureOr<std::string> ProgramWriter::write() {
   schema::FinishProgramBuffer(
       builder, schema::CreateProgram(builder, producer, name, target, batch, world, params,
                                      arenaList, bufferList, stateList, kernelList, locationList,
-                                     functionList, *imagesIndex, *runIndex, integer("nn.epochs", 0),
-                                     peak, integer("nn.samples", 0), schedules));
+                                     functionList, imageList, *runIndex, integer("nn.epochs", 0),
+                                     peak, integer("nn.samples", 0), schedules, *code,
+                                     uint64_t(integer("nn.fingerprint", 0))));
   return std::string(reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize());
 }
 
@@ -389,7 +445,10 @@ FailureOr<std::string> serializeArtifact(ModuleOp module, const ArtifactParts &p
     format::SegmentKind kind;
     const std::string *bytes;
   };
-  std::vector<Content> contents = {{format::SegmentKind::Elf, &parts.elf}};
+  std::vector<Content> contents;
+  for (const KernelCode &code : parts.code)
+    for (const std::string &bytes : code.modules)
+      contents.push_back({format::SegmentKind(uint32_t(code.kind)), &bytes});
   if (!parts.specSource.empty())
     contents.push_back({format::SegmentKind::SpecSource, &parts.specSource});
 

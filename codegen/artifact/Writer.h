@@ -3,6 +3,7 @@
 #pragma once
 
 #include "codegen/artifact/Schedules.h"
+#include "runtime/schema/program_generated.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -11,9 +12,18 @@
 
 namespace doppel {
 
+/// One way to run the kernels: with each kernel's function in one of the modules.
+struct KernelCode {
+  schema::CodeKind kind = schema::CodeKind::Elf;
+  std::string architecture = {};     ///< of a GPU: "sm_90"
+  std::vector<std::string> modules;  ///< bytes of each, as many in all sets
+  std::vector<schema::Block> blocks; ///< of each kernel; none: one thread, nothing shared
+};
+
 /// What the file holds beside the module of the `plan` phase.
 struct ArtifactParts {
-  std::string elf;                       ///< shared object with one function for each plan.kernel
+  std::vector<KernelCode> code;          ///< at least one
+  std::vector<uint32_t> kernelModules;   ///< of each kernel; none: the first
   std::string specSource;                ///< text of the spec; may be empty
   std::vector<MethodSchedule> schedules; ///< of the method, as far as they are known
 };

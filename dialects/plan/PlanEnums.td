@@ -23,7 +23,7 @@ def Plan_LibraryOp : Plan_Enum<"LibraryOp", "an operation of a library", [
   I32EnumAttrCase<"RandomPermutation", 9, "random_permutation">]>;
 
 def Plan_CollectiveKind : Plan_Enum<"CollectiveKind", "what ranks do together", [
-  I32EnumAttrCase<"AllReduceSum", 1, "all_reduce">, I32EnumAttrCase<"AllGather", 2, "all_gather">,
-  I32EnumAttrCase<"ReduceScatterSum", 3, "reduce_scatter">]>;
+  I32EnumAttrCase<"AllReduceSum", 1, "all_reduce">, I32EnumAttrCase<"AllReduceMax", 2, "all_reduce_max">,
+  I32EnumAttrCase<"AllGather", 3, "all_gather">, I32EnumAttrCase<"ReduceScatterSum", 4, "reduce_scatter">]>;
 
 #endif

@@ -170,13 +170,15 @@ LogicalResult CopyOp::verify() {
   return success();
 }
 
-LogicalResult CollectiveOp::verify() {
+LogicalResult CollectiveStartOp::verify() {
   auto input = dyn_cast<RankedTensorType>(getInput().getType().getValue());
   auto output = dyn_cast<RankedTensorType>(getOutput().getType().getValue());
   if (!input || !output || input.getElementType() != output.getElementType())
     return emitOpError() << "needs tensors of one element type, not " << getInput().getType()
                          << " and " << getOutput().getType();
-  if (getKind() == CollectiveKind::AllReduceSum && input != output)
+  bool reduces =
+      getKind() == CollectiveKind::AllReduceSum || getKind() == CollectiveKind::AllReduceMax;
+  if (reduces && input != output)
     return emitOpError() << "input is " << input << ", output " << output;
   return success();
 }
@@ -188,15 +190,44 @@ LogicalResult CheckOp::verify() {
   return success();
 }
 
+/// Numbers of collectives, one wait for each, one commit.
 LogicalResult FuncOp::verifyRegions() {
-  int64_t next = 0;
-  for (auto collective : getBody().getOps<CollectiveOp>()) {
-    if (int64_t(collective.getOrder()) != next)
-      return collective.emitOpError()
-             << "has the number " << collective.getOrder() << ", but is number " << next
-             << " in the order of @" << getSymName();
-    ++next;
+  SmallVector<CollectiveStartOp> started;
+  SmallVector<bool> done;
+  CommitOp commit;
+  for (Operation &op : getBody().front()) {
+    if (auto start = dyn_cast<CollectiveStartOp>(op)) {
+      if (start.getOrder() != started.size())
+        return start.emitOpError() << "has the number " << start.getOrder() << ", but is number "
+                                   << started.size() << " in the order of @" << getSymName();
+      started.push_back(start);
+      done.push_back(false);
+    } else if (auto wait = dyn_cast<CollectiveWaitOp>(op)) {
+      uint64_t order = wait.getOrder();
+      if (order >= started.size())
+        return wait.emitOpError() << "waits for the collective " << order
+                                  << ", which has not started";
+      if (done[order])
+        return wait.emitOpError() << "waits for the collective " << order << " a second time";
+      if (wait.getInput() != started[order].getInput() ||
+          wait.getOutput() != started[order].getOutput()) {
+        auto diagnostic = wait.emitOpError() << "names other buffers than the collective " << order;
+        diagnostic.attachNote(started[order].getLoc()) << "which starts here";
+        return diagnostic;
+      }
+      done[order] = true;
+    } else if (auto second = dyn_cast<CommitOp>(op)) {
+      if (commit) {
+        auto diagnostic = second.emitOpError() << "is the second one in @" << getSymName();
+        diagnostic.attachNote(commit.getLoc()) << "the first";
+        return diagnostic;
+      }
+      commit = second;
+    }
   }
+  for (auto [order, isDone] : llvm::enumerate(done))
+    if (!isDone)
+      return started[order].emitOpError() << "has no wait";
   return success();
 }
 
@@ -208,8 +239,12 @@ SmallVector<Value> CallOp::getReads() { return SmallVector<Value>(getInputs()); 
 SmallVector<Value> CallOp::getWrites() { return SmallVector<Value>(getOutputs()); }
 SmallVector<Value> CopyOp::getReads() { return {getSource()}; }
 SmallVector<Value> CopyOp::getWrites() { return {getTarget()}; }
-SmallVector<Value> CollectiveOp::getReads() { return {getInput()}; }
-SmallVector<Value> CollectiveOp::getWrites() { return {getOutput()}; }
+SmallVector<Value> CollectiveStartOp::getReads() { return {getInput()}; }
+SmallVector<Value> CollectiveStartOp::getWrites() { return {getOutput()}; }
+SmallVector<Value> CollectiveWaitOp::getReads() { return {getInput()}; }
+SmallVector<Value> CollectiveWaitOp::getWrites() { return {getOutput()}; }
+SmallVector<Value> CommitOp::getReads() { return {}; }
+SmallVector<Value> CommitOp::getWrites() { return {}; }
 SmallVector<Value> CheckOp::getReads() { return {getBuffer()}; }
 SmallVector<Value> CheckOp::getWrites() { return {}; }
 SmallVector<Value> InputOp::getReads() { return {}; }

@@ -161,15 +161,36 @@ def Plan_CopyOp : Plan_InstructionOp<"copy"> {
   let assemblyFormat = "$source `->` $target attr-dict `:` type($source) `->` type($target)";
   let hasVerifier = 1;
 }
-def Plan_CollectiveOp : Plan_InstructionOp<"collective"> {
-  let summary = "an operation of all ranks; `order` numbers them";
+def Plan_CollectiveStartOp : Plan_InstructionOp<"collective_start"> {
+  let summary = "begins an operation of all ranks; `order` numbers them";
   let description = [{
-    A function's collectives have the numbers 0, 1, ... in the order of its text: every rank executes the same list, and knows by the number that
-    it does.
+    A function's collectives have the numbers 0, 1, ... in the order in which they start: every rank executes the same list, and knows by the number
+    that it does. Each has one wait, behind it. Until then nothing writes the input, and nothing reads or writes the output.
+    ```mlir
+    plan.collective_start all_reduce %g -> %sum order 0 : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
+    plan.launch @meanwhile(%x) -> (%y) : ...
+    plan.collective_wait %g -> %sum order 0 : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
+    ```
   }];
   let arguments = (ins Plan_CollectiveKindAttr:$kind, Plan_BufferType:$input, Plan_BufferType:$output, I64Attr:$order);
   let assemblyFormat = "$kind $input `->` $output `order` $order attr-dict `:` type($input) `->` type($output)";
   let hasVerifier = 1;
+}
+def Plan_CollectiveWaitOp : Plan_InstructionOp<"collective_wait"> {
+  let summary = "the output of the collective `order` is there, and its input free";
+  let description = [{
+    Names the buffers again, since they are in use until here.
+  }];
+  let arguments = (ins Plan_BufferType:$input, Plan_BufferType:$output, I64Attr:$order);
+  let assemblyFormat = "$input `->` $output `order` $order attr-dict `:` type($input) `->` type($output)";
+}
+def Plan_CommitOp : Plan_InstructionOp<"commit"> {
+  let summary = "from here on states are written, and nothing is checked";
+  let description = [{
+    At most once in a function; touches no buffer itself. Before it, states are what they were when the function began, so a step that a check has stopped has changed nothing.
+    A function without it writes no state.
+  }];
+  let assemblyFormat = "attr-dict";
 }
 def Plan_CheckOp : Plan_InstructionOp<"check"> {
   let summary = "stops the run where a value of the buffer is not finite";

@@ -1,6 +1,6 @@
 // Loads an artifact: size, header, checksums, FlatBuffers' verifier, then the program
-// (Validate.cpp) and the processor (Processor.cpp). All offsets are compared in the form `offset >
-// size || bytes > size - offset`, which cannot wrap.
+// (Validate.cpp). All offsets are compared in the form `offset > size || bytes > size - offset`,
+// which cannot wrap.
 #include "runtime/artifact/Artifact.h"
 
 #include "runtime/artifact/Validate.h"
@@ -28,6 +28,8 @@ size_t elementBytes(schema::DType type) {
   case schema::DType::F32:
   case schema::DType::I32:
     return 4;
+  case schema::DType::BF16:
+    return 2;
   case schema::DType::U8:
   case schema::DType::Bool:
     return 1;
@@ -59,6 +61,13 @@ const schema::Function *Artifact::function(std::string_view name) const {
   return nullptr;
 }
 
+const schema::CodeSet *Artifact::code(schema::CodeKind kind, std::string_view architecture) const {
+  for (const schema::CodeSet *set : *root->code())
+    if (set->kind() == kind && set->architecture()->string_view() == architecture)
+      return set;
+  return nullptr;
+}
+
 namespace {
 
 bool contains(uint64_t size, uint64_t offset, uint64_t bytes) {
@@ -71,6 +80,10 @@ const char *nameOf(uint32_t kind) {
     return "ELF";
   case format::SegmentKind::SpecSource:
     return "spec source";
+  case format::SegmentKind::Ptx:
+    return "PTX";
+  case format::SegmentKind::Cubin:
+    return "cubin";
   case format::SegmentKind::Unspecified:
     break;
   }
@@ -159,7 +172,8 @@ Result<void> checkParts(const Layout &layout, const std::byte *bytes, uint64_t s
       return fail("segments[{}].kind {} is not known", index, segment.kind);
     if (segment.flags != 0)
       return fail("segments[{}].flags {:#x} are not known", index, segment.flags);
-    if (layout.find(format::SegmentKind(segment.kind)) != &segment)
+    if (segment.kind == uint32_t(format::SegmentKind::SpecSource) &&
+        layout.find(format::SegmentKind::SpecSource) != &segment)
       return fail("segments[{}] is a second {} segment", index, name);
     parts.push_back({fmt::format("segments[{}] ({})", index, name), segment.offset, segment.bytes,
                      segment.checksum});
@@ -194,7 +208,7 @@ Result<void> checkParts(const Layout &layout, const std::byte *bytes, uint64_t s
 } // namespace
 
 Result<Artifact> Artifact::verify(std::unique_ptr<std::byte[], Free> storage, uint64_t size,
-                                  Machine machine) {
+                                  std::string_view name) {
   const std::byte *bytes = storage.get();
   DOPPEL_TRY(Layout layout, readLayout(bytes, size));
   DOPPEL_CHECK(checkParts(layout, bytes, size));
@@ -208,38 +222,37 @@ Result<Artifact> Artifact::verify(std::unique_ptr<std::byte[], Free> storage, ui
 
   Artifact artifact;
   artifact.root = schema::GetProgram(program);
-  const format::Segment *elf = layout.find(format::SegmentKind::Elf);
-  if (!elf)
-    return fail("has no ELF segment");
-  artifact.code = {bytes + elf->offset, size_t(elf->bytes)};
+  std::vector<uint64_t> sums = {header.programChecksum};
+  for (const format::Segment &segment : layout.segments) {
+    artifact.segments.emplace_back(bytes + segment.offset, size_t(segment.bytes));
+    if (segment.kind != uint32_t(format::SegmentKind::SpecSource))
+      sums.push_back(segment.checksum);
+  }
   if (const format::Segment *spec = layout.find(format::SegmentKind::SpecSource))
     artifact.spec = {reinterpret_cast<const char *>(bytes + spec->offset), size_t(spec->bytes)};
-  DOPPEL_CHECK(validateProgram(*artifact.root));
-  if (machine == Machine::Required)
-    DOPPEL_CHECK(checkProcessor(*artifact.root));
+  DOPPEL_CHECK(validateProgram(*artifact.root, layout.segments));
 
-  uint64_t sums[] = {header.programChecksum, elf->checksum};
-  artifact.identity = XXH64(sums, sizeof(sums), 0);
+  artifact.identity = XXH64(sums.data(), sums.size() * sizeof(uint64_t), 0);
+  artifact.file = name;
   artifact.size = size;
   artifact.storage = std::move(storage);
   return artifact;
 }
 
-Result<Artifact> Artifact::parse(std::span<const std::byte> bytes, std::string_view name,
-                                 Machine machine) {
+Result<Artifact> Artifact::parse(std::span<const std::byte> bytes, std::string_view name) {
   uint64_t room = (bytes.size() + format::alignment) / format::alignment * format::alignment;
   std::unique_ptr<std::byte[], Free> storage(
       static_cast<std::byte *>(std::aligned_alloc(format::alignment, room)));
   if (!storage)
     return fail("{}: no memory for {} bytes", name, bytes.size());
   std::ranges::copy(bytes, storage.get());
-  auto artifact = verify(std::move(storage), bytes.size(), machine);
+  auto artifact = verify(std::move(storage), bytes.size(), name);
   if (!artifact)
     return std::unexpected(std::move(artifact.error()).within(name));
   return artifact;
 }
 
-Result<Artifact> Artifact::load(const std::filesystem::path &path, Machine machine) {
+Result<Artifact> Artifact::load(const std::filesystem::path &path) {
   DOPPEL_TRY(File file, File::openRegular(path));
   uint64_t size = file.size();
   uint64_t room = (size + format::alignment) / format::alignment * format::alignment;
@@ -248,7 +261,7 @@ Result<Artifact> Artifact::load(const std::filesystem::path &path, Machine machi
   if (!storage)
     return fail("{}: no memory for {} bytes", path.string(), size);
   DOPPEL_CHECK(file.read(storage.get(), size));
-  auto artifact = verify(std::move(storage), size, machine);
+  auto artifact = verify(std::move(storage), size, path.string());
   if (!artifact)
     return std::unexpected(std::move(artifact.error()).within(path.string()));
   return artifact;

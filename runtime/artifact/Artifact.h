@@ -11,7 +11,9 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace doppel::runtime {
 
@@ -24,23 +26,23 @@ uint64_t bufferBytes(const schema::Buffer &buffer);
 
 class Artifact {
 public:
-  /// Whether the code's processor features are asked of this machine. `inspect` reads artifacts for
-  /// other machines.
-  enum class Machine { Required, Any };
-
   /// Reads and verifies the file: size, header, checksums, FlatBuffers' verifier, then every index,
-  /// enum, range, dtype, overflow, alignment and name, then this machine's processor. An error
-  /// names the file and the element that is wrong.
-  static Result<Artifact> load(const std::filesystem::path &path,
-                               Machine machine = Machine::Required);
+  /// enum, range, dtype, overflow, alignment and name. An error names the file and the element that
+  /// is wrong. Whether a machine can run it is for the device to say (Device::checkTarget).
+  static Result<Artifact> load(const std::filesystem::path &path);
 
   /// The same for bytes in memory; `name` stands for the file in errors.
-  static Result<Artifact> parse(std::span<const std::byte> bytes, std::string_view name,
-                                Machine machine = Machine::Required);
+  static Result<Artifact> parse(std::span<const std::byte> bytes, std::string_view name);
 
+  /// What the file was loaded as, for messages.
+  const std::string &name() const { return file; }
   const schema::Program &program() const { return *root; }
-  /// The shared object that holds the kernels' symbols; aligned to 64 bytes.
-  std::span<const std::byte> elf() const { return code; }
+  /// The kernels as `kind`; of GPUs, for that architecture. Null where there are none.
+  const schema::CodeSet *code(schema::CodeKind kind, std::string_view architecture = "") const;
+  /// A module of a set: its bytes, aligned to 64.
+  std::span<const std::byte> module(const schema::CodeSet &set, uint32_t number) const {
+    return segments[set.modules()->Get(number)];
+  }
   /// The text of the spec that was compiled; empty where there was none.
   std::string_view specSource() const { return spec; }
   /// The whole file.
@@ -58,13 +60,14 @@ private:
   };
   std::unique_ptr<std::byte[], Free> storage; ///< the whole file, aligned to 64
   const schema::Program *root = nullptr;
-  std::span<const std::byte> code;
+  std::vector<std::span<const std::byte>> segments;
+  std::string file;
   std::string_view spec;
   uint64_t size = 0;
   uint64_t identity = 0;
 
   static Result<Artifact> verify(std::unique_ptr<std::byte[], Free> storage, uint64_t size,
-                                 Machine machine);
+                                 std::string_view name);
 };
 
 } // namespace doppel::runtime

@@ -7,11 +7,11 @@
 #include "runtime/artifact/CheckCalls.h"
 #include "runtime/core/Safetensors.h"
 #include "runtime/core/Text.h"
-#include "runtime/schema/Format.h"
 #include "runtime/schema/Schedule.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -25,9 +25,17 @@ using flatbuffers::Vector;
 /// 2^46 bytes: above all memory there is, and sums of a few such numbers do not wrap.
 constexpr uint64_t maxBytes = uint64_t(1) << 46;
 
+/// Collectives that are under way at once: above what helps, and every instruction is held against
+/// each.
+constexpr size_t maxOpenCollectives = 64;
+
+/// Above what any GPU has: threads of a block, bytes that they share.
+constexpr uint32_t maxThreads = 1024, maxShared = uint32_t(1) << 20;
+
 class Validator {
 public:
-  explicit Validator(const schema::Program &program) : program(program) {}
+  Validator(const schema::Program &program, std::span<const format::Segment> segments)
+      : program(program), segments(segments) {}
 
   Result<void> run() {
     DOPPEL_CHECK(checkPresence());
@@ -36,6 +44,7 @@ public:
     DOPPEL_CHECK(checkLocations());
     DOPPEL_CHECK(checkStates());
     DOPPEL_CHECK(checkKernels());
+    DOPPEL_CHECK(checkCode());
     DOPPEL_CHECK(checkFunctions());
     DOPPEL_CHECK(checkSchedules());
     return checkProgram();
@@ -48,14 +57,18 @@ private:
   Result<void> checkLocations();
   Result<void> checkStates();
   Result<void> checkKernels();
+  Result<void> checkCode();
+  Result<void> checkCodeSet(const schema::CodeSet &set, const std::string &where);
   Result<void> checkFunctions();
   Result<void> checkSchedules();
+  Result<void> checkImages();
   Result<void> checkIo();
   Result<void> checkProgram();
 
   Result<void> checkInstruction(const schema::Instruction &instruction, const std::string &where);
   Result<void> checkLaunch(const schema::Launch &launch, const std::string &where);
-  Result<void> checkCollective(const schema::Collective &collective, const std::string &where);
+  Result<void> checkCollective(const schema::CollectiveStart &collective, const std::string &where);
+  Result<void> checkCollectives(const schema::Function &function, const std::string &name);
   Result<void> checkNamed(const Vector<flatbuffers::Offset<schema::NamedBuffer>> &named,
                           const std::string &where);
 
@@ -64,11 +77,21 @@ private:
   Result<void> checkWritable(uint32_t index, const std::string &where);
 
   const schema::Buffer &buffer(uint32_t index) const { return *program.buffers()->Get(index); }
+  bool overlap(uint32_t a, uint32_t b) const {
+    return buffer(a).arena() == buffer(b).arena() &&
+           buffer(a).offset() < buffer(b).offset() + bytes[b] &&
+           buffer(b).offset() < buffer(a).offset() + bytes[a];
+  }
+  bool sameBytes(uint32_t a, uint32_t b) const {
+    return buffer(a).arena() == buffer(b).arena() && buffer(a).offset() == buffer(b).offset() &&
+           bytes[a] == bytes[b];
+  }
   schema::ArenaKind arenaOf(uint32_t index) const {
     return program.arenas()->Get(buffer(index).arena())->kind();
   }
 
   const schema::Program &program;
+  std::span<const format::Segment> segments;
   std::vector<uint64_t> bytes; ///< of each buffer
 };
 
@@ -118,12 +141,19 @@ Result<void> Validator::checkPresence() {
   DOPPEL_CHECK(check(target.kind(), "target.kind"));
   DOPPEL_CHECK(check(target.name(), "target.name"));
   DOPPEL_CHECK(check(target.features(), "target.features"));
+  DOPPEL_CHECK(check(target.architectures(), "target.architectures"));
+  DOPPEL_CHECK(check(program.images(), "images"));
+  DOPPEL_CHECK(check(program.code(), "code"));
   for (auto [text, name] : {std::pair(program.producer(), "producer"),
                             {program.method(), "method"},
                             {target.kind(), "target.kind"},
                             {target.name(), "target.name"}})
     if (!isUtf8(text->string_view()))
       return fail("program.{} '{}' is no UTF-8", name, printable(text->string_view()));
+  for (const flatbuffers::String *architecture : *target.architectures())
+    if (!isName(architecture->string_view()))
+      return fail("program.target.architectures has '{}', which is no name",
+                  printable(architecture->string_view()));
   for (uint32_t i = 0; i < program.params()->size(); ++i) {
     const schema::Param &param = *program.params()->Get(i);
     if (!param.name() || !param.type() || !param.value() || !param.doc())
@@ -156,7 +186,7 @@ Result<void> Validator::checkBuffers() {
     if (buffer.arena() >= program.arenas()->size())
       return fail("buffers[{}].arena {} exceeds the {} arenas", i, buffer.arena(),
                   program.arenas()->size());
-    if (!known(buffer.dtype(), schema::DType::RunScalars))
+    if (!known(buffer.dtype(), schema::DType::BF16))
       return fail("buffers[{}].dtype {} is not known", i, uint32_t(buffer.dtype()));
     if (!buffer.shape())
       return fail("buffers[{}] has no shape", i);
@@ -254,6 +284,69 @@ Result<void> Validator::checkKernels() {
   return {};
 }
 
+Result<void> Validator::checkCode() {
+  std::set<std::pair<schema::CodeKind, std::string_view>> known;
+  std::vector<bool> used(segments.size());
+  for (uint32_t i = 0; i < program.code()->size(); ++i) {
+    const schema::CodeSet &set = *program.code()->Get(i);
+    std::string where = fmt::format("code[{}]", i);
+    DOPPEL_CHECK(checkCodeSet(set, where));
+    if (!known.emplace(set.kind(), set.architecture()->string_view()).second)
+      return fail("{} is a second {} for '{}'", where, schema::EnumNameCodeKind(set.kind()),
+                  set.architecture()->string_view());
+    for (uint32_t segment : *set.modules()) {
+      if (used[segment])
+        return fail("{}: segments[{}] is another module too", where, segment);
+      used[segment] = true;
+    }
+  }
+  if (known.empty())
+    return fail("code: there is none");
+  for (uint32_t i = 0; i < segments.size(); ++i)
+    if (!used[i] && segments[i].kind != uint32_t(format::SegmentKind::SpecSource))
+      return fail("segments[{}] holds code that no kernel uses", i);
+  for (uint32_t i = 0; i < program.kernels()->size(); ++i) {
+    uint32_t module = program.kernels()->Get(i)->module_();
+    uint32_t count = program.code()->Get(0)->modules()->size();
+    if (module >= count)
+      return fail("kernels[{}].module {} exceeds the {} modules", i, module, count);
+  }
+  return {};
+}
+
+Result<void> Validator::checkCodeSet(const schema::CodeSet &set, const std::string &where) {
+  if (!known(set.kind(), schema::CodeKind::Cubin))
+    return fail("{}.kind {} is not known", where, uint32_t(set.kind()));
+  if (!set.architecture() || !set.modules() || !set.blocks())
+    return fail("{} lacks its architecture, modules or blocks", where);
+  // An ELF is for a processor, which the target describes.
+  std::string_view architecture = set.architecture()->string_view();
+  bool isElf = set.kind() == schema::CodeKind::Elf;
+  if (isElf ? !architecture.empty() : !isName(architecture))
+    return fail("{}: '{}' is no architecture of {}", where, printable(architecture),
+                schema::EnumNameCodeKind(set.kind()));
+  uint32_t count =
+      program.code()->Get(0)->modules() ? program.code()->Get(0)->modules()->size() : 0;
+  if (set.modules()->size() == 0 || set.modules()->size() > format::maxModules ||
+      set.modules()->size() != count)
+    return fail("{}: {} modules are none, more than {}, or not the {} of code[0]", where,
+                set.modules()->size(), format::maxModules, count);
+  for (uint32_t segment : *set.modules())
+    if (segment >= segments.size() || segments[segment].kind != uint32_t(set.kind()))
+      return fail("{}: segments[{}] is no {} segment", where, segment,
+                  schema::EnumNameCodeKind(set.kind()));
+  if (set.blocks()->size() != program.kernels()->size())
+    return fail("{}: {} blocks for {} kernels", where, set.blocks()->size(),
+                program.kernels()->size());
+  for (uint32_t i = 0; i < set.blocks()->size(); ++i) {
+    const schema::Block &block = *set.blocks()->Get(i);
+    if (block.threads() == 0 || block.threads() > maxThreads || block.shared_bytes() > maxShared)
+      return fail("{}.blocks[{}]: {} threads and {} shared bytes are out of range", where, i,
+                  block.threads(), block.shared_bytes());
+  }
+  return {};
+}
+
 Result<void> Validator::checkLaunch(const schema::Launch &launch, const std::string &where) {
   if (launch.kernel() >= program.kernels()->size())
     return fail("{}: kernel {} exceeds the {} kernels", where, launch.kernel(),
@@ -270,7 +363,7 @@ Result<void> Validator::checkLaunch(const schema::Launch &launch, const std::str
   return {};
 }
 
-Result<void> Validator::checkCollective(const schema::Collective &collective,
+Result<void> Validator::checkCollective(const schema::CollectiveStart &collective,
                                         const std::string &where) {
   if (!known(collective.kind(), schema::CollectiveKind::ReduceScatterSum))
     return fail("{}: kind {} is not known", where, uint32_t(collective.kind()));
@@ -280,13 +373,18 @@ Result<void> Validator::checkCollective(const schema::Collective &collective,
   if (buffer(collective.input()).dtype() != buffer(collective.output()).dtype())
     return fail("{}: dtypes of input and output differ", where);
   uint64_t in = bytes[collective.input()], out = bytes[collective.output()];
-  if (collective.kind() == schema::CollectiveKind::AllGather)
+  bool gathers = collective.kind() == schema::CollectiveKind::AllGather;
+  bool scatters = collective.kind() == schema::CollectiveKind::ReduceScatterSum;
+  if (gathers)
     in *= program.world();
-  if (collective.kind() == schema::CollectiveKind::ReduceScatterSum)
+  if (scatters)
     out *= program.world();
   if (in != out)
     return fail("{}: {} bytes in do not make {} bytes out of {} ranks", where,
                 bytes[collective.input()], bytes[collective.output()], program.world());
+  bool inPlace = !gathers && !scatters && sameBytes(collective.input(), collective.output());
+  if (!inPlace && overlap(collective.input(), collective.output()))
+    return fail("{}: output overlaps input", where);
   return {};
 }
 
@@ -326,8 +424,11 @@ Result<void> Validator::checkInstruction(const schema::Instruction &instruction,
       return fail("{}: {} bytes to {}", here, bytes[copy.source()], bytes[copy.target()]);
     return {};
   }
-  case schema::Operation::Collective:
-    return checkCollective(*instruction.operation_as_Collective(), where + " (collective)");
+  case schema::Operation::CollectiveStart:
+    return checkCollective(*instruction.operation_as_CollectiveStart(),
+                           where + " (collective start)");
+  case schema::Operation::CollectiveWait:
+    return {}; // checkCollectives
   case schema::Operation::Check: {
     const schema::Check &check = *instruction.operation_as_Check();
     std::string here = where + " (check)";
@@ -346,6 +447,60 @@ Result<void> Validator::checkInstruction(const schema::Instruction &instruction,
   return fail("{}: operation {} is not known", where, uint32_t(instruction.operation_type()));
 }
 
+/// Calls `use(buffer, isWritten)` for each buffer that the instruction touches, a wait's aside.
+template <typename Use> static void forEachAccess(const schema::Instruction &instruction, Use use) {
+  if (auto *launch = instruction.operation_as_Launch()) {
+    uint32_t inputs = launch->buffers()->size() - launch->outputs();
+    for (uint32_t i = 0; i < launch->buffers()->size(); ++i)
+      use(launch->buffers()->Get(i), i >= inputs);
+  } else if (auto *call = instruction.operation_as_Call()) {
+    for (uint32_t index : *call->inputs())
+      use(index, false);
+    for (uint32_t index : *call->outputs())
+      use(index, true);
+  } else if (auto *copy = instruction.operation_as_Copy()) {
+    use(copy->source(), false);
+    use(copy->target(), true);
+  } else if (auto *start = instruction.operation_as_CollectiveStart()) {
+    use(start->input(), false);
+    use(start->output(), true);
+  } else if (auto *check = instruction.operation_as_Check()) {
+    use(check->buffer(), false);
+  }
+}
+
+/// Orders 0, 1, ..., one wait for each start, and their buffers left alone in between.
+Result<void> Validator::checkCollectives(const schema::Function &function,
+                                         const std::string &name) {
+  std::map<uint32_t, const schema::CollectiveStart *> open; // by order
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < function.instructions()->size(); ++i) {
+    const schema::Instruction &instruction = *function.instructions()->Get(i);
+    std::string where = fmt::format("{}.instructions[{}]", name, i);
+    Result<void> used;
+    for (const auto &[order, start] : open)
+      forEachAccess(instruction, [&, order = order, start = start](uint32_t index, bool isWritten) {
+        if (overlap(index, start->output()) || (isWritten && overlap(index, start->input())))
+          used = fail("{}: {} buffers[{}], which collective {} uses until its wait", where,
+                      isWritten ? "writes" : "reads", index, order);
+      });
+    DOPPEL_CHECK(used);
+    if (auto *start = instruction.operation_as_CollectiveStart()) {
+      if (start->order() != next)
+        return fail("{} (collective start): order {} is not {}", where, start->order(), next);
+      if (open.size() == maxOpenCollectives)
+        return fail("{} (collective start): more than {} at once", where, maxOpenCollectives);
+      open.emplace(next++, start);
+    } else if (auto *wait = instruction.operation_as_CollectiveWait()) {
+      if (open.erase(wait->order()) == 0)
+        return fail("{} (collective wait): no collective {} is under way", where, wait->order());
+    }
+  }
+  if (!open.empty())
+    return fail("{}: collective {} has no wait", name, open.begin()->first);
+  return {};
+}
+
 Result<void> Validator::checkNamed(const Vector<flatbuffers::Offset<schema::NamedBuffer>> &named,
                                    const std::string &where) {
   DOPPEL_CHECK(checkNames(named, where, [](auto *item) { return item->name(); }));
@@ -361,17 +516,13 @@ Result<void> Validator::checkFunctions() {
     std::string name = "@" + function->name()->str();
     if (!function->instructions() || !function->inputs() || !function->outputs())
       return fail("{} lacks its instructions, inputs or outputs", name);
-    uint32_t collectives = 0;
-    for (uint32_t i = 0; i < function->instructions()->size(); ++i) {
-      const schema::Instruction &instruction = *function->instructions()->Get(i);
-      DOPPEL_CHECK(checkInstruction(instruction, fmt::format("{}.instructions[{}]", name, i)));
-      if (auto *collective = instruction.operation_as_Collective()) {
-        if (collective->order() != collectives)
-          return fail("{}.instructions[{}]: it has the number {}, but is collective {} of {}", name,
-                      i, collective->order(), collectives, name);
-        ++collectives;
-      }
-    }
+    for (uint32_t i = 0; i < function->instructions()->size(); ++i)
+      DOPPEL_CHECK(checkInstruction(*function->instructions()->Get(i),
+                                    fmt::format("{}.instructions[{}]", name, i)));
+    DOPPEL_CHECK(checkCollectives(*function, name));
+    if (function->commit() > function->instructions()->size())
+      return fail("{}.commit {} exceeds the {} instructions", name, function->commit(),
+                  function->instructions()->size());
     DOPPEL_CHECK(checkNamed(*function->inputs(), name + ".inputs"));
     DOPPEL_CHECK(checkNamed(*function->outputs(), name + ".outputs"));
     for (const schema::NamedBuffer *input : *function->inputs())
@@ -414,9 +565,32 @@ Result<void> Validator::checkSchedules() {
   return {};
 }
 
+Result<void> Validator::checkImages() {
+  DOPPEL_CHECK(checkNames(*program.images(), "images", [](auto *image) { return image->name(); }));
+  if (program.images()->size() == 0)
+    return fail("images: there are none");
+  int64_t local = program.batch() / program.world();
+  for (uint32_t i = 0; i < program.images()->size(); ++i) {
+    const schema::ImageInput &image = *program.images()->Get(i);
+    std::string where = fmt::format("images[{}]", i);
+    DOPPEL_CHECK(checkBuffer(image.buffer(), where));
+    const schema::Buffer &list = buffer(image.buffer());
+    if (list.dtype() != schema::DType::ImageRef || list.shape()->size() != 1 ||
+        list.shape()->Get(0) != local)
+      return fail("{}: buffers[{}] is no list of {} images", where, image.buffer(), local);
+    if (image.channels() < 1 || image.channels() > 4 || (image.bits() != 8 && image.bits() != 16))
+      return fail("{}: {} channels of {} bits are not 1 to 4 of 8 or 16", where, image.channels(),
+                  image.bits());
+  }
+  return {};
+}
+
 /// The host writes each of these whole: none may lie in another.
 Result<void> Validator::checkIo() {
-  std::map<uint32_t, std::string> written = {{program.images(), "images"}, {program.run(), "run"}};
+  std::map<uint32_t, std::string> written = {{program.run(), "run"}};
+  for (uint32_t i = 0; i < program.images()->size(); ++i)
+    if (!written.emplace(program.images()->Get(i)->buffer(), fmt::format("images[{}]", i)).second)
+      return fail("images[{}]: its buffer is another input's too", i);
   for (const schema::Function *function : *program.functions())
     for (const schema::NamedBuffer *input : *function->inputs())
       written.emplace(input->buffer(),
@@ -443,13 +617,9 @@ Result<void> Validator::checkProgram() {
     return fail("epochs {} is negative", program.epochs());
   if (program.samples() < 0)
     return fail("samples {} is negative", program.samples());
-  DOPPEL_CHECK(checkBuffer(program.images(), "images"));
+  DOPPEL_CHECK(checkImages());
   DOPPEL_CHECK(checkBuffer(program.run(), "run"));
-  const schema::Buffer &images = buffer(program.images()), &run = buffer(program.run());
-  int64_t local = program.batch() / program.world();
-  if (images.dtype() != schema::DType::ImageRef || images.shape()->size() != 1 ||
-      images.shape()->Get(0) != local)
-    return fail("images: buffers[{}] is no list of {} images", program.images(), local);
+  const schema::Buffer &run = buffer(program.run());
   if (run.dtype() != schema::DType::RunScalars || bytes[program.run()] != 40)
     return fail("run: buffers[{}] does not hold one run's scalars", program.run());
   DOPPEL_CHECK(checkIo());
@@ -459,14 +629,14 @@ Result<void> Validator::checkProgram() {
       peak += arena->bytes();
   if (program.peak_bytes() != peak)
     return fail("peak_bytes is {}, the arenas have {}", program.peak_bytes(), peak);
-  if (program.target()->kind()->string_view() != "cpu")
-    return fail("target.kind '{}' is not known to this program",
-                program.target()->kind()->string_view());
   return {};
 }
 
 } // namespace
 
-Result<void> validateProgram(const schema::Program &program) { return Validator(program).run(); }
+Result<void> validateProgram(const schema::Program &program,
+                             std::span<const format::Segment> segments) {
+  return Validator(program, segments).run();
+}
 
 } // namespace doppel::runtime

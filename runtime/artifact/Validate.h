@@ -2,11 +2,10 @@
 #pragma once
 
 #include "runtime/core/Error.h"
+#include "runtime/schema/Format.h"
 #include "runtime/schema/program_generated.h"
 
-#include <filesystem>
-#include <set>
-#include <string>
+#include <span>
 
 namespace doppel::runtime {
 
@@ -19,15 +18,8 @@ template <typename T> bool isAligned(const flatbuffers::Vector<T> &vector) {
 /// Every index, enum, range, dtype, size and name of a program that FlatBuffers' verifier has
 /// accepted. The error names the element: "buffers[12].offset 4096 + 512 exceeds arena 'transient'
 /// of 4000".
-Result<void> validateProgram(const schema::Program &program);
-
-/// Whether this machine's processor has the features that the code needs. The error names those
-/// that are missing.
-Result<void> checkProcessor(const schema::Program &program);
-
-/// The processor features of this machine, as the kernel names them in `file`. Fails where that
-/// cannot be read.
-Result<std::set<std::string>>
-processorFeatures(const std::filesystem::path &file = "/proc/cpuinfo");
+/// `segments` are the file's.
+Result<void> validateProgram(const schema::Program &program,
+                             std::span<const format::Segment> segments);
 
 } // namespace doppel::runtime

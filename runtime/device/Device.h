@@ -94,6 +94,9 @@ public:
   virtual ~Device() = default;
   /// "AMD EPYC, 2 threads, oneDNN 2.6.0 (AVX-512)".
   virtual std::string description() const = 0;
+  /// Fails where this machine cannot run what the program was compiled for; the error says what it
+  /// lacks and how to compile for it.
+  virtual Result<void> checkTarget(const schema::Program &program) const = 0;
   /// Zeroed memory, aligned to 64 bytes.
   virtual Result<std::unique_ptr<Allocation>> allocate(size_t bytes) = 0;
   virtual Result<void> upload(void *target, const void *source, size_t bytes) = 0;

@@ -8,14 +8,35 @@ namespace doppel::runtime {
 
 Result<std::unique_ptr<Executable>> Executable::create(const Artifact &artifact, Device &device) {
   std::unique_ptr<Executable> executable(new Executable(artifact, device));
+  if (auto fits = device.checkTarget(artifact.program()); !fits)
+    return std::unexpected(std::move(fits.error()).within(artifact.name()));
+  DOPPEL_CHECK(executable->checkImages());
+  const schema::CodeSet *code = artifact.code(schema::CodeKind::Elf);
+  if (!code)
+    return fail("{}: has no code for this device", artifact.name());
   DOPPEL_CHECK(executable->allocate());
-  DOPPEL_TRY(executable->module, device.loadModule(artifact.elf()));
+  for (uint32_t number = 0; number < code->modules()->size(); ++number) {
+    DOPPEL_TRY(std::unique_ptr<KernelModule> module,
+               device.loadModule(artifact.module(*code, number)));
+    executable->modules.push_back(std::move(module));
+  }
   for (const schema::Function *function : *artifact.program().functions()) {
     if (auto recorded = executable->record(*function); !recorded)
       return std::unexpected(std::move(recorded.error())
                                  .within(fmt::format("function '{}'", function->name()->str())));
   }
   return executable;
+}
+
+/// What `setImages` can give.
+Result<void> Executable::checkImages() const {
+  const auto &images = *artifact.program().images();
+  const schema::ImageInput &first = *images.Get(0);
+  if (images.size() != 1 || first.channels() != 3 || first.bits() != 8)
+    return fail("{}: takes {} pictures a sample, the first of {} channels of {} bits; this program "
+                "gives one of 3 channels of 8 bits",
+                artifact.name(), images.size(), first.channels(), first.bits());
+  return {};
 }
 
 Result<void> Executable::allocate() {
@@ -48,6 +69,7 @@ TensorRef Executable::tensor(uint32_t index) const {
 
 Result<void> Executable::record(const schema::Function &function) {
   DOPPEL_TRY(std::unique_ptr<CommandList> commands, device.makeCommandList());
+  std::vector<uint32_t> recorded; // the instruction of each command
   auto tensors = [&](const flatbuffers::Vector<uint32_t> *indices) {
     std::vector<TensorRef> result;
     if (indices)
@@ -69,12 +91,13 @@ Result<void> Executable::record(const schema::Function &function) {
       auto firstOutput = launch.inputs.end() - source->outputs();
       launch.outputs.assign(firstOutput, launch.inputs.end());
       launch.inputs.erase(firstOutput, launch.inputs.end());
+      KernelModule &module = *modules[kernel->module_()];
       // Program and code come from one file, but not necessarily from one compiler run.
-      if (auto fits = module->check(launch); !fits)
+      if (auto fits = module.check(launch); !fits)
         return std::unexpected(std::move(fits.error())
                                    .within(fmt::format("instructions[{}] (launch of kernels[{}])",
                                                        index, source->kernel())));
-      DOPPEL_CHECK(commands->launch(*module, launch));
+      DOPPEL_CHECK(commands->launch(module, launch));
       break;
     }
     case schema::Operation::Call: {
@@ -90,15 +113,17 @@ Result<void> Executable::record(const schema::Function &function) {
       DOPPEL_CHECK(commands->copy(tensor(copy->source()), tensor(copy->target())));
       break;
     }
-    case schema::Operation::Collective: {
+    case schema::Operation::CollectiveStart: {
       // One rank: every collective is a copy of its input.
       if (artifact.program().world() > 1)
         return fail("this artifact is for {} ranks; this runtime runs one",
                     artifact.program().world());
-      const schema::Collective *collective = instruction->operation_as_Collective();
+      const schema::CollectiveStart *collective = instruction->operation_as_CollectiveStart();
       DOPPEL_CHECK(commands->copy(tensor(collective->input()), tensor(collective->output())));
       break;
     }
+    case schema::Operation::CollectiveWait:
+      continue;
     case schema::Operation::Check: {
       const schema::Check *check = instruction->operation_as_Check();
       DOPPEL_CHECK(commands->check(tensor(check->buffer()), check->what()->str()));
@@ -107,14 +132,15 @@ Result<void> Executable::record(const schema::Function &function) {
     case schema::Operation::NONE:
       return failInternal("an instruction without an operation");
     }
+    recorded.push_back(index);
   }
   functions.insert_or_assign(function.name()->str(),
-                             RecordedFunction{&function, std::move(commands)});
+                             RecordedFunction{&function, std::move(commands), std::move(recorded)});
   return {};
 }
 
 Result<void> Executable::setImages(std::span<const abi::ImageRef> images) {
-  TensorRef target = tensor(artifact.program().images());
+  TensorRef target = tensor(artifact.program().images()->Get(0)->buffer());
   if (int64_t(images.size()) != target.elements())
     return failInternal("{} images for a batch of {}", images.size(), target.elements());
   return device.upload(target.data, images.data(), images.size_bytes());
@@ -161,8 +187,8 @@ std::string Executable::writerOf(size_t state) const {
       return std::any_of(call->outputs()->begin(), call->outputs()->end(), covers);
     if (const schema::Copy *copy = instruction.operation_as_Copy())
       return covers(copy->target());
-    if (const schema::Collective *collective = instruction.operation_as_Collective())
-      return covers(collective->output());
+    if (const schema::CollectiveStart *start = instruction.operation_as_CollectiveStart())
+      return covers(start->output());
     return false;
   };
   for (uint32_t i = step->instructions()->size(); i-- > 0;) {
@@ -179,7 +205,8 @@ std::string Executable::writerOf(size_t state) const {
 
 NonFiniteReport Executable::report(const RecordedFunction &function,
                                    const NonFinite &failure) const {
-  const auto *instruction = function.source->instructions()->Get(failure.command);
+  const auto *instruction =
+      function.source->instructions()->Get(function.instructions[failure.command]);
   uint32_t index = instruction->origin().value_or(instruction->location());
   const schema::Location *location = artifact.program().locations()->Get(index);
   NonFiniteReport result;
@@ -210,12 +237,12 @@ Result<std::vector<Executable::InstructionTime>> Executable::profile(std::string
                                                                      int repeats) {
   DOPPEL_TRY(RecordedFunction * function, find(name));
   const auto &instructions = *function->source->instructions();
-  std::vector<double> seconds(instructions.size(), 0.0);
+  std::vector<double> seconds(function->instructions.size(), 0.0);
   for (int i = 0; i < repeats; ++i)
     DOPPEL_CHECK(function->commands->runTimed(seconds));
   std::vector<InstructionTime> times;
   for (size_t i = 0; i < seconds.size(); ++i) {
-    const schema::Instruction *instruction = instructions.Get(i);
+    const schema::Instruction *instruction = instructions.Get(function->instructions[i]);
     std::string label = schema::EnumNameOperation(instruction->operation_type());
     if (const auto *launch = instruction->operation_as_Launch())
       label = artifact.program().kernels()->Get(launch->kernel())->symbol()->str();

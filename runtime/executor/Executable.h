@@ -77,9 +77,11 @@ private:
   struct RecordedFunction {
     const schema::Function *source;
     std::unique_ptr<CommandList> commands;
+    std::vector<uint32_t> instructions; ///< of each command
   };
 
   Executable(const Artifact &artifact, Device &device) : artifact(artifact), device(device) {}
+  Result<void> checkImages() const;
   Result<void> allocate();
   Result<void> record(const schema::Function &function);
   Result<RecordedFunction *> find(std::string_view function);
@@ -90,7 +92,7 @@ private:
   const Artifact &artifact;
   Device &device;
   std::vector<std::unique_ptr<Allocation>> arenas;
-  std::unique_ptr<KernelModule> module;
+  std::vector<std::unique_ptr<KernelModule>> modules;
   std::map<std::string, RecordedFunction, std::less<>> functions;
   std::vector<StateInfo> stateInfos;
 };

@@ -14,13 +14,15 @@ namespace doppel::format {
 inline constexpr std::array<uint8_t, 8> magic = {0x89, 'D', 'P', 'X', '\r', '\n', 0x1a, '\n'};
 
 /// A reader reads files of its own major version whose minor version is not above its own.
-inline constexpr uint16_t schemaMajor = 1;
-inline constexpr uint16_t schemaMinor = 3;
+inline constexpr uint16_t schemaMajor = 2;
+inline constexpr uint16_t schemaMinor = 0;
 
 /// Programs and segments begin at multiples of this; the bytes between are zero.
 inline constexpr uint64_t alignment = 64;
 inline constexpr uint64_t maxProgramBytes = uint64_t(64) << 20;
-inline constexpr uint32_t maxSegments = 16;
+inline constexpr uint32_t maxSegments = 256;
+/// Segments of code in one code set.
+inline constexpr uint32_t maxModules = 16;
 
 /// Begins the file; then `segmentCount` times Segment; then the xxh64 of all header bytes before it
 /// (uint64).
@@ -39,10 +41,12 @@ struct Header {
 };
 static_assert(sizeof(Header) == 96 && offsetof(Header, producer) == 56);
 
-enum class SegmentKind : uint32_t { Unspecified = 0, Elf = 1, SpecSource = 2 };
+/// Code has the numbers of schema::CodeKind, and each segment of it is in one code set of the
+/// program. Spec source stands in a file at most once.
+enum class SegmentKind : uint32_t { Unspecified = 0, Elf = 1, Ptx = 2, Cubin = 3, SpecSource = 4 };
 
 struct Segment {
-  uint32_t kind;  ///< SegmentKind; each at most once
+  uint32_t kind;  ///< SegmentKind
   uint32_t flags; ///< 0
   uint64_t offset;
   uint64_t bytes;

@@ -1,8 +1,8 @@
 // Artifacts from strangers: Artifact::parse() over any bytes, with checksums made right so that
 // what stands behind them is reached. What is accepted is recorded on a device that only looks:
 // every tensor lies in its arena, and the library prepares its calls or says why not.
-#include "runtime/artifact/Validate.h"
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cpu/Processor.h"
 #include "runtime/executor/Executable.h"
 #include "runtime/schema/Format.h"
 #include "test/unit/ArtifactFixture.h"
@@ -44,6 +44,7 @@ private:
 class LookingDevice : public Device {
 public:
   std::string description() const override { return "a device that only looks"; }
+  Result<void> checkTarget(const schema::Program &) const override { return {}; }
 
   Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
     uintptr_t address = arenas.empty() ? 1 << 20 : arenas.back().second + (1 << 20);
@@ -176,7 +177,7 @@ std::vector<std::vector<std::byte>> makeSeeds() {
   for (const test::ProgramParts &parts : partsOfEachCall()) {
     seeds.push_back(test::artifactOf(parts.bytes()));
     LookingDevice device;
-    auto artifact = Artifact::parse(seeds.back(), "seed", Artifact::Machine::Any);
+    auto artifact = Artifact::parse(seeds.back(), "seed");
     if (!artifact)
       broken(artifact.error().message);
     if (auto executable = Executable::create(*artifact, device); !executable)
@@ -218,8 +219,7 @@ void repair(uint8_t *data, size_t size) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  auto artifact =
-      Artifact::parse(std::as_bytes(std::span(data, size)), "fuzz.dpx", Artifact::Machine::Any);
+  auto artifact = Artifact::parse(std::as_bytes(std::span(data, size)), "fuzz.dpx");
   if (!artifact) {
     if (!artifact.error().message.starts_with("fuzz.dpx: "))
       broken("an error that does not name the file");

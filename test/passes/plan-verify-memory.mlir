@@ -174,3 +174,75 @@ plan.func @images {
   // expected-error @below {{in @images writes to the io arena: @io is the host's}}
   plan.copy %w -> %x : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
 }
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 512
+plan.arena @io io 256
+// Two collectives under way at once; the inputs may be read.
+plan.func @meanwhile {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<32xf32>>
+  %y = plan.buffer @io[128] : !plan.buffer<tensor<32xf32>>
+  %a = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<32xf32>>
+  %b = plan.buffer @transient[128] storage 1 : !plan.buffer<tensor<32xf32>>
+  %c = plan.buffer @transient[256] storage 2 : !plan.buffer<tensor<32xf32>>
+  plan.collective_start all_reduce %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_start all_reduce_max %x -> %b order 1 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.copy %x -> %c : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_wait %x -> %b order 1 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_wait %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.output "sum" %a : !plan.buffer<tensor<32xf32>>
+  plan.output "max" %b : !plan.buffer<tensor<32xf32>>
+}
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 256
+plan.arena @io io 256
+plan.func @read_too_early {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<32xf32>>
+  %a = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<32xf32>>
+  %b = plan.buffer @transient[128] storage 1 : !plan.buffer<tensor<32xf32>>
+  // expected-note @below {{a collective under way was written over it here}}
+  plan.collective_start all_reduce %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-error @below {{in @read_too_early reads byte 0 of the transient arena for storage 0}}
+  plan.copy %a -> %b : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_wait %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+}
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 256
+plan.arena @io io 256
+plan.func @written_meanwhile {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<32xf32>>
+  %y = plan.buffer @io[128] : !plan.buffer<tensor<16xf32>>
+  %a = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<32xf32>>
+  %b = plan.buffer @transient[64] storage 1 : !plan.buffer<tensor<16xf32>>
+  plan.collective_start all_reduce %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-note @below {{here}}
+  plan.copy %y -> %b : !plan.buffer<tensor<16xf32>> -> !plan.buffer<tensor<16xf32>>
+  // expected-error @below {{in @written_meanwhile waits for byte 64 of the transient arena, which was written since the collective started}}
+  plan.collective_wait %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+}
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 256
+plan.arena @io io 256
+plan.func @input_gone {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<32xf32>>
+  %a = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<32xf32>>
+  %b = plan.buffer @transient[128] storage 1 : !plan.buffer<tensor<32xf32>>
+  %c = plan.buffer @transient[0] storage 2 : !plan.buffer<tensor<32xf32>>
+  plan.copy %x -> %a : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-note @below {{storage 2 was written over it here}}
+  plan.copy %x -> %c : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-error @below {{in @input_gone reads byte 0 of the transient arena for storage 0}}
+  plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+}

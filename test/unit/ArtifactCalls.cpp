@@ -41,7 +41,7 @@ std::string errorOf(const RightCall &call) {
     add(operand, parts.inputs);
   for (const Operand &operand : call.outputs)
     add(operand, parts.outputs);
-  auto artifact = Artifact::parse(artifactOf(parts.bytes()), "toy.dpx", Artifact::Machine::Any);
+  auto artifact = Artifact::parse(artifactOf(parts.bytes()), "toy.dpx");
   return artifact ? "" : artifact.error().message;
 }
 

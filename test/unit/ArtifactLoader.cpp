@@ -11,9 +11,8 @@ namespace doppel::runtime::test {
 
 namespace {
 
-std::string errorOf(const std::vector<std::byte> &file,
-                    Artifact::Machine machine = Artifact::Machine::Any) {
-  auto artifact = Artifact::parse(file, "toy.dpx", machine);
+std::string errorOf(const std::vector<std::byte> &file) {
+  auto artifact = Artifact::parse(file, "toy.dpx");
   return artifact ? "" : artifact.error().message;
 }
 
@@ -23,11 +22,14 @@ TEST(ArtifactLoader, GivesBackWhatWasWritten) {
   ASSERT_TRUE(artifact) << artifact.error().message;
   EXPECT_EQ(artifact->program().method()->str(), "Toy");
   EXPECT_EQ(artifact->specSource(), "method Toy {}\n");
-  EXPECT_EQ(artifact->elf().size(), 14u);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(artifact->elf().data()) % 64, 0u);
+  const schema::CodeSet *code = artifact->code(schema::CodeKind::Elf);
+  ASSERT_NE(code, nullptr);
+  EXPECT_EQ(artifact->module(*code, 0).size(), 14u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(artifact->module(*code, 0).data()) % 64, 0u);
+  EXPECT_EQ(artifact->code(schema::CodeKind::Cubin, "sm_90"), nullptr);
   EXPECT_EQ(artifact->bytes().size(), file.size());
   ASSERT_NE(artifact->function("step"), nullptr);
-  EXPECT_EQ(artifact->function("step")->instructions()->size(), 6u);
+  EXPECT_EQ(artifact->function("step")->instructions()->size(), 8u);
   EXPECT_EQ(artifact->function("preview"), nullptr);
   EXPECT_EQ(bufferBytes(*artifact->program().buffers()->Get(2)), 256u);
 }
@@ -68,7 +70,7 @@ TEST(ArtifactLoader, SurvivesFlippedBitsWithRightChecksums) {
   size_t rejected = 0;
   for (size_t bit = 0; bit < program.size() * 8; ++bit) {
     program[bit / 8] ^= char(1 << bit % 8);
-    auto artifact = Artifact::parse(artifactOf(program), "toy.dpx", Artifact::Machine::Any);
+    auto artifact = Artifact::parse(artifactOf(program), "toy.dpx");
     if (!artifact)
       ++rejected;
     else
@@ -88,7 +90,7 @@ TEST(ArtifactLoader, TellsAnotherVersionAndHowToRebuild) {
   });
   std::string error = errorOf(file);
   EXPECT_NE(
-      error.find("toy.dpx: has schema version 7.3 (made by doppel test), this program reads 1.0"),
+      error.find("toy.dpx: has schema version 7.3 (made by doppel test), this program reads 2.0"),
       std::string::npos)
       << error;
   EXPECT_NE(error.find("doppel compile"), std::string::npos);
@@ -110,10 +112,12 @@ TEST(ArtifactLoader, ChecksThePartsOfTheFile) {
     EXPECT_NE(error.find(message), std::string::npos) << error;
   };
   expect("segments[0].kind 9 is not known", [](format::Header &, Segments &s) { s[0].kind = 9; });
-  expect("segments[1] is a second ELF segment",
+  expect("segments[1] holds code that no kernel uses",
          [](format::Header &, Segments &s) { s[1].kind = 1; });
+  expect("code[0]: segments[0] is no Elf segment",
+         [](format::Header &, Segments &s) { s[0].kind = 3; });
   expect("segments[1] is a second spec source segment",
-         [](format::Header &, Segments &s) { s[0].kind = 2; });
+         [](format::Header &, Segments &s) { s[0].kind = 4; });
   expect("exceeds the file's",
          [](format::Header &, Segments &s) { s[0].bytes = ~uint64_t(0) - 8; });
   expect("no multiple of 64", [](format::Header &, Segments &s) { s[0].offset += 1; });
@@ -196,7 +200,7 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"arenas[1]: its name '?' is no", [](auto &p) { std::get<0>(p.arenas[1]) = "\n"; }},
       {"@init.outputs[0]: its name '?' is no", [](auto &p) { p.outputName = "\xc3"; }},
       {"target.kind '?' is no UTF-8", [](auto &p) { p.targetKind = "\xfe"; }},
-      {"io: images (buffers[0]) and run (buffers[1]) overlap",
+      {"io: images[0] (buffers[0]) and run (buffers[1]) overlap",
        [](auto &p) { p.buffers[1].offset = 64; }},
       {"@step.instructions[0] (copy): 256 bytes to 64",
        [](auto &p) {
@@ -240,14 +244,64 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"(launch): 4 outputs of 3 buffers", [](auto &p) { p.launchOutputs = 4; }},
       {"(launch): 0 outputs of 3 buffers", [](auto &p) { p.launchOutputs = 0; }},
       {"(launch): writes buffers[1], which is the host's", [](auto &p) { p.launchOutputs = 2; }},
-      {"(collective): kind 0 is not known",
+      {"(collective start): kind 0 is not known",
        [](auto &p) { p.collective = schema::CollectiveKind::Unspecified; }},
-      {"(collective): dtypes of input and output differ", [](auto &p) { p.collectiveOutput = 6; }},
+      {"(collective start): dtypes of input and output differ",
+       [](auto &p) { p.collectiveOutput = 6; }},
       {"do not make", [](auto &p) { p.collectiveInput = 7; }},
-      {"it has the number 1, but is collective 0",
-       [](auto &p) { p.collectiveOrder[0] = 1, p.collectiveOrder[1] = 0; }},
-      {"it has the number 2, but is collective 1",
-       [](auto &p) { p.collectiveOrder[0] = 0, p.collectiveOrder[1] = 2; }},
+      {"(collective start): output overlaps input",
+       [](auto &p) {
+         p.buffers.push_back({1, 320, schema::DType::F32, {8, 8}});
+         p.collectiveInput = 8;
+       }},
+      {"instructions[3] (collective start): order 1 is not 0",
+       [](auto &p) {
+         p.starts = {1, 0};
+       }},
+      {"instructions[5] (collective start): order 2 is not 1",
+       [](auto &p) {
+         p.starts = {0, 2};
+       }},
+      {"instructions[6] (collective wait): no collective 0 is under way",
+       [](auto &p) {
+         p.waits = {0, 0};
+       }},
+      {"@step: collective 1 has no wait",
+       [](auto &p) {
+         p.waits = {0}, p.checked = 2;
+       }},
+      {"instructions[5] (collective wait): no collective 1 is under way",
+       [](auto &p) { p.starts = {0}; }},
+      {"instructions[4]: writes buffers[5], which collective 0 uses until its wait",
+       [](auto &p) {
+         p.starts = {0, 1}, p.waits = {};
+       }},
+      {"instructions[4]: reads buffers[5], which collective 0 uses until its wait",
+       [](auto &p) {
+         p.starts = {0}, p.waits = {};
+       }},
+      {"@step.commit 9 exceeds the 8 instructions", [](auto &p) { p.commit = 9; }},
+      {"kernels[0].module 1 exceeds the 1 modules", [](auto &p) { p.kernels[0].module = 1; }},
+      {"code: there is none", [](auto &p) { p.code.clear(); }},
+      {"code[0].kind 4 is not known", [](auto &p) { p.code[0].kind = schema::CodeKind(4); }},
+      {"code[0]: 'sm_90' is no architecture of Elf",
+       [](auto &p) { p.code[0].architecture = "sm_90"; }},
+      {"code[0]: '' is no architecture of Ptx",
+       [](auto &p) { p.code[0].kind = schema::CodeKind::Ptx; }},
+      {"code[0]: segments[0] is no Cubin segment",
+       [](auto &p) {
+         p.code[0] = {schema::CodeKind::Cubin, "sm_90", {0}, {{1, 0}}};
+       }},
+      {"code[0]: segments[1] is no Elf segment", [](auto &p) { p.code[0].segments = {1}; }},
+      {"code[0]: segments[2] is no Elf segment", [](auto &p) { p.code[0].segments = {2}; }},
+      {"code[0]: 0 modules are none", [](auto &p) { p.code[0].segments.clear(); }},
+      {"code[0]: segments[0] is another module too", [](auto &p) { p.code[0].segments = {0, 0}; }},
+      {"code[1] is a second Elf for ''", [](auto &p) { p.code.push_back(p.code[0]); }},
+      {"code[0]: 0 blocks for 1 kernels", [](auto &p) { p.code[0].blocks.clear(); }},
+      {"code[0].blocks[0]: 0 threads and 0 shared bytes are out of range",
+       [](auto &p) { p.code[0].blocks = {{0, 0}}; }},
+      {"code[0].blocks[0]: 1025 threads", [](auto &p) { p.code[0].blocks = {{1025, 0}}; }},
+      {"and 1048577 shared bytes", [](auto &p) { p.code[0].blocks = {{1, (1u << 20) + 1}}; }},
       {"(check): buffers[6] holds I32, but what is checked is F32",
        [](auto &p) { p.checked = 6; }},
       {"(check): buffers[8] holds F64, but what is checked is F32",
@@ -269,11 +323,22 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
        [](auto &p) { p.schedule[2] = {schema::ScheduleOp::Less, 0, 2, 0, 1, 0}; }},
       {"batch 4 is not positive or no multiple of world 3", [](auto &p) { p.world = 3; }},
       {"epochs -1 is negative", [](auto &p) { p.epochs = -1; }},
-      {"images: buffers[0] is no list of 8 images", [](auto &p) { p.batch = 8; }},
-      {"images: buffers[2] is no list of 4 images", [](auto &p) { p.images = 2; }},
+      {"images[0]: buffers[0] is no list of 8 images", [](auto &p) { p.batch = 8; }},
+      {"images[0]: buffers[2] is no list of 4 images", [](auto &p) { p.images[0].buffer = 2; }},
+      {"images[0]: buffer 99 exceeds", [](auto &p) { p.images[0].buffer = 99; }},
+      {"images: there are none", [](auto &p) { p.images.clear(); }},
+      {"images[1] is a second 'image'", [](auto &p) { p.images.push_back(p.images[0]); }},
+      {"images[1]: its buffer is another input's too",
+       [](auto &p) {
+         p.images.push_back({"depth", 0, 1, 16});
+       }},
+      {"images[0]: 5 channels of 8 bits", [](auto &p) { p.images[0].channels = 5; }},
+      {"images[0]: 0 channels of 8 bits", [](auto &p) { p.images[0].channels = 0; }},
+      {"images[0]: 3 channels of 12 bits", [](auto &p) { p.images[0].bits = 12; }},
       {"run: buffers[0] does not hold one run's scalars", [](auto &p) { p.run = 0; }},
       {"peak_bytes is 1, the arenas have 1536", [](auto &p) { p.peak = 1; }},
-      {"target.kind 'abacus' is not known", [](auto &p) { p.targetKind = "abacus"; }},
+      {"program.target.architectures has '', which is no name",
+       [](auto &p) { p.targetArchitectures = {"sm_80", ""}; }},
   };
   for (const Spoiled &spoiled : cases) {
     ProgramParts parts;
@@ -309,14 +374,38 @@ TEST(ArtifactLoader, CollectivesCountTheirRanks) {
   }
 }
 
-TEST(ArtifactLoader, RefusesCodeForAnotherProcessor) {
+/// PTX for the least architecture and cubins for two, each in two modules.
+TEST(ArtifactLoader, KnowsCodeOfSeveralKindsAndModules) {
+  using format::SegmentKind, schema::CodeKind;
   ProgramParts parts;
-  parts.features = {"avx9000", "psychic"};
-  std::vector<std::byte> file = artifactOf(parts.bytes());
-  std::string error = errorOf(file, Artifact::Machine::Required);
-  EXPECT_NE(error.find("this one lacks avx9000, psychic"), std::string::npos) << error;
-  EXPECT_NE(error.find("doppel compile toy.dpl -o"), std::string::npos) << error;
-  EXPECT_EQ(errorOf(file, Artifact::Machine::Any), "");
+  parts.targetKind = "cuda";
+  parts.targetArchitectures = {"sm_80", "sm_90"};
+  parts.kernels.push_back({"row_1", schema::KernelKind::Row, 7, 0, 1});
+  parts.code = {{CodeKind::Ptx, "sm_80", {0, 1}, {{256, 0}, {128, 4096}}},
+                {CodeKind::Cubin, "sm_80", {3, 2}, {{256, 0}, {128, 4096}}},
+                {CodeKind::Cubin, "sm_90", {4, 5}, {{256, 0}, {512, 16384}}}};
+  std::vector<SegmentPart> segments = {{SegmentKind::Ptx, "ptx a"},   {SegmentKind::Ptx, "ptx b"},
+                                       {SegmentKind::Cubin, "80 b"},  {SegmentKind::Cubin, "80 a"},
+                                       {SegmentKind::Cubin, "90 a"},  {SegmentKind::Cubin, "90 bb"},
+                                       {SegmentKind::SpecSource, "x"}};
+  auto artifact = Artifact::parse(artifactOf(parts.bytes(), {}, segments), "toy.dpx");
+  ASSERT_TRUE(artifact) << artifact.error().message;
+  const schema::CodeSet *least = artifact->code(CodeKind::Cubin, "sm_80");
+  ASSERT_NE(least, nullptr);
+  EXPECT_EQ(char(artifact->module(*least, 0)[3]), 'a');
+  EXPECT_EQ(char(artifact->module(*least, 1)[3]), 'b');
+  const schema::CodeSet *most = artifact->code(CodeKind::Cubin, "sm_90");
+  ASSERT_NE(most, nullptr);
+  EXPECT_EQ(artifact->module(*most, 1).size(), 5u);
+  EXPECT_EQ(most->blocks()->Get(1)->threads(), 512u);
+  EXPECT_EQ(artifact->code(CodeKind::Elf), nullptr);
+
+  parts.code[2].segments = {4};
+  EXPECT_NE(errorOf(artifactOf(parts.bytes(), {}, segments)).find("code[2]: 1 modules"),
+            std::string::npos);
+  parts.code.pop_back();
+  EXPECT_NE(errorOf(artifactOf(parts.bytes(), {}, segments)).find("holds code that no kernel uses"),
+            std::string::npos);
 }
 
 TEST(ArtifactLoader, ReadsFiles) {

@@ -17,6 +17,7 @@ public:
   std::function<void(const std::vector<std::string> &)> onRun;
   std::set<std::string> missing; ///< symbols that no module has
 
+  Result<void> checkTarget(const schema::Program &) const override { return {}; }
   std::string description() const override { return "fake"; }
   Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
     return std::make_unique<Memory>(bytes);

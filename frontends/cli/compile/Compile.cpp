@@ -343,7 +343,7 @@ int Compilation::emitArtifact() {
   if (int code = dumpKernels("kernels.so", object->elf))
     return code;
   ArtifactParts parts;
-  parts.elf = std::move(object->elf);
+  parts.code = {{.modules = {std::move(object->elf)}, .blocks = {}}};
   parts.specSource = source;
   parts.schedules = std::move(schedules);
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);

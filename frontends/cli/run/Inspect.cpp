@@ -62,7 +62,7 @@ void printFunctions(const schema::Program &program) {
     auto count = [&](schema::Operation operation) { return formatCount(counts[operation]); };
     rows.push_back({textOf(function->name()), count(schema::Operation::Launch),
                     count(schema::Operation::Call), count(schema::Operation::Copy),
-                    count(schema::Operation::Collective), count(schema::Operation::Check)});
+                    count(schema::Operation::CollectiveStart), count(schema::Operation::Check)});
   }
   printOut("\n{}", formatTable(rows, {false, true, true, true, true, true}));
 }
@@ -134,13 +134,28 @@ void printNets(const schema::Program &program) {
   printOut("{}", formatTable(rows, {false, false, true, true, true}));
 }
 
+/// "ELF, 120.3 KiB", or every set: "PTX sm_80, 80.1 KiB; Cubin sm_90, 210.0 KiB".
+std::string codeText(const Artifact &artifact) {
+  std::string text;
+  for (const schema::CodeSet *set : *artifact.program().code()) {
+    uint64_t bytes = 0;
+    for (uint32_t number = 0; number < set->modules()->size(); ++number)
+      bytes += artifact.module(*set, number).size();
+    std::string name = schema::EnumNameCodeKind(set->kind());
+    if (set->architecture()->size() > 0)
+      name += " " + textOf(set->architecture());
+    text += fmt::format("{}{}, {:.1f} KiB", text.empty() ? "" : "; ", name, double(bytes) / 1024);
+  }
+  return text;
+}
+
 } // namespace
 
 int runInspect(const InspectOptions &options) {
   auto expected = expectArtifact("inspect", options.artifact);
   if (!expected)
     return report(expected.error());
-  auto artifact = Artifact::load(options.artifact, Artifact::Machine::Any);
+  auto artifact = Artifact::load(options.artifact);
   if (!artifact)
     return report(artifact.error());
   const schema::Program &program = artifact->program();
@@ -161,7 +176,7 @@ int runInspect(const InspectOptions &options) {
       {"batch", formatCount(program.batch())},
       {"epochs", formatCount(program.epochs())},
       {"kernels", formatCount(program.kernels()->size())},
-      {"code", fmt::format("{:.1f} KiB", double(artifact->elf().size()) / 1024)},
+      {"code", codeText(*artifact)},
       {"file", fmt::format("{:.1f} KiB", double(artifact->bytes().size()) / 1024)},
       {"memory", mebibytes(program.peak_bytes()) + " of states and a step, beside the libraries'"},
       {"fingerprint", fmt::format("{:016x}", artifact->fingerprint())}};

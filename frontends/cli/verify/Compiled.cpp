@@ -35,7 +35,7 @@ LogicalResult tell(const runtime::Error &error) {
 
 LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::ObjectCode &code) {
   ArtifactParts parts;
-  parts.elf = code.elf;
+  parts.code = {{.modules = {code.elf}, .blocks = {}}};
   FailureOr<std::string> bytes = serializeArtifact(module, parts);
   if (failed(bytes))
     return failure();

@@ -18,13 +18,14 @@ int load(ModuleOp module, Phase phase, int ranks) {
     return 1;
   const schema::Program &program = loaded.artifact->program();
   llvm::outs() << "batch " << program.batch() << ", ranks " << program.world() << ", images "
-               << program.buffers()->Get(program.images())->shape()->Get(0) << '\n';
+               << program.buffers()->Get(program.images()->Get(0)->buffer())->shape()->Get(0)
+               << '\n';
   for (const schema::Function *function : *program.functions()) {
     llvm::outs() << '@' << function->name()->str() << ':';
     for (const schema::Instruction *instruction : *function->instructions())
-      if (auto *collective = instruction->operation_as_Collective())
-        llvm::outs() << ' ' << collective->order() << ' '
-                     << schema::EnumNameCollectiveKind(collective->kind());
+      if (auto *start = instruction->operation_as_CollectiveStart())
+        llvm::outs() << ' ' << start->order() << ' '
+                     << schema::EnumNameCollectiveKind(start->kind());
     llvm::outs() << '\n';
   }
   return 0;

@@ -4,6 +4,7 @@
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/core/Limits.h"
+#include "runtime/device/cpu/Processor.h"
 #include "runtime/schema/Abi.h"
 
 #include <bit>
@@ -289,6 +290,10 @@ public:
   std::string description() const override {
     return fmt::format("{}, {} thread{}, oneDNN {}", processorName(), threads_,
                        threads_ == 1 ? "" : "s", oneDnnVersion());
+  }
+
+  Result<void> checkTarget(const schema::Program &program) const override {
+    return checkProcessor(program);
   }
 
   Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {

@@ -100,7 +100,7 @@ plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<8xf32>>
   %b = plan.alloc : !plan.buffer<tensor<8xf64>>
   // expected-error @below {{needs tensors of one element type}}
-  plan.collective all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf64>>
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf64>>
 }
 
 // -----
@@ -125,9 +125,9 @@ plan.arena @transient transient 128
 plan.func @step {
   %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
   %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
-  plan.collective all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
   // expected-error @below {{has the number 2, but is number 1 in the order of @step}}
-  plan.collective all_reduce %b -> %a order 2 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %b -> %a order 2 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
 }
 
 // -----
@@ -137,6 +137,69 @@ plan.func @step {
   %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
   %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
   // expected-error @below {{has the number 1, but is number 0 in the order of @step}}
-  plan.collective all_reduce %a -> %b order 1 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
-  plan.collective all_reduce %b -> %a order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %a -> %b order 1 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %b -> %a order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{has no wait}}
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{waits for the collective 0, which has not started}}
+  plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  plan.collective_start all_reduce %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{waits for the collective 0 a second time}}
+  plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.arena @transient transient 128
+plan.func @step {
+  %a = plan.buffer @transient[0] : !plan.buffer<tensor<8xf32>>
+  %b = plan.buffer @transient[64] : !plan.buffer<tensor<8xf32>>
+  // expected-note @below {{which starts here}}
+  plan.collective_start all_reduce_max %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{names other buffers than the collective 0}}
+  plan.collective_wait %b -> %a order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+}
+
+// -----
+
+plan.func @step {
+  %a = plan.alloc : !plan.buffer<tensor<8xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<4xf32>>
+  // expected-error @below {{input is 'tensor<8xf32>', output 'tensor<4xf32>'}}
+  plan.collective_start all_reduce_max %a -> %b order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<4xf32>>
+}
+
+// -----
+
+plan.func @step {
+  // expected-note @below {{the first}}
+  plan.commit
+  // expected-error @below {{is the second one in @step}}
+  plan.commit
 }

@@ -37,10 +37,14 @@ plan.func @step {
   plan.call random_permutation(%run) -> (%p) [7] : (!plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xi32>>
   // CHECK: plan.copy %[[B]] -> %[[V]]
   plan.copy %b -> %v : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
-  // CHECK: plan.collective {{ ?}}all_reduce %[[B]] -> %[[W]] order 0
-  plan.collective all_reduce %b -> %w order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  // CHECK: plan.collective_start {{ ?}}all_reduce_max %[[B]] -> %[[V]] order 0
+  plan.collective_start all_reduce_max %b -> %v order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
   // CHECK: plan.check %[[B]] "loss"
   plan.check %b "loss" : !plan.buffer<tensor<8xf32>>
+  // CHECK: plan.collective_wait %[[B]] -> %[[V]] order 0
+  plan.collective_wait %b -> %v order 0 : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
+  // CHECK: plan.commit
+  plan.commit
   // CHECK: plan.output "y" %[[B]]
   plan.output "y" %b : !plan.buffer<tensor<8xf32>>
 }

@@ -1,5 +1,5 @@
 // Which instructions this machine's processor has, by the names that the Linux kernel gives them.
-#include "runtime/artifact/Validate.h"
+#include "runtime/device/cpu/Processor.h"
 
 #include <cerrno>
 #include <cstring>
@@ -27,17 +27,8 @@ Result<std::set<std::string>> processorFeatures(const std::filesystem::path &fil
   return features;
 }
 
-Result<void> checkProcessor(const schema::Program &program) {
-  const schema::Target &target = *program.target();
-  if (target.features()->size() == 0)
-    return {};
-  DOPPEL_TRY(std::set<std::string> present, processorFeatures());
-  std::string missing;
-  for (const flatbuffers::String *feature : *target.features())
-    if (!present.contains(feature->str()))
-      missing += (missing.empty() ? "" : ", ") + feature->str();
-  if (missing.empty())
-    return {};
+/// The command that compiles the program again, with its params, for the machine it is given on.
+static std::string compileCommand(const schema::Program &program) {
   std::string spec = "SPEC", sets;
   for (const schema::Location *location : *program.locations())
     if (location->file()->size() > 0 && !location->file()->str().starts_with("std/")) {
@@ -48,10 +39,25 @@ Result<void> checkProcessor(const schema::Program &program) {
     for (const schema::Param *param : *program.params())
       sets +=
           fmt::format(" --set {}={}", param->name()->string_view(), param->value()->string_view());
-  return fail(
-      "was compiled for the processor {}, this one lacks {}; rebuild it here: doppel compile {} "
-      "-o ARTIFACT{}",
-      target.name()->string_view(), missing, spec, sets);
+  return fmt::format("doppel compile {} -o ARTIFACT{}", spec, sets);
+}
+
+Result<void> checkProcessor(const schema::Program &program) {
+  const schema::Target &target = *program.target();
+  if (target.kind()->string_view() != "cpu")
+    return fail("was compiled for {}, and runs on no CPU; rebuild it here: {}",
+                target.kind()->string_view(), compileCommand(program));
+  if (target.features()->size() == 0)
+    return {};
+  DOPPEL_TRY(std::set<std::string> present, processorFeatures());
+  std::string missing;
+  for (const flatbuffers::String *feature : *target.features())
+    if (!present.contains(feature->str()))
+      missing += (missing.empty() ? "" : ", ") + feature->str();
+  if (!missing.empty())
+    return fail("was compiled for the processor {}, this one lacks {}; rebuild it here: {}",
+                target.name()->string_view(), missing, compileCommand(program));
+  return {};
 }
 
 } // namespace doppel::runtime
