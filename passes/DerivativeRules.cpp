@@ -51,13 +51,13 @@ void matmulRule(nn::MatmulOp op, Adjoints &adjoints) {
 void conv2dRule(nn::Conv2DOp op, Adjoints &adjoints) {
   Value x = op.getInput(), w = op.getWeight(), dy = adjoints.of(op.getResult());
   if (adjoints.wants(x))
-    adjoints.add(x, nn::Conv2DBackwardDataOp::create(adjoints.builder, x.getType(), dy, w,
-                                                     op.getStrides(), op.getPadding(),
-                                                     op.getDilations(), op.getGroups()));
+    adjoints.add(x, nn::Conv2DBackwardDataOp::create(
+                        adjoints.builder, x.getType(), dy, w, op.getStrides(), op.getPadding(),
+                        op.getDilations(), op.getGroups(), op.getChannelsLast()));
   if (adjoints.wants(w))
-    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(adjoints.builder, w.getType(), x, dy,
-                                                        op.getStrides(), op.getPadding(),
-                                                        op.getDilations(), op.getGroups()));
+    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(
+                        adjoints.builder, w.getType(), x, dy, op.getStrides(), op.getPadding(),
+                        op.getDilations(), op.getGroups(), op.getChannelsLast()));
 }
 
 void batchNormRule(nn::BatchNormOp op, Adjoints &adjoints) {

@@ -104,6 +104,34 @@ def SetTarget : Pass<"plan-set-target", "::mlir::ModuleOp"> {
   let dependentDialects = ["::doppel::plan::PlanDialect"];
 }
 
+def DecomposePools : Pass<"nn-decompose-pools", "::mlir::func::FuncOp"> {
+  let summary = "max_pool2d(x) => max over the places k of a window of slice(pad(x), k); its derivative by the number of the place";
+  let description = [{
+    ```
+    max_pool2d(x)               => y = max_k x_k, place = the first k that has it           x_k = slice(pad(x), k, strides)
+    max_pool2d_backward(dy)     => slice(sum_k pad(select(place == k, dy, 0), k, strides))
+    avg_pool2d(x)               => sum_kx slice(sum_ky slice(pad(x), ky), kx) / (KH KW)
+    avg_pool2d_backward(dy)     => slice(sum_ky pad(sum_kx pad(dy / (KH KW), kx), ky))
+    ```
+    For targets that have no calls of pools.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def LayOutConvolutions : Pass<"nn-lay-out-convolutions", "::mlir::func::FuncOp"> {
+  let summary = "conv2d(x, w) => conv2d(pad(x), pad(transpose(w))) channels_last, as the target's library wants them";
+  let description = [{
+    ```
+    conv2d(x, w)                   => conv2d(x, w') channels_last                   w' = transpose(w) [O, KH, KW, I]
+    conv2d_backward_data(dy, w)    => conv2d_backward_data(dy, w') channels_last
+    conv2d_backward_weights(x, dy) => transpose(conv2d_backward_weights(x, dy) channels_last)
+    I no multiple                  => x and w' padded with zeros, derivatives cut
+    ```
+    The states keep their order; transposes are fused with what makes and reads filters. Groups are not padded.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
 def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
   let summary = "y = f(x); z = g(y, x) => y, z = fused(x): kernels of kind map, row, column, gather, scatter, segment, random, augment";
   let description = [{

@@ -40,6 +40,9 @@ static void buildTrain(OpPassManager &manager, const PipelineOptions &options) {
 static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
   if (!options.target.empty())
     manager.addPass(createSetTarget({options.target}));
+  manager.addNestedPass<func::FuncOp>(createDecomposePools());
+  manager.addNestedPass<func::FuncOp>(createLayOutConvolutions());
+  manager.addNestedPass<func::FuncOp>(createCSEPass()); // forward and backward read the same
   manager.addNestedPass<func::FuncOp>(createFuse());
   addVerifier(manager, "fused");
 }

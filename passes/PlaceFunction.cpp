@@ -100,6 +100,7 @@ template <typename Op> SmallVector<int64_t> convolutionInts(Op op) {
   llvm::append_range(ints, op.getPadding());
   llvm::append_range(ints, op.getDilations());
   ints.push_back(op.getGroups());
+  ints.push_back(op.getChannelsLast());
   return ints;
 }
 

@@ -36,6 +36,7 @@ Tensor matmul(const Tensor &lhs, const Tensor &rhs, bool transposeLhs, bool tran
 struct Window {
   Numbers strides, padding, dilations;
   int64_t groups = 1;
+  bool channelsLast = false; ///< filters are [O, KH, KW, I / groups]
 };
 /// x: [N, H, W, I], w: [O, I / groups, KH, KW] -> [N, OH, OW, O].
 Tensor conv2d(const Tensor &x, const Tensor &w, const Window &window, const Shape &result);

@@ -318,8 +318,8 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
 }
 
 template <typename Op> static Window windowOf(Op op) {
-  return {op.getStrides(), op.getPadding(), op.getDilations(),
-          static_cast<int64_t>(op.getGroups())};
+  return {op.getStrides(), op.getPadding(), op.getDilations(), static_cast<int64_t>(op.getGroups()),
+          op.getChannelsLast()};
 }
 
 LogicalResult Evaluation::executeWindow(Operation *op) {

@@ -12,13 +12,15 @@ namespace doppel::reference {
 template <typename Visit>
 static void forEachProduct(const Shape &x, const Shape &w, const Shape &y, const Window &window,
                            Visit visit) {
-  int64_t height = x[1], width = x[2], inputs = w[1], outputs = y[3];
+  bool last = window.channelsLast;
+  int64_t height = x[1], width = x[2], inputs = last ? w[3] : w[1], outputs = y[3];
+  int64_t kernelHeight = last ? w[1] : w[2], kernelWidth = last ? w[2] : w[3];
   int64_t groupOutputs = outputs / window.groups;
   for (int64_t n = 0; n < y[0]; ++n)
     for (int64_t oy = 0; oy < y[1]; ++oy)
       for (int64_t ox = 0; ox < y[2]; ++ox)
-        for (int64_t ky = 0; ky < w[2]; ++ky)
-          for (int64_t kx = 0; kx < w[3]; ++kx) {
+        for (int64_t ky = 0; ky < kernelHeight; ++ky)
+          for (int64_t kx = 0; kx < kernelWidth; ++kx) {
             int64_t iy = oy * window.strides[0] + ky * window.dilations[0] - window.padding[0];
             int64_t ix = ox * window.strides[1] + kx * window.dilations[1] - window.padding[1];
             if (iy < 0 || iy >= height || ix < 0 || ix >= width)
@@ -27,7 +29,8 @@ static void forEachProduct(const Shape &x, const Shape &w, const Shape &y, const
               for (int64_t i = 0; i < inputs; ++i) {
                 int64_t channel = o / groupOutputs * inputs + i;
                 visit(((n * height + iy) * width + ix) * x[3] + channel,
-                      ((o * inputs + i) * w[2] + ky) * w[3] + kx,
+                      last ? ((o * kernelHeight + ky) * kernelWidth + kx) * inputs + i
+                           : ((o * inputs + i) * kernelHeight + ky) * kernelWidth + kx,
                       ((n * y[1] + oy) * y[2] + ox) * outputs + o);
               }
           }

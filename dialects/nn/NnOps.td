@@ -285,9 +285,11 @@ def Nn_Conv2DOp : Nn_Window<"conv2d"> {
   let description = [{
     y[n, i, j, o] = sum over ky, kx, c of x[n, i * strides_y + ky * dilations_y - top, j * strides_x + kx * dilations_x - left, c] w[o, c, ky, kx],
     c over the input channels of o's group; x is zero outside. strides, dilations: [y, x]; padding: [top, left, bottom, right].
+    With `channels_last` the filters are [O, KH, KW, I / groups], and so for the derivatives.
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$input, 4DTensorOf<[F32, F64]>:$weight, DenseI64ArrayAttr:$strides,
-                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups);
+                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
+                       UnitAttr:$channels_last);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, $result)";
 }
@@ -297,7 +299,8 @@ def Nn_Conv2DBackwardDataOp : Nn_Window<"conv2d_backward_data"> {
     dx[n, y, x, c] = sum of dy[n, i, j, o] w[o, c, ky, kx] over all (i, j, o, ky, kx) at which conv2d multiplies x[n, y, x, c] with it.
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$gradient, 4DTensorOf<[F32, F64]>:$weight, DenseI64ArrayAttr:$strides,
-                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups);
+                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
+                       UnitAttr:$channels_last);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$gradient `,` $weight attr-dict `:` functional-type(operands, $result)";
 }
@@ -307,7 +310,8 @@ def Nn_Conv2DBackwardWeightsOp : Nn_Window<"conv2d_backward_weights"> {
     dw[o, c, ky, kx] = sum over n, i, j of dy[n, i, j, o] x[...], with the x that conv2d multiplies with it.
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$input, 4DTensorOf<[F32, F64]>:$gradient, DenseI64ArrayAttr:$strides,
-                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups);
+                       DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
+                       UnitAttr:$channels_last);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$input `,` $gradient attr-dict `:` functional-type(operands, $result)";
 }

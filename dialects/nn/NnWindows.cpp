@@ -32,7 +32,7 @@ windowResult(Operation *op, ArrayRef<int64_t> extents, ArrayRef<int64_t> kernel,
   return result;
 }
 
-/// x: [N, H, W, I], w: [O, I / groups, KH, KW], y: [N, OH, OW, O].
+/// x: [N, H, W, I], w: [O, I / groups, KH, KW] (or [O, KH, KW, I / groups]), y: [N, OH, OW, O].
 template <typename Op>
 static LogicalResult verifyConvolution(Op op, RankedTensorType x, RankedTensorType w,
                                        RankedTensorType y) {
@@ -43,11 +43,13 @@ static LogicalResult verifyConvolution(Op op, RankedTensorType x, RankedTensorTy
     if (!type.hasStaticShape())
       return op.emitOpError() << "the shape of " << type << " is not static";
   auto groups = static_cast<int64_t>(op.getGroups());
-  if (groups < 1 || x.getDimSize(3) != groups * w.getDimSize(1) || w.getDimSize(0) % groups != 0)
+  bool last = op.getChannelsLast();
+  int64_t channels = w.getDimSize(last ? 3 : 1);
+  if (groups < 1 || x.getDimSize(3) != groups * channels || w.getDimSize(0) % groups != 0)
     return op.emitOpError() << "the image " << x << " has " << x.getDimSize(3)
-                            << " channels, the weight " << w << " takes " << w.getDimSize(1)
+                            << " channels, the weight " << w << " takes " << channels
                             << " in each of " << groups << " groups";
-  auto extents = windowResult(op, x.getShape().slice(1, 2), w.getShape().slice(2, 2),
+  auto extents = windowResult(op, x.getShape().slice(1, 2), w.getShape().slice(last ? 1 : 2, 2),
                               op.getStrides(), op.getPadding(), op.getDilations());
   if (failed(extents))
     return failure();

@@ -38,6 +38,10 @@ static Machine cpuMachine(TargetAttr target) {
       .operationsPerNumber = 24,
       .mostBuffers = 40, // with sixteen registers the addresses are reloaded all the time
       .mostOperations = 512,
+      // oneDNN brings filters into a layout of its own anyway.
+      .filtersChannelsLast = false,
+      .channelMultiple = 1,
+      .poolsAreCalls = true,
       .vectorBytes = wide          ? 64
                      : has("avx2") ? 32
                                    : 16,
@@ -78,6 +82,11 @@ static Machine cudaMachine(TargetAttr target) {
       // 32 vectors of four registers are half of a thread's 255.
       .mostBuffers = 32,
       .mostOperations = 256,
+      // cuDNN has its fast kernels for filters in the order of the images; with 3 channels it takes
+      // 411 MB to make 8 of them itself.
+      .filtersChannelsLast = true,
+      .channelMultiple = 8,
+      .poolsAreCalls = false, // cuDNN's graphs have no backward of a max pool
       .vectorBytes = 16,
       .threads = 256,
       .warpThreads = 32,

@@ -58,6 +58,15 @@ struct Machine {
   /// More operations in one kernel would leave the code generator too long a function.
   int64_t mostOperations;
 
+  // Library calls (passes/LayOutConvolutions.cpp).
+
+  /// Whether convolutions want their filters as [O, KH, KW, I / groups].
+  bool filtersChannelsLast;
+  /// Channels that a convolution reads come in multiples of this.
+  int64_t channelMultiple;
+  /// Whether pools are calls; else they are kernels (passes/DecomposePools.cpp).
+  bool poolsAreCalls;
+
   // Code.
 
   /// Bytes of a vector: of a register on a CPU, of one load of a thread on a GPU.

@@ -137,7 +137,7 @@ LogicalResult CallOp::verify() {
     case LibraryOp::Conv2D:
     case LibraryOp::Conv2DBackwardData:
     case LibraryOp::Conv2DBackwardWeights:
-      return {2, 1, 9};
+      return {2, 1, 10};
     case LibraryOp::MaxPool2D:
       return {1, 2, 8};
     case LibraryOp::MaxPool2DBackward:

@@ -114,14 +114,16 @@ private:
   /// `wide`: x or its derivative, [N, H, W, I]; `narrow`: y or its derivative, [N, OH, OW, O].
   Result<void> convolution(uint32_t wide, uint32_t weight, uint32_t narrow, uint32_t inputs,
                            uint32_t outputs) const {
-    DOPPEL_CHECK(counts(inputs, outputs, 9));
+    DOPPEL_CHECK(counts(inputs, outputs, 10));
     for (uint32_t index : {wide, weight, narrow})
       DOPPEL_CHECK(dtype(index, schema::DType::F32));
     Shape x = shape(wide), w = shape(weight), y = shape(narrow);
     auto ints = [&](uint32_t i) { return call.ints()->Get(i); };
-    int64_t groups = ints(8);
+    int64_t groups = ints(8), last = ints(9);
     bool right = x.size() == 4 && w.size() == 4 && y.size() == 4 && ints(0) > 0 && ints(1) > 0 &&
-                 ints(6) > 0 && ints(7) > 0 && groups > 0;
+                 ints(6) > 0 && ints(7) > 0 && groups > 0 && (last == 0 || last == 1);
+    if (right && last) // as if its channels came second
+      w = {w[0], w[3], w[1], w[2]};
     right = right && x[0] == y[0] && y[3] == w[0] && x[3] % groups == 0 && y[3] % groups == 0 &&
             x[3] / groups == w[1] &&
             y[1] == windows(x[1], ints(2) + ints(4), w[2], ints(6), ints(0)) &&

@@ -46,9 +46,12 @@ std::string errorOf(const RightCall &call) {
 }
 
 // No extent is another's, and windows step by one, so that no change of one number is another right
-// call. Strides, padding (top, left, bottom, right), dilations, groups; for pools the kernel first.
-const std::vector<int64_t> kConvolution = {1, 1, 1, 2, 0, 1, 2, 1, 2};
+// call. Strides, padding (top, left, bottom, right), dilations, groups, channels last; for pools
+// the kernel first.
+const std::vector<int64_t> kConvolution = {1, 1, 1, 2, 0, 1, 2, 1, 2, 0};
+const std::vector<int64_t> kConvolutionLast = {1, 1, 1, 2, 0, 1, 2, 1, 2, 1};
 const Operand kImage{{3, 11, 13, 6}}, kWeight{{8, 3, 3, 4}}, kConvolved{{3, 8, 13, 8}};
+const Operand kWeightLast{{8, 3, 4, 3}};
 const std::vector<int64_t> kPool = {3, 4, 1, 1, 1, 2, 0, 1};
 const Operand kPooled{{3, 10, 13, 6}}, kPlaces{{3, 10, 13, 6}, DType::U8};
 
@@ -60,6 +63,9 @@ const std::vector<RightCall> kRightCalls = {
     {LibraryOp::Conv2D, {kImage, kWeight}, {kConvolved}, kConvolution},
     {LibraryOp::Conv2DBackwardData, {kConvolved, kWeight}, {kImage}, kConvolution},
     {LibraryOp::Conv2DBackwardWeights, {kImage, kConvolved}, {kWeight}, kConvolution},
+    {LibraryOp::Conv2D, {kImage, kWeightLast}, {kConvolved}, kConvolutionLast},
+    {LibraryOp::Conv2DBackwardData, {kConvolved, kWeightLast}, {kImage}, kConvolutionLast},
+    {LibraryOp::Conv2DBackwardWeights, {kImage, kConvolved}, {kWeightLast}, kConvolutionLast},
     {LibraryOp::MaxPool2D, {kImage}, {kPooled, kPlaces}, kPool},
     {LibraryOp::MaxPool2DBackward, {kPooled, kPlaces}, {kImage}, kPool},
     {LibraryOp::AvgPool2D, {kImage}, {kPooled}, kPool},

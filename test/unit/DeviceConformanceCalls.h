@@ -28,13 +28,15 @@ inline void expectSums(const std::vector<float> &actual, const std::vector<Sum> 
 /// Vertical and horizontal.
 using Pair = std::array<int64_t, 2>;
 
-/// A convolution's extents; weights [out, in / groups, kernel, kernel].
+/// A convolution's extents; weights [out, in / groups, kernel, kernel], or [out, kernel, kernel, in
+/// / groups].
 struct ConvolutionCase {
   int64_t batch;
   Pair size;
   int64_t in, out;
   Pair kernel, stride, before, after, dilation;
   int64_t groups;
+  bool channelsLast = false;
 
   int64_t result(int axis) const {
     return (size[axis] + before[axis] + after[axis] - dilation[axis] * (kernel[axis] - 1) - 1) /
@@ -43,10 +45,14 @@ struct ConvolutionCase {
   }
   std::vector<int64_t> ints() const {
     return {stride[0], stride[1],   before[0],   before[1], after[0],
-            after[1],  dilation[0], dilation[1], groups};
+            after[1],  dilation[0], dilation[1], groups,    channelsLast};
   }
   std::vector<int64_t> inputShape() const { return {batch, size[0], size[1], in}; }
-  std::vector<int64_t> weightShape() const { return {out, in / groups, kernel[0], kernel[1]}; }
+  std::vector<int64_t> weightShape() const {
+    if (channelsLast)
+      return {out, kernel[0], kernel[1], in / groups};
+    return {out, in / groups, kernel[0], kernel[1]};
+  }
   std::vector<int64_t> outputShape() const { return {batch, result(0), result(1), out}; }
 
   /// Calls f(input index, weight index, output index) for every product of the convolution.
@@ -65,7 +71,8 @@ struct ConvolutionCase {
                     continue;
                   int64_t channel = o / (out / groups) * perGroup + i;
                   f(size_t(((n * size[0] + y) * size[1] + x) * in + channel),
-                    size_t(((o * perGroup + i) * kernel[0] + ky) * kernel[1] + kx),
+                    size_t(channelsLast ? ((o * kernel[0] + ky) * kernel[1] + kx) * perGroup + i
+                                        : ((o * perGroup + i) * kernel[0] + ky) * kernel[1] + kx),
                     size_t(((n * result(0) + oy) * result(1) + ox) * out + o));
                 }
   }
@@ -91,27 +98,34 @@ inline const ConvolutionCase kConvolutions[] = {
 };
 
 TEST_P(DeviceConformance, ConvolvesForwardAndBackward) {
-  for (const ConvolutionCase &c : kConvolutions) {
-    SCOPED_TRACE(&c - kConvolutions);
-    std::vector<float> x, w, dy;
-    TensorRef input = random(c.inputShape(), 1, x), weight = random(c.weightShape(), 2, w);
-    TensorRef gradient = random(c.outputShape(), 3, dy);
-    TensorRef output = empty(c.outputShape()), inputGradient = empty(c.inputShape());
-    TensorRef weightGradient = empty(c.weightShape());
-    execute({schema::LibraryOp::Conv2D, {input, weight}, {output}, c.ints()});
-    execute({schema::LibraryOp::Conv2DBackwardData, {gradient, weight}, {inputGradient}, c.ints()});
-    execute(
-        {schema::LibraryOp::Conv2DBackwardWeights, {input, gradient}, {weightGradient}, c.ints()});
-    std::vector<Sum> y(dy.size()), dx(x.size()), dw(w.size());
-    c.forEach([&](size_t i, size_t k, size_t o) {
-      y[o].add(double(x[i]) * w[k]);
-      dx[i].add(double(dy[o]) * w[k]);
-      dw[k].add(double(dy[o]) * x[i]);
-    });
-    expectSums(values(output), y);
-    expectSums(values(inputGradient), dx);
-    expectSums(values(weightGradient), dw);
-  }
+  for (const ConvolutionCase &given : kConvolutions)
+    for (bool last : {false, true}) {
+      SCOPED_TRACE(&given - kConvolutions);
+      SCOPED_TRACE(last);
+      ConvolutionCase c = given;
+      c.channelsLast = last;
+      std::vector<float> x, w, dy;
+      TensorRef input = random(c.inputShape(), 1, x), weight = random(c.weightShape(), 2, w);
+      TensorRef gradient = random(c.outputShape(), 3, dy);
+      TensorRef output = empty(c.outputShape()), inputGradient = empty(c.inputShape());
+      TensorRef weightGradient = empty(c.weightShape());
+      execute({schema::LibraryOp::Conv2D, {input, weight}, {output}, c.ints()});
+      execute(
+          {schema::LibraryOp::Conv2DBackwardData, {gradient, weight}, {inputGradient}, c.ints()});
+      execute({schema::LibraryOp::Conv2DBackwardWeights,
+               {input, gradient},
+               {weightGradient},
+               c.ints()});
+      std::vector<Sum> y(dy.size()), dx(x.size()), dw(w.size());
+      c.forEach([&](size_t i, size_t k, size_t o) {
+        y[o].add(double(x[i]) * w[k]);
+        dx[i].add(double(dy[o]) * w[k]);
+        dw[k].add(double(dy[o]) * x[i]);
+      });
+      expectSums(values(output), y);
+      expectSums(values(inputGradient), dx);
+      expectSums(values(weightGradient), dw);
+    }
 }
 
 TEST_P(DeviceConformance, MultipliesMatricesTransposedOrNot) {

@@ -51,23 +51,39 @@ memory::desc imageDesc(const TensorRef &tensor) {
   return {{s[0], s[3], s[1], s[2]}, memory::data_type::f32, memory::format_tag::nhwc};
 }
 
-/// Convolution weights [O, I / groups, KH, KW], or the same as [groups, O / groups, I / groups, KH,
-/// KW].
-memory::dims weightDims(const TensorRef &tensor, int64_t groups) {
-  const auto &s = tensor.shape;
-  if (groups == 1)
-    return {s[0], s[1], s[2], s[3]};
-  return {groups, s[0] / groups, s[1], s[2], s[3]};
-}
+/// Filters of a convolution: [O, I / groups, KH, KW], or with `channelsLast` [O, KH, KW, I /
+/// groups].
+struct Filters {
+  int64_t groups;
+  bool channelsLast;
 
-memory::desc denseWeights(const TensorRef &tensor, int64_t groups) {
-  memory::dims dims = weightDims(tensor, groups);
-  return {dims, memory::data_type::f32, denseStrides(dims)};
-}
+  explicit Filters(std::span<const int64_t> ints) : groups(ints[8]), channelsLast(ints[9]) {}
 
-memory::desc anyWeights(const TensorRef &tensor, int64_t groups) {
-  return {weightDims(tensor, groups), memory::data_type::f32, memory::format_tag::any};
-}
+  /// As oneDNN counts them: [groups, O / groups,] I / groups, KH, KW.
+  memory::dims dims(const TensorRef &tensor) const {
+    const auto &s = tensor.shape;
+    memory::dims own =
+        channelsLast ? memory::dims{s[0], s[3], s[1], s[2]} : memory::dims{s[0], s[1], s[2], s[3]};
+    if (groups > 1) {
+      own[0] /= groups;
+      own.insert(own.begin(), groups);
+    }
+    return own;
+  }
+  memory::desc dense(const TensorRef &tensor) const {
+    memory::dims own = dims(tensor), strides = denseStrides(own);
+    if (channelsLast) {
+      size_t i = own.size() - 3; // of the channels
+      strides[i] = 1;
+      strides[i + 2] = own[i];
+      strides[i + 1] = own[i] * own[i + 2];
+    }
+    return {own, memory::data_type::f32, strides};
+  }
+  memory::desc any(const TensorRef &tensor) const {
+    return {dims(tensor), memory::data_type::f32, memory::format_tag::any};
+  }
+};
 
 dnnl::primitive_attr userScratchpad() {
   dnnl::primitive_attr attributes;
@@ -160,12 +176,12 @@ dnnl::convolution_forward::primitive_desc convolutionForward(const memory::desc 
 PreparedCall prepareConv2D(const LibraryCall &call) {
   const TensorRef &x = call.inputs[0], &w = call.inputs[1], &y = call.outputs[0];
   Window window(call.ints);
-  int64_t groups = call.ints[8];
-  auto pd = convolutionForward(imageDesc(x), anyWeights(w, groups), imageDesc(y), window);
+  Filters filters(call.ints);
+  auto pd = convolutionForward(imageDesc(x), filters.any(w), imageDesc(y), window);
   WeightedCall prepared(dnnl::convolution_forward(pd), pd.scratchpad_desc());
   prepared.bind(DNNL_ARG_SRC, pd.src_desc(), x.data);
   prepared.bind(DNNL_ARG_DST, pd.dst_desc(), y.data);
-  prepared.bindWeights(DNNL_ARG_WEIGHTS, denseWeights(w, groups), pd.weights_desc(), w.data,
+  prepared.bindWeights(DNNL_ARG_WEIGHTS, filters.dense(w), pd.weights_desc(), w.data,
                        /*output=*/false);
   return prepared.finish();
 }
@@ -173,16 +189,16 @@ PreparedCall prepareConv2D(const LibraryCall &call) {
 PreparedCall prepareConv2DBackwardData(const LibraryCall &call) {
   const TensorRef &dy = call.inputs[0], &w = call.inputs[1], &dx = call.outputs[0];
   Window window(call.ints);
-  int64_t groups = call.ints[8];
-  auto hint = convolutionForward(imageDesc(dx), anyWeights(w, groups), imageDesc(dy), window);
+  Filters filters(call.ints);
+  auto hint = convolutionForward(imageDesc(dx), filters.any(w), imageDesc(dy), window);
   dnnl::convolution_backward_data::desc desc(
-      dnnl::algorithm::convolution_direct, imageDesc(dx), anyWeights(w, groups), imageDesc(dy),
+      dnnl::algorithm::convolution_direct, imageDesc(dx), filters.any(w), imageDesc(dy),
       window.strides, window.dilations, window.paddingBefore, window.paddingAfter);
   dnnl::convolution_backward_data::primitive_desc pd(desc, userScratchpad(), engine(), hint);
   WeightedCall prepared(dnnl::convolution_backward_data(pd), pd.scratchpad_desc());
   prepared.bind(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), dy.data);
   prepared.bind(DNNL_ARG_DIFF_SRC, pd.diff_src_desc(), dx.data);
-  prepared.bindWeights(DNNL_ARG_WEIGHTS, denseWeights(w, groups), pd.weights_desc(), w.data,
+  prepared.bindWeights(DNNL_ARG_WEIGHTS, filters.dense(w), pd.weights_desc(), w.data,
                        /*output=*/false);
   return prepared.finish();
 }
@@ -190,25 +206,26 @@ PreparedCall prepareConv2DBackwardData(const LibraryCall &call) {
 PreparedCall prepareConv2DBackwardWeights(const LibraryCall &call) {
   const TensorRef &x = call.inputs[0], &dy = call.inputs[1], &dw = call.outputs[0];
   Window window(call.ints);
-  int64_t groups = call.ints[8];
-  auto hint = convolutionForward(imageDesc(x), anyWeights(dw, groups), imageDesc(dy), window);
+  Filters filters(call.ints);
+  auto hint = convolutionForward(imageDesc(x), filters.any(dw), imageDesc(dy), window);
   dnnl::convolution_backward_weights::desc desc(
-      dnnl::algorithm::convolution_direct, imageDesc(x), anyWeights(dw, groups), imageDesc(dy),
+      dnnl::algorithm::convolution_direct, imageDesc(x), filters.any(dw), imageDesc(dy),
       window.strides, window.dilations, window.paddingBefore, window.paddingAfter);
   dnnl::convolution_backward_weights::primitive_desc pd(desc, userScratchpad(), engine(), hint);
   // oneDNN 2.6 packs the pixels that a strided 1x1 convolution sees before it multiplies. Where the
   // channels do not fill its vectors, what it packs between them is not initialised, and is summed.
   auto sumsGarbage = [&] {
     return std::string_view(pd.impl_info_str()).find("1x1") != std::string_view::npos &&
-           (window.strides[0] > 1 || window.strides[1] > 1) && dw.shape[1] % 16 != 0;
+           (window.strides[0] > 1 || window.strides[1] > 1) &&
+           filters.dims(dw)[filters.groups > 1 ? 2 : 1] % 16 != 0;
   };
   while (sumsGarbage() && pd.next_impl()) {
   }
   WeightedCall prepared(dnnl::convolution_backward_weights(pd), pd.scratchpad_desc());
   prepared.bind(DNNL_ARG_SRC, pd.src_desc(), x.data);
   prepared.bind(DNNL_ARG_DIFF_DST, pd.diff_dst_desc(), dy.data);
-  prepared.bindWeights(DNNL_ARG_DIFF_WEIGHTS, denseWeights(dw, groups), pd.diff_weights_desc(),
-                       dw.data, /*output=*/true);
+  prepared.bindWeights(DNNL_ARG_DIFF_WEIGHTS, filters.dense(dw), pd.diff_weights_desc(), dw.data,
+                       /*output=*/true);
   return prepared.finish();
 }
 
@@ -306,7 +323,7 @@ Arity arityOf(schema::LibraryOp op) {
   case schema::LibraryOp::Conv2D:
   case schema::LibraryOp::Conv2DBackwardData:
   case schema::LibraryOp::Conv2DBackwardWeights:
-    return {2, 1, 9};
+    return {2, 1, 10};
   case schema::LibraryOp::MaxPool2D:
     return {1, 2, 8};
   case schema::LibraryOp::MaxPool2DBackward:
