@@ -231,7 +231,7 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
       {"do not fit Conv2D",
        [](auto &p) {
          p.call = schema::LibraryOp::Conv2D;
-         p.ints = {1, 1, 0, 0, 0, 0, 1, 1, 1};
+         p.ints = {1, 1, 0, 0, 0, 0, 1, 1, 1, 0};
        }},
       {"(call): buffers[5] holds F32, not U8",
        [](auto &p) {
