@@ -35,6 +35,12 @@ void reportCrashes(int argc, char **argv) {
   message += '\n';
   runtime::guardProcess(message.c_str());
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
+    if (llvm::StringRef(reason).starts_with("pthread_create failed")) {
+      fputs("doppel: error: the system refuses a thread or the memory for its stack (ulimit -v, "
+            "ulimit -u, or the limit of a control group)\n",
+            stderr);
+      _exit(userError);
+    }
     fprintf(stderr, "doppel: %s\n%s", reason, message.c_str());
     _exit(internalError);
   });
