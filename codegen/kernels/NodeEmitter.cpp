@@ -138,20 +138,9 @@ Value *NodeEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
     return b.CreateAdd(operands[0], operands[1], "", false, true);
   case NodeKind::IndexScale:
     return b.CreateMul(operands[0], i64(node.number), "", false, true);
-  case NodeKind::IndexDiv: {
-    // Rounds down; indices below zero occur where a guard will be false.
-    if (llvm::isPowerOf2_64(node.number))
-      return b.CreateAShr(operands[0], i64(llvm::Log2_64(node.number)));
-    Value *quotient = b.CreateSDiv(operands[0], i64(node.number));
-    Value *rest = b.CreateSub(operands[0], b.CreateMul(quotient, i64(node.number)));
-    return b.CreateSelect(b.CreateICmpSLT(rest, i64(0)), b.CreateSub(quotient, i64(1)), quotient);
-  }
-  case NodeKind::IndexMod: {
-    if (llvm::isPowerOf2_64(node.number))
-      return b.CreateAnd(operands[0], i64(node.number - 1));
-    Value *rest = b.CreateSRem(operands[0], i64(node.number));
-    return b.CreateSelect(b.CreateICmpSLT(rest, i64(0)), b.CreateAdd(rest, i64(node.number)), rest);
-  }
+  case NodeKind::IndexDiv:
+  case NodeKind::IndexMod:
+    return emitDivision(node, operands[0]);
   case NodeKind::InRange:
     return b.CreateICmpULT(operands[0], i64(node.number));
   case NodeKind::And:
@@ -198,6 +187,74 @@ Value *NodeEmitter::emitNode(const Node &node, unsigned number, unsigned instanc
   }
   }
   llvm_unreachable("every kind of node is handled");
+}
+
+/// The least and the greatest number that a node of indices can have; nothing where the data
+/// decide.
+std::optional<std::pair<int64_t, int64_t>> NodeEmitter::boundsOf(unsigned number) const {
+  const Node &node = nest.nodes[number];
+  auto operand = [&](unsigned i) { return boundsOf(node.operands[i]); };
+  switch (node.kind) {
+  case NodeKind::Index: {
+    int64_t low = node.access.offset, high = low;
+    for (auto [stride, loop] : llvm::zip(node.access.strides, nest.loops))
+      (stride < 0 ? low : high) += stride * (loop.size - 1);
+    return std::pair(low, high);
+  }
+  case NodeKind::IndexAdd: {
+    auto x = operand(0), y = operand(1);
+    if (!x || !y)
+      return std::nullopt;
+    return std::pair(x->first + y->first, x->second + y->second);
+  }
+  case NodeKind::IndexScale: {
+    auto x = operand(0);
+    if (!x)
+      return std::nullopt;
+    auto ends = std::minmax(x->first * node.number, x->second * node.number);
+    return std::pair<int64_t, int64_t>(ends);
+  }
+  case NodeKind::IndexDiv: {
+    auto x = operand(0);
+    if (!x)
+      return std::nullopt;
+    return std::pair(llvm::divideFloorSigned(x->first, node.number),
+                     llvm::divideFloorSigned(x->second, node.number));
+  }
+  case NodeKind::IndexMod:
+    return std::pair<int64_t, int64_t>(0, node.number - 1);
+  default:
+    return std::nullopt;
+  }
+}
+
+/// An IndexDiv or IndexMod, which round down: indices below zero occur where a guard will be false.
+/// In 32 bits where they suffice: a division of 64 is long, and no vector has one.
+Value *NodeEmitter::emitDivision(const Node &node, Value *x) {
+  bool isMod = node.kind == NodeKind::IndexMod;
+  Type *wide = x->getType();
+  auto bounds = boundsOf(node.operands[0]);
+  bool fits = bounds && bounds->first > INT32_MIN && bounds->second <= INT32_MAX &&
+              node.number <= INT32_MAX;
+  auto constantOf = [&](int64_t value) {
+    return llvm::ConstantInt::get(x->getType(), uint64_t(value), true);
+  };
+  if (llvm::isPowerOf2_64(node.number))
+    return isMod ? b.CreateAnd(x, constantOf(node.number - 1))
+                 : b.CreateAShr(x, constantOf(llvm::Log2_64(node.number)));
+  if (fits)
+    x = b.CreateTrunc(x, wide->getWithNewType(b.getInt32Ty()));
+  Value *n = constantOf(node.number), *result;
+  if (bounds && bounds->first >= 0) {
+    result = isMod ? b.CreateURem(x, n) : b.CreateUDiv(x, n);
+  } else {
+    Value *quotient = b.CreateSDiv(x, n);
+    Value *rest = b.CreateSub(x, b.CreateMul(quotient, n));
+    Value *below = b.CreateICmpSLT(rest, constantOf(0));
+    result = isMod ? b.CreateSelect(below, b.CreateAdd(rest, n), rest)
+                   : b.CreateSelect(below, b.CreateSub(quotient, constantOf(1)), quotient);
+  }
+  return fits ? b.CreateSExt(result, wide) : result;
 }
 
 llvm::Constant *NodeEmitter::splatConstant(const Node &node) {

@@ -10,6 +10,8 @@
 
 #include "llvm/IR/IRBuilder.h"
 
+#include <optional>
+
 namespace doppel::kernels {
 
 /// Base addresses of a kernel's buffers, in the order of the plan's launch.
@@ -85,6 +87,8 @@ private:
   llvm::Value *emitNode(const plan::Node &node, unsigned number, unsigned instance);
   llvm::Value *emitCompute(const plan::Node &node, llvm::ArrayRef<llvm::Value *> operands);
   llvm::Value *emitLoad(const plan::Node &node, llvm::Value *base, unsigned instance);
+  std::optional<std::pair<int64_t, int64_t>> boundsOf(unsigned number) const;
+  llvm::Value *emitDivision(const plan::Node &node, llvm::Value *x);
   llvm::Value *emitRandom(const plan::Node &node, llvm::Value *element);
   llvm::Value *runField(unsigned number, bool asWord);
   llvm::Value *convert(llvm::Value *value, mlir::Type from, mlir::Type to);

@@ -15,14 +15,18 @@ namespace doppel::verify {
 
 using reference::Tensor;
 
-LogicalResult lower(ModuleOp module, Phase from, Phase to, const PipelineOptions &options) {
+LogicalResult lower(ModuleOp module, Phase from, Phase to, const PipelineOptions &options,
+                    plan::TargetAttr target) {
   module.getContext()->loadDialect<plan::PlanDialect>();
-  auto cpuTarget = plan::targetAttrOf(module.getContext(), {.kind = plan::cpuKind});
-  FailureOr<plan::TargetAttr> target =
-      cpu::completeTarget(cpuTarget, [&] { return module.emitError(); });
-  if (failed(target))
-    return failure();
-  plan::setTarget(module, *target);
+  if (!target) {
+    auto cpuTarget = plan::targetAttrOf(module.getContext(), {.kind = plan::cpuKind});
+    FailureOr<plan::TargetAttr> complete =
+        cpu::completeTarget(cpuTarget, [&] { return module.emitError(); });
+    if (failed(complete))
+      return failure();
+    target = *complete;
+  }
+  plan::setTarget(module, target);
   PassManager manager(module.getContext());
   buildPipeline(manager, from, to, options);
   return manager.run(module);

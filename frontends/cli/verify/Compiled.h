@@ -10,10 +10,10 @@
 
 namespace doppel::verify {
 
-/// Runs the passes from phase `from` to phase `to` over `module`, for this machine's processor;
-/// fails after a diagnostic.
+/// Runs the passes from phase `from` to phase `to` over `module`, for `target` (by default this
+/// machine's processor); fails after a diagnostic.
 mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to,
-                          const PipelineOptions &options = {});
+                          const PipelineOptions &options = {}, plan::TargetAttr target = {});
 
 /// A program in memory, bound to this machine's processor.
 struct LoadedProgram {

@@ -66,14 +66,6 @@ static bool isInstruction(Operation &op) {
          !isa<nn::ReshapeOp, nn::SliceOp, nn::ConcatOp, nn::PackOp>(op);
 }
 
-static Tensor rounded(const Tensor &tensor, Type type) {
-  Tensor result = tensor;
-  if (cast<RankedTensorType>(type).getElementType().isF32())
-    for (double &value : result.values)
-      value = static_cast<float>(value);
-  return result;
-}
-
 /// |found - expected| / |expected| by 2-norm, in units; of a tensor of zeros |found| in units.
 static double distance(const Tensor &expected, const Tensor &found) {
   double difference = 0, length = 0;
@@ -88,57 +80,21 @@ static double distance(const Tensor &expected, const Tensor &found) {
   return std::isnan(error) ? INFINITY : error;
 }
 
-/// `values` as further results of `function`. Fails where one has no place among results.
-static LogicalResult addResults(func::FuncOp function, ArrayRef<Value> values) {
-  Operation *end = function.getBody().front().getTerminator();
-  for (Value value : values) {
-    if (failed(function.insertResult(function.getNumResults(), value.getType(),
-                                     DictionaryAttr::get(function.getContext()))))
-      return failure();
-    end->insertOperands(end->getNumOperands(), value);
-  }
-  return success();
-}
-
 /// The oracle's value of everything that an instruction takes or makes.
 LogicalResult Rounding::interpret(func::FuncOp function) {
   SetVector<Value> wanted;
   for (Instruction &instruction : instructions) {
     for (Value value : instruction.op->getOperands())
-      if (!isa<nn::ImagesType>(value.getType()))
-        wanted.insert(value);
+      wanted.insert(value);
     wanted.insert_range(instruction.op->getResults());
   }
-  IRMapping mapping;
-  func::FuncOp clone = function.clone(mapping);
-  clone.setName((function.getName() + ".values").str());
-  module.push_back(clone);
-  size_t before = clone.getNumResults();
-  auto values = llvm::map_to_vector(wanted, [&](Value value) { return mapping.lookup(value); });
-  reference::Interpreter interpreter(module);
   run = {options.seed, options.step, /*stepsPerEpoch=*/10, /*epochs=*/5, /*samples=*/1000};
-  interpreter.run = run;
-  bool isReady =
-      succeeded(addResults(clone, values)) && succeeded(initialiseStates(interpreter, source));
-  auto given = source.argumentsOf(function);
-  if (!isReady || failed(given)) {
-    clone.erase();
+  auto call = interpretValues(function, wanted.getArrayRef(), run, source);
+  if (failed(call))
     return failure();
-  }
-  for (auto state : module.getOps<nn::StateOp>()) {
-    Tensor &value = interpreter.states[state.getSymName().str()];
-    value = rounded(value, state.getType());
-  }
-  states = interpreter.states;
-  arguments = std::move(*given);
-  auto results = interpreter.call(clone, arguments);
-  clone.erase();
-  if (failed(results))
-    return failure();
-  for (auto [argument, value] : llvm::zip_equal(function.getArguments(), arguments))
-    exact[argument] = value;
-  for (auto [i, value] : llvm::enumerate(wanted))
-    exact[value] = std::move((*results)[before + i]);
+  exact = std::move(call->values);
+  arguments = std::move(call->arguments);
+  states = std::move(call->states);
   return success();
 }
 
@@ -213,7 +169,8 @@ LogicalResult Rounding::measureAlone(func::FuncOp function) {
     for (Value operand : operands[number]) {
       const reference::Value &value = exact.at(operand);
       auto *tensor = std::get_if<Tensor>(&value);
-      inputs.push_back(tensor ? reference::Value(rounded(*tensor, operand.getType())) : value);
+      inputs.push_back(tensor ? reference::Value(roundedToType(*tensor, operand.getType()))
+                              : value);
     }
     std::map<std::string, Tensor> none;
     auto expected = interpreter.call(nameOf(number), inputs);

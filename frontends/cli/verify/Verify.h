@@ -45,6 +45,25 @@ mlir::LogicalResult initialiseStates(reference::Interpreter &interpreter, Argume
 /// The result's nn.name, or its number.
 std::string resultName(mlir::func::FuncOp function, unsigned result);
 
+/// The tensor's elements as its type has them.
+reference::Tensor roundedToType(const reference::Tensor &tensor, mlir::Type type);
+
+/// `values` as further results of `function`. Fails where one has no place among results.
+mlir::LogicalResult addResults(mlir::func::FuncOp function, mlir::ArrayRef<mlir::Value> values);
+
+/// A call of a function in the oracle.
+struct InterpretedCall {
+  std::vector<reference::Value> arguments;
+  std::map<std::string, reference::Tensor> states; ///< before the call
+  llvm::DenseMap<mlir::Value, reference::Value> values;
+};
+/// The oracle's values of all arguments of `function`, drawn from `source`, and of `wanted` values
+/// in it.
+mlir::FailureOr<InterpretedCall> interpretValues(mlir::func::FuncOp function,
+                                                 mlir::ArrayRef<mlir::Value> wanted,
+                                                 const abi::RunScalars &run,
+                                                 ArgumentSource &source);
+
 /// One line: `NAME [shape] = values`; of more than 16 elements the first 8, their sum and 2-norm.
 /// Six digits.
 void print(llvm::raw_ostream &os, llvm::StringRef name, const reference::Tensor &tensor);
@@ -82,6 +101,17 @@ struct KernelOptions {
 };
 /// `module` is in `phase`, at most `fused`; it is lowered in place.
 int kernels(mlir::ModuleOp module, Phase phase, const KernelOptions &options);
+
+struct SimulateOptions {
+  std::string function; ///< empty: every function
+  uint64_t seed = 1;
+  int64_t step = 3;
+  double tolerance = 2e-5;
+  double floor = 0; ///< of relativeError, whose share is smallElement
+  bool ptx = false; ///< code for a GPU is made as well
+};
+/// `module` is in `phase`, at most `fused`; it is lowered in place.
+int simulate(mlir::ModuleOp module, Phase phase, const SimulateOptions &options);
 
 struct MemoryOptions {
   uint64_t seed = 1;

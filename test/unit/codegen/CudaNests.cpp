@@ -80,8 +80,10 @@ TEST_F(CudaNests, ColumnsOfEveryShape) {
   for (auto [rows, columns] :
        {std::pair{50, 3}, {7, 64}, {300, 20}, {40, 515}, {3, 1000}, {2000, 1}})
     check(with(R"(
-func.func @columns(%x: tensor<ROWSxCOLSxf32>) -> (tensor<COLSxf32>, tensor<COLSxf32>, tensor<ROWSxCOLSxf32>) {
-  %s = nn.reduce sum %x [0] : tensor<ROWSxCOLSxf32> -> tensor<COLSxf32>
+func.func @columns(%x: tensor<ROWSxCOLSxf32>, %c: tensor<COLSxf32>) -> (tensor<COLSxf32>, tensor<COLSxf32>, tensor<ROWSxCOLSxf32>) {
+  %o = nn.broadcast %c [1] : tensor<COLSxf32> -> tensor<ROWSxCOLSxf32>
+  %p = nn.mul %x, %o : tensor<ROWSxCOLSxf32>
+  %s = nn.reduce sum %p [0] : tensor<ROWSxCOLSxf32> -> tensor<COLSxf32>
   %m = nn.reduce max %x [0] : tensor<ROWSxCOLSxf32> -> tensor<COLSxf32>
   %b = nn.broadcast %s [1] : tensor<COLSxf32> -> tensor<ROWSxCOLSxf32>
   %d = nn.sub %x, %b : tensor<ROWSxCOLSxf32>
@@ -162,6 +164,11 @@ func.func @pad(%x: tensor<9x12xf32>) -> tensor<13x20xf32> {
 func.func @concat(%x: tensor<9x12xf32>, %y: tensor<9x3xf32>) -> tensor<9x15xf32> {
   %c = nn.concat %x, %y axis 1 : (tensor<9x12xf32>, tensor<9x3xf32>) -> tensor<9x15xf32>
   return %c : tensor<9x15xf32>
+}
+func.func @slice(%x: tensor<33x6xf32>, %y: tensor<5x12xf32>) -> (tensor<33x4xf32>, tensor<5x8xf32>) {
+  %s = nn.slice %x offsets [0, 2] strides [1, 1] : tensor<33x6xf32> -> tensor<33x4xf32>
+  %t = nn.slice %y offsets [0, 2] strides [1, 1] : tensor<5x12xf32> -> tensor<5x8xf32>
+  return %s, %t : tensor<33x4xf32>, tensor<5x8xf32>
 }
 func.func @transpose(%x: tensor<33x12xf32>) -> tensor<12x33xf32> {
   %c = nn.transpose %x [1, 0] : tensor<33x12xf32> -> tensor<12x33xf32>
