@@ -8,7 +8,9 @@
 //
 // The value that goes is always a whole allocation, and all its views with it. A backward step may
 // meet the old value of `b` in the very launch that writes `a`; an element-wise kernel may then
-// update in place (KernelAliasing::mayShare).
+// update in place (KernelAliasing::mayShare). States are written behind the commit point alone, and
+// by kernels and copies alone, which a device can hold back one by one: what was made before it, or
+// by a library or other ranks, stays a copy.
 #include "passes/Passes.h"
 #include "passes/PlanEffects.h"
 
@@ -43,6 +45,7 @@ public:
 private:
   void index();
   bool readThrough(plan::CopyOp copy);
+  bool mayWriteState(const Access &access);
   bool writeThrough(plan::CopyOp copy);
   bool sharesAt(plan::LaunchOp launch, const Access &read, const MemoryRange &source,
                 const MemoryRange &target);
@@ -55,6 +58,7 @@ private:
   KernelAliasing &aliasing;
   DenseMap<const void *, std::vector<Access>> accesses; ///< by root, in order
   DenseMap<Operation *, unsigned> positions;
+  std::optional<unsigned> commit; ///< its position
 };
 
 void FunctionElider::index() {
@@ -64,6 +68,8 @@ void FunctionElider::index() {
     if (!instruction)
       continue;
     positions[&op] = position;
+    if (isa<plan::CommitOp>(op))
+      commit = position;
     for (auto [number, value] : llvm::enumerate(instruction.getReads())) {
       MemoryRange range = rangeOf(value);
       accesses[range.root].push_back({position, &op, range, false, unsigned(number)});
@@ -154,6 +160,10 @@ bool FunctionElider::sharesAt(plan::LaunchOp launch, const Access &read, const M
   return true;
 }
 
+bool FunctionElider::mayWriteState(const Access &access) {
+  return commit && access.position > *commit && isa<plan::LaunchOp, plan::CopyOp>(access.op);
+}
+
 bool FunctionElider::writeThrough(plan::CopyOp copy) {
   plan::AllocOp gone = allocationOf(copy.getSource());
   MemoryRange source = rangeOf(copy.getSource()), target = rangeOf(copy.getTarget());
@@ -161,9 +171,11 @@ bool FunctionElider::writeThrough(plan::CopyOp copy) {
       source.bytes() != plan::bytesOf(gone.getType()) || target.begin % plan::alignment)
     return false;
   unsigned position = positions.at(copy), first = position, last = position;
+  plan::BufferOp placed = bufferOf(copy.getTarget());
+  bool toState = placed && placed.getArena() == plan::stateArena;
   DenseSet<Operation *> writers;
   for (const Access &access : accessesOf(source.root)) {
-    if (access.writes && access.position > position)
+    if (access.writes && (access.position > position || (toState && !mayWriteState(access))))
       return false;
     if (access.writes) {
       first = std::min(first, access.position);

@@ -10,6 +10,7 @@
 #include "dialects/plan/Machine.h"
 #include "passes/FuseAnalysis.h"
 #include "passes/Passes.h"
+#include "passes/Updates.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -57,12 +58,14 @@ struct Kernel {
   std::optional<ReduceLoops> loops;
   int64_t elements = 0; ///< of the largest map root
   bool alone = false;   ///< takes no other root
+  bool late = false;    ///< makes new values of states, behind the commit point
   KernelSet needs;      ///< kernels that come before
 };
 
 class Fuser {
 public:
-  Fuser(Block &block, const plan::Machine &machine) : block(block), machine(machine) {
+  Fuser(Block &block, const plan::Machine &machine)
+      : block(block), machine(machine), late(findLateUpdates(block)) {
     for (Operation &op : block)
       order[&op] = order.size();
   }
@@ -99,6 +102,7 @@ private:
 
   Block &block;
   plan::Machine machine;
+  llvm::DenseSet<Operation *> late;
   llvm::DenseMap<Operation *, unsigned> order;
   llvm::DenseSet<Value> forced; ///< must be made: read by what is no kernel
   llvm::DenseSet<Value> made;   ///< results of fusible operations that are made
@@ -415,7 +419,7 @@ bool Fuser::isLegal(ArrayRef<Value> roots) {
 bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
   const Kernel &kernel = kernels[number];
   Operation *op = root.getDefiningOp();
-  if (kernel.alone || op->hasTrait<nn::OwnKernel>())
+  if (kernel.alone || op->hasTrait<nn::OwnKernel>() || kernel.late != late.contains(op))
     return false;
   std::optional<ReduceLoops> loops;
   if (auto reduce = dyn_cast<nn::ReduceOp>(op))
@@ -441,11 +445,12 @@ bool Fuser::fits(unsigned number, Value root, ArrayRef<Value> leaves) {
     if (Operation *maker = source(leaf).getDefiningOp())
       before |= dependencies.lookup(maker);
   }
-  // Small maps of states and scalars, whatever their sizes, go together; each is a nest of its own.
-  bool bothEarly = !loops && !kernel.loops && elements <= machine.smallElements &&
-                   kernel.elements <= machine.smallElements && before.empty() &&
-                   kernel.needs.empty();
-  if (!(sameLoops && (needs || shares)) && !bothEarly)
+  // Small maps of states and scalars, whatever their sizes, go together, and so do small maps that
+  // nothing but states waits for; each is a nest of its own.
+  bool small = !loops && !kernel.loops && elements <= machine.smallElements &&
+               kernel.elements <= machine.smallElements;
+  bool waits = kernel.late || (before.empty() && kernel.needs.empty());
+  if (!(sameLoops && (needs || shares)) && !(small && waits))
     return false;
   if (dependsOn(number, leaves))
     return false;
@@ -510,6 +515,7 @@ void Fuser::formKernels() {
     if (chosen < 0) {
       chosen = kernels.size();
       kernels.emplace_back();
+      kernels.back().late = late.contains(&op);
     }
     add(chosen, root);
     updateDependencies(chosen, leaves.getArrayRef());

@@ -132,6 +132,20 @@ def LayOutConvolutions : Pass<"nn-lay-out-convolutions", "::mlir::func::FuncOp">
   let dependentDialects = ["::doppel::nn::NnDialect"];
 }
 
+def RemakeUpdates : Pass<"nn-remake-updates", "::mlir::func::FuncOp"> {
+  let summary = "v = f(read...); use v; write s, v => v = f(read...); use v; v' = f(read...); write s, v'";
+  let description = [{
+    States are written behind the commit point alone. What an update `before forward` gives the forward is then a value that dies there, and the write
+    has one of its own, which fusion puts into the sweep that steps the network:
+    ```
+    t' = m t + (1 - m) w;  y = f(t');  write t, t'  =>  t' = m t + (1 - m) w;  y = f(t');  t'' = m t + (1 - m) w;  write t, t''
+    ```
+    `f` is element-wise in states and single numbers; other values are copied behind the commit point.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+  let statistics = [Statistic<"remade", "updates-remade", "updates made again for their write">];
+}
+
 def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
   let summary = "y = f(x); z = g(y, x) => y, z = fused(x): kernels of kind map, row, column, gather, scatter, segment, random, augment";
   let description = [{
@@ -143,6 +157,7 @@ def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
     ```
     Then groups operations. A value is stored only where that costs less traffic than computing it again in each kernel that reads it.
     Library calls, views (reshape, slice of neighbours), pack, concat along the first dimension, states, checks and collectives stay.
+    New values of states that can wait until the commit point (Updates.h) have kernels of their own, those of small states together.
     What is long, small or too much is the target's to say (dialects/plan/Machine.h).
   }];
   let dependentDialects = ["::doppel::nn::NnDialect"];
@@ -153,10 +168,10 @@ def Fuse : Pass<"nn-fuse", "::mlir::func::FuncOp"> {
 def OrderUpdates : Pass<"nn-order-updates", "::mlir::func::FuncOp"> {
   let summary = "v = f(...); ...; write s, v => ...; v = f(...); write s, v. A check follows the value that it checks at once";
   let description = [{
-    So that a state is still unchanged where its old value is read, and an update can happen in place. A value sinks only if nothing but
-    writes uses it and its operands are no larger than it is. Collectives stay: their order is the program's.
+    So that a state is still unchanged where its old value is read, and an update can happen in place, behind the commit point. A value sinks only if
+    nothing but writes uses it and what it needs is no larger than it is (Updates.h). Collectives stay: their order is the program's.
   }];
-  let dependentDialects = ["::doppel::nn::NnDialect", "::doppel::plan::PlanDialect"];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
 }
 
 def PlaceProgram : Pass<"place-program", "::mlir::ModuleOp"> {
@@ -183,7 +198,8 @@ def PlaceProgram : Pass<"place-program", "::mlir::ModuleOp"> {
 def ElideCopies : Pass<"plan-elide-copies", "::mlir::ModuleOp"> {
   let summary = "copy a -> b; use b => use a;  write a; copy a -> b => write b: where no one else touches a or b in between";
   let description = [{
-    The second holds also where the launch that writes `a` reads `b` itself, if the kernel is element-wise in it: an update in place.
+    The second holds also where the launch that writes `a` reads `b` itself, if the kernel is element-wise in it: an update in place. Where `b` is a
+    state, `a` is made behind the commit point, by launches and copies.
   }];
   let dependentDialects = ["::doppel::plan::PlanDialect"];
   let statistics = [Statistic<"elided", "copies-elided", "copies taken away">,
@@ -209,6 +225,7 @@ def VerifyMemory : Pass<"plan-verify-memory", "::mlir::ModuleOp"> {
     a write of @state without a storage, or over another's             a state has one new value
     a state of which only a part has its new value at the end
     an output over another, or over an input that the kernel may not share
+    a write of @state before the commit point, or by a library or other ranks; a check behind it
     states that overlap or end behind the arena
     ```
     Where a kernel may write over what it reads, it decides from the operations of its body (VerifySharing.h), more strictly than the planner does

@@ -43,6 +43,7 @@ static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createDecomposePools());
   manager.addNestedPass<func::FuncOp>(createLayOutConvolutions());
   manager.addNestedPass<func::FuncOp>(createCSEPass()); // forward and backward read the same
+  manager.addNestedPass<func::FuncOp>(createRemakeUpdates());
   manager.addNestedPass<func::FuncOp>(createFuse());
   addVerifier(manager, "fused");
 }

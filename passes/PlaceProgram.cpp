@@ -81,6 +81,8 @@ void PlaceProgram::runOnOperation() {
     std::string name = function.getSymName().str();
     function.setSymName(("nn." + name)); // two symbols of one name may not stand in a module
     auto target = plan::FuncOp::create(builder, function.getLoc(), name);
+    if (Attribute remade = function->getAttr("nn.remade_bytes"))
+      target->setAttr("nn.remade_bytes", remade);
     if (failed(placeFunction(function, target, outliner, states, io)))
       return signalPassFailure();
     function.erase();

@@ -108,6 +108,7 @@ private:
   LogicalResult checkWrite(Operation *op, const Place &place);
   LogicalResult checkWait(plan::CollectiveWaitOp wait);
   LogicalResult checkOverlaps(plan::Instruction op);
+  LogicalResult checkCommit(plan::Instruction op);
   LogicalResult checkStatesAtEnd();
   InFlightDiagnostic report(Operation *op) {
     return op->emitOpError() << "in @" << function.getSymName() << " ";
@@ -118,6 +119,7 @@ private:
   SymbolTable &symbols;
   llvm::StringMap<Writers> arenas;
   SmallVector<plan::CollectiveStartOp> starts; ///< by order
+  plan::CommitOp commit;                       ///< null before it
 };
 
 std::string nameOf(int64_t storage) {
@@ -136,7 +138,7 @@ LogicalResult FunctionChecker::check() {
     for (Value value : instruction.getReads())
       if (failed(checkRead(&op, Place(value))))
         return failure();
-    if (failed(checkOverlaps(instruction)))
+    if (failed(checkOverlaps(instruction)) || failed(checkCommit(instruction)))
       return failure();
     if (auto wait = dyn_cast<plan::CollectiveWaitOp>(op); wait && failed(checkWait(wait)))
       return failure();
@@ -216,6 +218,33 @@ LogicalResult FunctionChecker::checkWrite(Operation *op, const Place &place) {
     }
   }
   writers.write(place.begin, place.end, place.storage, op);
+  return success();
+}
+
+/// Until the commit point states are what they were; behind it nothing is checked, and only what a
+/// device can hold back by itself writes them.
+LogicalResult FunctionChecker::checkCommit(plan::Instruction op) {
+  if (auto point = dyn_cast<plan::CommitOp>(op.getOperation())) {
+    commit = point;
+    return success();
+  }
+  auto tell = [&](StringRef what) {
+    auto diagnostic = report(op) << what;
+    if (commit)
+      diagnostic.attachNote(commit.getLoc()) << "which is here";
+    return diagnostic;
+  };
+  if (commit && isa<plan::CheckOp>(op))
+    return tell("is behind the commit point, where states may have been written");
+  for (Value value : op.getWrites()) {
+    if (Place(value).arena != plan::stateArena)
+      continue;
+    if (!commit)
+      return tell("writes the state arena before the commit point: a check could not stop the "
+                  "function with its states as they were");
+    if (!isa<plan::LaunchOp, plan::CopyOp>(op))
+      return report(op) << "writes the state arena: only launches and copies may";
+  }
   return success();
 }
 

@@ -69,6 +69,7 @@ private:
   Result<void> checkLaunch(const schema::Launch &launch, const std::string &where);
   Result<void> checkCollective(const schema::CollectiveStart &collective, const std::string &where);
   Result<void> checkCollectives(const schema::Function &function, const std::string &name);
+  Result<void> checkCommit(const schema::Function &function, const std::string &name);
   Result<void> checkNamed(const Vector<flatbuffers::Offset<schema::NamedBuffer>> &named,
                           const std::string &where);
 
@@ -501,6 +502,34 @@ Result<void> Validator::checkCollectives(const schema::Function &function,
   return {};
 }
 
+/// A function that a check stops has written no state: they are written behind the commit point, by
+/// what a device can hold back, and nothing is checked there.
+Result<void> Validator::checkCommit(const schema::Function &function, const std::string &name) {
+  if (function.commit() > function.instructions()->size())
+    return fail("{}.commit {} exceeds the {} instructions", name, function.commit(),
+                function.instructions()->size());
+  for (uint32_t i = 0; i < function.instructions()->size(); ++i) {
+    const schema::Instruction &instruction = *function.instructions()->Get(i);
+    std::string where = fmt::format("{}.instructions[{}]", name, i);
+    if (i >= function.commit() && instruction.operation_as_Check())
+      return fail("{}: checks a value behind the commit point {}", where, function.commit());
+    bool canWait = instruction.operation_as_Launch() || instruction.operation_as_Copy();
+    Result<void> written;
+    forEachAccess(instruction, [&](uint32_t index, bool isWritten) {
+      if (!isWritten || arenaOf(index) != schema::ArenaKind::State)
+        return;
+      if (i < function.commit())
+        written = fail("{}: writes buffers[{}], a state's, before the commit point {}", where,
+                       index, function.commit());
+      else if (!canWait)
+        written =
+            fail("{}: writes buffers[{}], a state's: only launches and copies may", where, index);
+    });
+    DOPPEL_CHECK(written);
+  }
+  return {};
+}
+
 Result<void> Validator::checkNamed(const Vector<flatbuffers::Offset<schema::NamedBuffer>> &named,
                                    const std::string &where) {
   DOPPEL_CHECK(checkNames(named, where, [](auto *item) { return item->name(); }));
@@ -520,9 +549,7 @@ Result<void> Validator::checkFunctions() {
       DOPPEL_CHECK(checkInstruction(*function->instructions()->Get(i),
                                     fmt::format("{}.instructions[{}]", name, i)));
     DOPPEL_CHECK(checkCollectives(*function, name));
-    if (function->commit() > function->instructions()->size())
-      return fail("{}.commit {} exceeds the {} instructions", name, function->commit(),
-                  function->instructions()->size());
+    DOPPEL_CHECK(checkCommit(*function, name));
     DOPPEL_CHECK(checkNamed(*function->inputs(), name + ".inputs"));
     DOPPEL_CHECK(checkNamed(*function->outputs(), name + ".outputs"));
     for (const schema::NamedBuffer *input : *function->inputs())

@@ -37,7 +37,7 @@ public:
   Result<void> setRun(const abi::RunScalars &scalars);
 
   /// Runs a function: "init", "step", "represent" or "preview". An engaged result tells which
-  /// finite check stopped it; parameters have then not been written.
+  /// finite check stopped it; no state has then been written.
   Result<std::optional<NonFiniteReport>> run(std::string_view function);
   /// Runs with a look at every output: which instruction made the first value that is not finite.
   Result<std::optional<NonFiniteReport>> trace(std::string_view function);

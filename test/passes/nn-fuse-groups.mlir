@@ -51,3 +51,25 @@ func.func @constant_rate(%x: tensor<8x8xf32>) -> (tensor<f32>, tensor<8x8xf32>) 
   %y = nn.matmul %m, %x : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
   return %rate, %y : tensor<f32>, tensor<8x8xf32>
 }
+
+// What only makes new values of states has kernels of its own, since states are written behind the commit point; those of small states
+// share one, whatever their sizes.
+// CHECK-LABEL: func.func @running_means
+// CHECK: %[[A:.+]] = nn.fused column(%arg0)
+// CHECK: %[[B:.+]] = nn.fused column(%arg1)
+// CHECK: %{{.+}}:2 = nn.fused map(%{{.+}}, %[[A]], %{{.+}}, %[[B]])
+// CHECK-NOT: nn.fused
+// CHECK: return
+nn.state @mean_a buffer : tensor<128xf32>
+nn.state @mean_b buffer : tensor<64xf32>
+func.func @running_means(%x: !matrix, %y: tensor<256x64xf32>) -> (tensor<128xf32>, tensor<64xf32>) {
+  %ra = nn.read @mean_a : tensor<128xf32>
+  %rb = nn.read @mean_b : tensor<64xf32>
+  %a = nn.reduce sum %x [0] : !matrix -> tensor<128xf32>
+  %na = nn.add %ra, %a : tensor<128xf32>
+  %b = nn.reduce sum %y [0] : tensor<256x64xf32> -> tensor<64xf32>
+  %nb = nn.add %rb, %b : tensor<64xf32>
+  nn.write @mean_a, %na : tensor<128xf32>
+  nn.write @mean_b, %nb : tensor<64xf32>
+  return %a, %b : tensor<128xf32>, tensor<64xf32>
+}

@@ -126,3 +126,23 @@ func.func @collectives(%z: tensor<8x4xf32>, %g: tensor<64xf32>) -> tensor<64x4xf
   nn.write @w, %new : tensor<64xf32>
   return %y : tensor<64x4xf32>
 }
+
+// A running statistic waits with what it is made of, which is no more than a few times as large; so does what only another late value reads.
+// CHECK-LABEL: func.func @statistic
+// CHECK: nn.check_finite
+// CHECK: %[[NEW:.+]] = nn.fused map(%{{.+}}, %{{.+}})
+// CHECK: nn.write @bias, %[[NEW]]
+// CHECK-NEXT: return
+func.func @statistic(%x: tensor<64x64xf32>) -> tensor<64xf32> {
+  %b = nn.read @bias : tensor<64xf32>
+  %sum = nn.reduce sum %x [0] : tensor<64x64xf32> -> tensor<64xf32>
+  %new = nn.fused map(%b, %sum) : (tensor<64xf32>, tensor<64xf32>) -> tensor<64xf32> {
+  ^bb0(%0: tensor<64xf32>, %1: tensor<64xf32>):
+    %2 = nn.add %0, %1 : tensor<64xf32>
+    nn.yield %2 : tensor<64xf32>
+  }
+  %y = nn.exp %sum : tensor<64xf32>
+  nn.check_finite %y "loss" : tensor<64xf32>
+  nn.write @bias, %new : tensor<64xf32>
+  return %y : tensor<64xf32>
+}

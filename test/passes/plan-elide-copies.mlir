@@ -125,3 +125,42 @@ func.func @parts(%x: tensor<4x16xf32>) -> (tensor<128xf32>, tensor<8x16xf32>) {
   %e = nn.concat %c, %d axis 0 : (tensor<4x16xf32>, tensor<4x16xf32>) -> tensor<8x16xf32>
   return %p, %e : tensor<128xf32>, tensor<8x16xf32>
 }
+
+// States are written behind the commit point: what is made before a check is copied there, what is made behind it is written in place.
+// CHECK-LABEL: plan.func @commit
+// CHECK: plan.launch @{{.+}} -> (%[[EARLY:[0-9a-z]+]]) :
+// CHECK: plan.check
+// CHECK-NEXT: plan.commit
+// CHECK-NOT: plan.copy
+// CHECK: plan.launch
+// CHECK-NOT: plan.copy
+// CHECK: plan.copy %[[EARLY]] ->
+// CHECK-NOT: plan.copy
+func.func @commit(%g: tensor<64xf32>) {
+  %s = nn.read @s : tensor<64xf32>
+  %m = nn.read @m : tensor<64xf32>
+  %s2 = nn.fused map(%s, %g) : (tensor<64xf32>, tensor<64xf32>) -> tensor<64xf32> {
+  ^bb0(%0: tensor<64xf32>, %1: tensor<64xf32>):
+    %2 = nn.add %0, %1 : tensor<64xf32>
+    nn.yield %2 : tensor<64xf32>
+  }
+  nn.check_finite %g "gradient" : tensor<64xf32>
+  %m2 = nn.fused map(%m, %g) : (tensor<64xf32>, tensor<64xf32>) -> tensor<64xf32> {
+  ^bb0(%0: tensor<64xf32>, %1: tensor<64xf32>):
+    %2 = nn.mul %0, %1 : tensor<64xf32>
+    nn.yield %2 : tensor<64xf32>
+  }
+  nn.write @s, %s2 : tensor<64xf32>
+  nn.write @m, %m2 : tensor<64xf32>
+  return
+}
+
+// A library's result is copied, wherever it is made: no flag holds a library back.
+// CHECK-LABEL: plan.func @library
+// CHECK: plan.call matmul{{.*}} -> (%[[NEW:[0-9a-z]+]])
+// CHECK-NEXT: plan.copy %{{.+}} ->
+func.func @library(%x: tensor<32x16xf32>, %w: tensor<16x16xf32>) {
+  %q = nn.matmul %x, %w : (tensor<32x16xf32>, tensor<16x16xf32>) -> tensor<32x16xf32>
+  nn.write @queue, %q : tensor<32x16xf32>
+  return
+}

@@ -69,6 +69,7 @@ plan.func @old_value {
   %old = plan.buffer @state[0] : !plan.buffer<tensor<64xf32>>
   %new = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<64xf32>>
   %t = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<64xf32>>
+  plan.commit
   // expected-note @below {{storage 0 was written over it here}}
   plan.launch @step(%old, %g) -> (%new) : (!plan.buffer<tensor<64xf32>>, !plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
   // expected-error @below {{in @old_value reads byte 0 of the state arena for what was there before}}
@@ -82,6 +83,7 @@ plan.func @fine {
   %t = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<64xf32>>
   plan.output "w" %new : !plan.buffer<tensor<64xf32>>
   plan.check %old "w" : !plan.buffer<tensor<64xf32>>
+  plan.commit
   plan.launch @step(%old, %g) -> (%new) : (!plan.buffer<tensor<64xf32>>, !plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
   plan.launch @step(%new, %g) -> (%t) : (!plan.buffer<tensor<64xf32>>, !plan.buffer<tensor<64xf32>>) -> !plan.buffer<tensor<64xf32>>
 }
@@ -112,6 +114,7 @@ plan.func @output {
   %new = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<64xf32>>
   // expected-error @below {{in @output reads byte 0 of the state arena for what was there before}}
   plan.output "w" %old : !plan.buffer<tensor<64xf32>>
+  plan.commit
   // expected-note @below {{storage 0 was written over it here}}
   plan.copy %x -> %new : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
 }
@@ -129,6 +132,7 @@ plan.func @over_another {
   %y = plan.buffer @io[0] : !plan.buffer<tensor<80xf32>>
   %a = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<80xf32>>
   %b = plan.buffer @state[256] storage 1 : !plan.buffer<tensor<64xf32>>
+  plan.commit
   // expected-note @below {{storage 1 was written here}}
   plan.copy %x -> %b : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
   // expected-error @below {{in @over_another writes storage 0 over byte 256 of the state arena, which has its new value}}
@@ -146,6 +150,7 @@ plan.state @b parameter at 256 : tensor<64xf32>
 plan.func @half {
   %y = plan.buffer @io[0] : !plan.buffer<tensor<80xf32>>
   %a = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<80xf32>>
+  plan.commit
   plan.copy %y -> %a : !plan.buffer<tensor<80xf32>> -> !plan.buffer<tensor<80xf32>>
 }
 
@@ -158,6 +163,7 @@ plan.state @w parameter at 0 : tensor<64xf32>
 plan.func @unnamed {
   %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
   %w = plan.buffer @state[0] : !plan.buffer<tensor<64xf32>>
+  plan.commit
   // expected-error @below {{in @unnamed writes byte 0 of the state arena without a storage}}
   plan.copy %x -> %w : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
 }
@@ -245,4 +251,71 @@ plan.func @input_gone {
   plan.copy %x -> %c : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
   // expected-error @below {{in @input_gone reads byte 0 of the transient arena for storage 0}}
   plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+}
+
+// -----
+
+// Of a function without a commit point no instruction may write a state.
+plan.arena @state state 256
+plan.arena @transient transient 0
+plan.arena @io io 256
+plan.state @w parameter at 0 : tensor<64xf32>
+plan.func @never {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
+  %w = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<64xf32>>
+  // expected-error @below {{in @never writes the state arena before the commit point}}
+  plan.copy %x -> %w : !plan.buffer<tensor<64xf32>> -> !plan.buffer<tensor<64xf32>>
+}
+
+// -----
+
+// A kernel writes a running mean in place while the step may still fail.
+plan.arena @state state 256
+plan.arena @transient transient 256
+plan.arena @io io 256
+plan.state @mean buffer at 0 : tensor<64xf32>
+plan.kernel @step map grid 1 scratch 0 {
+^bb0(%m: tensor<64xf32>, %x: tensor<64xf32>):
+  %0 = nn.add %m, %x : tensor<64xf32>
+  %1 = nn.exp %x : tensor<64xf32>
+  nn.yield %0, %1 : tensor<64xf32>, tensor<64xf32>
+}
+plan.func @too_soon {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
+  %old = plan.buffer @state[0] : !plan.buffer<tensor<64xf32>>
+  %new = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<64xf32>>
+  %y = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<64xf32>>
+  // expected-error @below {{in @too_soon writes the state arena before the commit point}}
+  plan.launch @step(%old, %x) -> (%new, %y) : (!plan.buffer<tensor<64xf32>>, !plan.buffer<tensor<64xf32>>) -> (!plan.buffer<tensor<64xf32>>, !plan.buffer<tensor<64xf32>>)
+  plan.check %y "loss" : !plan.buffer<tensor<64xf32>>
+  plan.commit
+}
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 0
+plan.arena @io io 256
+plan.func @check_behind {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<64xf32>>
+  plan.check %x "loss" : !plan.buffer<tensor<64xf32>>
+  // expected-note @below {{which is here}}
+  plan.commit
+  // expected-error @below {{in @check_behind is behind the commit point, where states may have been written}}
+  plan.check %x "gradient" : !plan.buffer<tensor<64xf32>>
+}
+
+// -----
+
+// A library knows no flag that holds it back.
+plan.arena @state state 256
+plan.arena @transient transient 0
+plan.arena @io io 256
+plan.state @w parameter at 0 : tensor<8x8xf32>
+plan.func @library {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<8x8xf32>>
+  %w = plan.buffer @state[0] storage 0 : !plan.buffer<tensor<8x8xf32>>
+  plan.commit
+  // expected-error @below {{in @library writes the state arena: only launches and copies may}}
+  plan.call matmul(%x, %x) -> (%w) [0, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
 }

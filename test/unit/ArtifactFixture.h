@@ -21,8 +21,8 @@ struct BufferPart {
   std::vector<int64_t> shape;
 };
 
-/// A program with one instruction of each kind: a queue is copied, multiplied, changed by a kernel,
-/// reduced over ranks and checked.
+/// A program with one instruction of each kind: a queue is copied, multiplied, reduced over ranks,
+/// checked and changed by a kernel.
 struct ProgramParts {
   std::vector<std::tuple<std::string, schema::ArenaKind, uint64_t>> arenas = {
       {"state", schema::ArenaKind::State, 512},
@@ -62,7 +62,7 @@ struct ProgramParts {
   uint32_t kernel = 0, launchOutputs = 1;
   std::vector<uint32_t> launch = {5, 1, 3};
   std::vector<uint32_t> starts = {0, 1}, waits = {0, 1}; ///< orders, one start and wait in turn
-  uint32_t commit = 8;                                   ///< of the second function
+  uint32_t commit = 7;                                   ///< of the second function
   schema::CollectiveKind collective = schema::CollectiveKind::AllReduceSum;
   uint32_t collectiveInput = 3, collectiveOutput = 5;
   uint32_t checked = 5, instructionLocation = 1;
@@ -128,8 +128,6 @@ struct ProgramParts {
     auto out = b.CreateVector(outputs);
     auto integers = b.CreateVector(ints);
     add(schema::Operation::Call, schema::CreateCall(b, call, in, out, integers));
-    auto operands = b.CreateVector(launch);
-    add(schema::Operation::Launch, schema::CreateLaunch(b, kernel, operands, launchOutputs));
     for (size_t i = 0; i < std::max(starts.size(), waits.size()); ++i) {
       if (i < starts.size())
         add(schema::Operation::CollectiveStart,
@@ -140,6 +138,8 @@ struct ProgramParts {
     }
     auto what = text("loss");
     add(schema::Operation::Check, schema::CreateCheck(b, checked, what));
+    auto operands = b.CreateVector(launch);
+    add(schema::Operation::Launch, schema::CreateLaunch(b, kernel, operands, launchOutputs));
 
     std::vector<flatbuffers::Offset<schema::Function>> functions;
     for (const std::string &name : {std::string("init"), secondFunction}) {

@@ -254,33 +254,43 @@ TEST(ArtifactLoader, NamesTheElementThatIsWrong) {
          p.buffers.push_back({1, 320, schema::DType::F32, {8, 8}});
          p.collectiveInput = 8;
        }},
-      {"instructions[3] (collective start): order 1 is not 0",
+      {"instructions[2] (collective start): order 1 is not 0",
        [](auto &p) {
          p.starts = {1, 0};
        }},
-      {"instructions[5] (collective start): order 2 is not 1",
+      {"instructions[4] (collective start): order 2 is not 1",
        [](auto &p) {
          p.starts = {0, 2};
        }},
-      {"instructions[6] (collective wait): no collective 0 is under way",
+      {"instructions[5] (collective wait): no collective 0 is under way",
        [](auto &p) {
          p.waits = {0, 0};
        }},
       {"@step: collective 1 has no wait",
        [](auto &p) {
          p.waits = {0}, p.checked = 2;
+         p.launch = {2, 1, 4};
        }},
-      {"instructions[5] (collective wait): no collective 1 is under way",
+      {"instructions[4] (collective wait): no collective 1 is under way",
        [](auto &p) { p.starts = {0}; }},
-      {"instructions[4]: writes buffers[5], which collective 0 uses until its wait",
+      {"instructions[3]: writes buffers[5], which collective 0 uses until its wait",
        [](auto &p) {
          p.starts = {0, 1}, p.waits = {};
        }},
-      {"instructions[4]: reads buffers[5], which collective 0 uses until its wait",
+      {"instructions[3]: reads buffers[5], which collective 0 uses until its wait",
        [](auto &p) {
          p.starts = {0}, p.waits = {};
        }},
       {"@step.commit 9 exceeds the 8 instructions", [](auto &p) { p.commit = 9; }},
+      {"@step.instructions[7]: writes buffers[3], a state's, before the commit point 8",
+       [](auto &p) { p.commit = 8; }},
+      {"@step.instructions[6]: checks a value behind the commit point 6",
+       [](auto &p) { p.commit = 6; }},
+      {"@step.instructions[1]: writes buffers[3], a state's: only launches and copies may",
+       [](auto &p) {
+         p.outputs = {3};
+         p.commit = 0;
+       }},
       {"kernels[0].module 1 exceeds the 1 modules", [](auto &p) { p.kernels[0].module = 1; }},
       {"code: there is none", [](auto &p) { p.code.clear(); }},
       {"code[0].kind 4 is not known", [](auto &p) { p.code[0].kind = schema::CodeKind(4); }},

@@ -279,7 +279,7 @@ TEST_F(TrainCheckpoint, AMissingKernelIsNamed) {
   auto created = Executable::create(*artifact, device);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().kind, ErrorKind::User);
-  EXPECT_EQ(created.error().message, "function 'step': instructions[2] (launch of kernels[0]): the "
+  EXPECT_EQ(created.error().message, "function 'step': instructions[7] (launch of kernels[0]): the "
                                      "code segment has no kernel 'map_0'");
 }
 

@@ -32,7 +32,8 @@ static std::string grouped(int64_t number) {
 
 void printSummary(ModuleOp plan, StringRef file, uint64_t fileBytes, double seconds,
                   llvm::raw_ostream &out) {
-  int64_t parameters = 0, tensors = 0, states = 0, kernels = 0, launches = 0, calls = 0, copies = 0;
+  int64_t parameters = 0, tensors = 0, states = 0, kernels = 0, launches = 0, calls = 0, copies = 0,
+          remade = 0;
   for (auto state : plan.getOps<plan::StateOp>()) {
     ++states;
     if (state.getKind() != nn::StateKind::Parameter)
@@ -46,6 +47,8 @@ void printSummary(ModuleOp plan, StringRef file, uint64_t fileBytes, double seco
     launches = llvm::range_size(body.getOps<plan::LaunchOp>());
     calls = llvm::range_size(body.getOps<plan::CallOp>());
     copies = llvm::range_size(body.getOps<plan::CopyOp>());
+    if (auto bytes = step->getAttrOfType<IntegerAttr>("nn.remade_bytes"))
+      remade = bytes.getInt();
   }
   uint64_t stateBytes = 0, transientBytes = 0;
   for (auto arena : plan.getOps<plan::ArenaOp>()) {
@@ -64,8 +67,10 @@ void printSummary(ModuleOp plan, StringRef file, uint64_t fileBytes, double seco
   line("kernels") << kernels << " (" << launches << " launches a step, " << copies << " copies)\n";
   line("library calls") << calls << " a step\n";
   line("peak memory") << formatBytes(stateBytes + transientBytes) << " (states "
-                      << formatBytes(stateBytes) << ", a step " << formatBytes(transientBytes)
-                      << ")\n";
+                      << formatBytes(stateBytes) << ", a step " << formatBytes(transientBytes);
+  if (remade > 0)
+    out << ", with " << formatBytes(uint64_t(remade)) << " for updates before the forward";
+  out << ")\n";
   line("file") << formatBytes(fileBytes) << '\n';
   line("time") << llvm::format("%.1f s\n", seconds);
 }
