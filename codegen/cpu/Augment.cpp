@@ -27,7 +27,7 @@ mlir::LogicalResult cpu::emitAugment(plan::KernelOp kernel, llvm::IRBuilder<> &b
                                  b.CreateMul(sample, b.getInt64(bytes), "", true, true));
     };
     llvm::Value *image = byteOffset(buffers.inputs[images.getArgNumber()], sizeof(abi::ImageRef));
-    ViewPlanes(b, augment, image, buffers.run, scratch, lanes)
+    ViewPlanes(b, augment, image, buffers.slabs[images.getArgNumber()], buffers.run, scratch, lanes)
         .emit(byteOffset(buffers.outputs[number], size * size * 3 * int64_t(sizeof(float))));
   }
   return mlir::success();

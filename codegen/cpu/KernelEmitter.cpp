@@ -77,6 +77,8 @@ mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsig
     buffers.run = next();
   for (unsigned i = 0; i < body.getTerminator()->getNumOperands(); ++i)
     buffers.outputs.push_back(next());
+  for (mlir::Type type : body.getArgumentTypes())
+    buffers.slabs.push_back(mlir::isa<nn::ImagesType>(type) ? next() : nullptr);
 
   BasicBlock *entry = b.GetInsertBlock();
   BasicBlock *header = BasicBlock::Create(context, "groups", function);

@@ -8,9 +8,9 @@ using namespace doppel;
 using namespace doppel::cpu;
 using llvm::Value;
 
-ViewPlanes::ViewPlanes(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run,
-                       Value *scratch, unsigned lanes)
-    : ViewEmitter(b, augment, image, run, /*tableSpace=*/0), lanes(lanes),
+ViewPlanes::ViewPlanes(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *slab,
+                       Value *run, Value *scratch, unsigned lanes)
+    : ViewEmitter(b, augment, image, slab, run, /*tableSpace=*/0), lanes(lanes),
       rowSize(llvm::alignTo(size, 16)), planeSize(llvm::alignTo(size * size, 16)),
       reals_(llvm::FixedVectorType::get(b.getFloatTy(), lanes)),
       integers_(llvm::FixedVectorType::get(b.getInt32Ty(), lanes)) {

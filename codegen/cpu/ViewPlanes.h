@@ -9,10 +9,9 @@ namespace doppel::cpu {
 
 class ViewPlanes : public kernels::ViewEmitter {
 public:
-  /// `lanes`: floats of a vector, a power of two up to 16. `image`: address of the abi::ImageRef.
-  /// `run`: of abi::RunScalars.
-  ViewPlanes(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *run,
-             llvm::Value *scratch, unsigned lanes);
+  /// `lanes`: floats of a vector, a power of two up to 16. The others as a ViewEmitter has them.
+  ViewPlanes(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *slab,
+             llvm::Value *run, llvm::Value *scratch, unsigned lanes);
 
 private:
   /// An axis with tables in scratch memory, an entry an output.

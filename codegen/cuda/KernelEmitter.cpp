@@ -30,12 +30,14 @@ mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine, ll
     return kernel.emitError("reads the run's scalars, but lacks uses_run");
 
   size_t inputs = body.getNumArguments(), outputs = body.getTerminator()->getNumOperands();
-  // An output may be the bytes of an input: an update in place. Scratch memory is nobody else's.
+  // An output may be the bytes of an input: an update in place. Slabs are only read, and scratch
+  // memory is nobody else's.
   bool hasScratch = kernel.getScratchBytes() > 0;
   llvm::SmallVector<bool> own(inputs + kernel.getUsesRun() + outputs, false);
   assert((disjoint.empty() || disjoint.size() == own.size()) && "a launch has other buffers");
   if (!disjoint.empty())
     own.assign(disjoint.begin(), disjoint.end());
+  own.append(llvm::count_if(body.getArgumentTypes(), llvm::IsaPred<nn::ImagesType>), true);
   if (hasScratch)
     own.push_back(true);
   llvm::Function *function = makeKernel(module, kernel.getSymName(), machine.threads, own);
@@ -52,10 +54,12 @@ mlir::LogicalResult cuda::emitKernel(KernelOp kernel, const Machine &machine, ll
     buffers.run = function->getArg(number++);
   for (size_t i = 0; i < outputs; ++i)
     buffers.outputs.push_back(function->getArg(number++));
+  for (mlir::Type type : body.getArgumentTypes())
+    buffers.slabs.push_back(mlir::isa<nn::ImagesType>(type) ? function->getArg(number++) : nullptr);
 
   if (isAugment) {
-    mlir::FailureOr<uint64_t> shared = emitViews(
-        kernel, machine, b, buffers.inputs, buffers.outputs, buffers.run, function->getArg(number));
+    mlir::FailureOr<uint64_t> shared =
+        emitViews(kernel, machine, b, buffers, function->getArg(number));
     if (failed(shared))
       return mlir::failure();
     b.CreateRetVoid();

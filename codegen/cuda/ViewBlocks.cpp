@@ -10,9 +10,8 @@ using llvm::BasicBlock;
 using llvm::Value;
 
 mlir::FailureOr<uint64_t> cuda::emitViews(plan::KernelOp kernel, const plan::Machine &machine,
-                                          llvm::IRBuilder<> &b, llvm::ArrayRef<Value *> inputs,
-                                          llvm::ArrayRef<Value *> outputs, Value *run,
-                                          Value *scratch) {
+                                          llvm::IRBuilder<> &b,
+                                          const kernels::KernelBuffers &buffers, Value *scratch) {
   mlir::Block &body = kernel.getBody().front();
   llvm::Function *function = b.GetInsertBlock()->getParent();
   llvm::LLVMContext &context = b.getContext();
@@ -40,9 +39,10 @@ mlir::FailureOr<uint64_t> cuda::emitViews(plan::KernelOp kernel, const plan::Mac
     b.CreateCondBr(b.CreateICmpSLT(sample, b.getInt64(views)), inside, after);
     b.SetInsertPoint(inside);
     gpu.barrier(); // scratch memory is the last view's until all threads have made it
-    Value *image = offset(inputs[images.getArgNumber()], sample, sizeof(abi::ImageRef));
-    ViewBlocks(b, augment, image, run, own, machine)
-        .emit(offset(outputs[number], sample, size * size * 3 * int64_t(sizeof(float))));
+    unsigned input = images.getArgNumber();
+    Value *image = offset(buffers.inputs[input], sample, sizeof(abi::ImageRef));
+    ViewBlocks(b, augment, image, buffers.slabs[input], buffers.run, own, machine)
+        .emit(offset(buffers.outputs[number], sample, size * size * 3 * int64_t(sizeof(float))));
     sample->addIncoming(b.CreateAdd(sample, b.getInt64(kernel.getGrid()), "", true, true),
                         b.GetInsertBlock());
     b.CreateBr(header);
@@ -51,9 +51,9 @@ mlir::FailureOr<uint64_t> cuda::emitViews(plan::KernelOp kernel, const plan::Mac
   return uint64_t(machine.threads / machine.warpThreads) * sizeof(double);
 }
 
-ViewBlocks::ViewBlocks(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run,
-                       Value *scratch, const plan::Machine &machine)
-    : ViewEmitter(b, augment, image, run, /*tableSpace=*/0), gpu(b), threads(machine.threads),
+ViewBlocks::ViewBlocks(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *slab,
+                       Value *run, Value *scratch, const plan::Machine &machine)
+    : ViewEmitter(b, augment, image, slab, run, /*tableSpace=*/0), gpu(b), threads(machine.threads),
       planeSize(llvm::alignTo(size * size, 16)), rowSize(llvm::alignTo(size, 16)),
       thread(b.CreateZExt(gpu.thread(), b.getInt64Ty())) {
   // Within Machine::augmentScratchBytes.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "codegen/cuda/Placeholders.h"
+#include "codegen/kernels/NodeEmitter.h"
 #include "codegen/kernels/ViewEmitter.h"
 #include "dialects/plan/Machine.h"
 #include "dialects/plan/PlanDialect.h"
@@ -14,15 +15,14 @@ namespace doppel::cuda {
 /// blocks, ... of each output. `scratch`: of the whole launch, the kernel's scratch_bytes a block.
 /// Returns the bytes of shared memory that a block needs.
 mlir::FailureOr<uint64_t> emitViews(plan::KernelOp kernel, const plan::Machine &machine,
-                                    llvm::IRBuilder<> &b, llvm::ArrayRef<llvm::Value *> inputs,
-                                    llvm::ArrayRef<llvm::Value *> outputs, llvm::Value *run,
+                                    llvm::IRBuilder<> &b, const kernels::KernelBuffers &buffers,
                                     llvm::Value *scratch);
 
 class ViewBlocks : public kernels::ViewEmitter {
 public:
   /// `scratch`: of this block.
-  ViewBlocks(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *run,
-             llvm::Value *scratch, const plan::Machine &machine);
+  ViewBlocks(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *slab,
+             llvm::Value *run, llvm::Value *scratch, const plan::Machine &machine);
 
 private:
   void crop(const Box &box, const Axis &rows, const Axis &columns, llvm::Value *mirror,

@@ -17,7 +17,8 @@ namespace doppel::kernels {
 /// Base addresses of a kernel's buffers, in the order of the plan's launch.
 struct KernelBuffers {
   llvm::SmallVector<llvm::Value *> inputs, outputs;
-  llvm::Value *run = nullptr; ///< of abi::RunScalars, where the kernel reads them
+  llvm::SmallVector<llvm::Value *> slabs; ///< by input: of the pixels of images, else null
+  llvm::Value *run = nullptr;             ///< of abi::RunScalars, where the kernel reads them
 };
 
 class NodeEmitter {

@@ -12,8 +12,8 @@ using namespace doppel::kernels;
 using llvm::BasicBlock;
 using llvm::Value;
 
-ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *run,
-                         unsigned tableSpace)
+ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *image, Value *slab,
+                         Value *run, unsigned tableSpace)
     : b(b), math(b), augment(augment), size(augment.getType().getShape()[1]),
       tableSpace(tableSpace) {
   auto field = [&](Value *base, llvm::Type *type, size_t offset) {
@@ -23,7 +23,8 @@ ViewEmitter::ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, Value *ima
     return std::array{b.CreateTrunc(wide, b.getInt32Ty()),
                       b.CreateTrunc(b.CreateLShr(wide, 32), b.getInt32Ty())};
   };
-  pixels = field(image, b.getPtrTy(), offsetof(abi::ImageRef, pixels));
+  pixels = b.CreateGEP(b.getInt8Ty(), slab,
+                       field(image, b.getInt64Ty(), offsetof(abi::ImageRef, offset)));
   height =
       b.CreateSExt(field(image, b.getInt32Ty(), offsetof(abi::ImageRef, height)), b.getInt64Ty());
   width =

@@ -19,10 +19,10 @@ namespace doppel::kernels {
 /// what a whole view shares is plain.
 class ViewEmitter {
 public:
-  /// `image`: address of the abi::ImageRef. `run`: of abi::RunScalars. `tableSpace`: the address
-  /// space of constant tables.
-  ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *run,
-              unsigned tableSpace);
+  /// `image`: address of the abi::ImageRef. `slab`: of the bytes that it counts from. `run`: of
+  /// abi::RunScalars. `tableSpace`: the address space of constant tables.
+  ViewEmitter(llvm::IRBuilder<> &b, nn::AugmentOp augment, llvm::Value *image, llvm::Value *slab,
+              llvm::Value *run, unsigned tableSpace);
   virtual ~ViewEmitter() = default;
 
   /// Emits all stages; the view goes to `out`, [size, size, 3].

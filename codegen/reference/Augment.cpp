@@ -34,6 +34,12 @@ struct Pixel {
   double r, g, b;
 };
 
+/// One image of the batch.
+struct Picture {
+  const uint8_t *pixels; ///< [height, width, 3]
+  int32_t height, width;
+};
+
 /// The part of an image, in pixels, that a crop resamples: [top, top + height) x [left, left +
 /// width).
 struct Box {
@@ -88,8 +94,7 @@ static Tensor resampling(int64_t length, int64_t size, int64_t begin, int64_t co
 
 /// view[y, x] = sum over the box of rows[y, i] columns[x, j] image[i, j]; columns first, as rows of
 /// it are shared.
-static Tensor resample(const abi::ImageRef &image, Box box, const Tensor &rows,
-                       const Tensor &columns) {
+static Tensor resample(const Picture &image, Box box, const Tensor &rows, const Tensor &columns) {
   int64_t height = rows.shape[0], width = columns.shape[0];
   Tensor narrow(Shape{box.height, width, 3}), view(Shape{height, width, 3});
   for (int64_t i = 0; i < box.height; ++i)
@@ -107,7 +112,7 @@ static Tensor resample(const abi::ImageRef &image, Box box, const Tensor &rows,
 }
 
 /// The first of ten boxes that lies in the image, else the middle as large as the ratios allow.
-static Box randomBox(nn::StageAttr stage, const abi::ImageRef &image, const Sample &sample) {
+static Box randomBox(nn::StageAttr stage, const Picture &image, const Sample &sample) {
   auto scale = stage.getNumbers("scale"), ratios = stage.getNumbers("ratio");
   double low = std::log(ratios[0]), high = std::log(ratios[1]);
   auto rounded = [](double extent) { return std::max<int64_t>(std::llrint(extent), 1); };
@@ -126,8 +131,7 @@ static Box randomBox(nn::StageAttr stage, const abi::ImageRef &image, const Samp
   return {(image.height - height) / 2, (image.width - width) / 2, height, width};
 }
 
-static Tensor randomResizedCrop(nn::StageAttr stage, const abi::ImageRef &image,
-                                const Sample &sample) {
+static Tensor randomResizedCrop(nn::StageAttr stage, const Picture &image, const Sample &sample) {
   Box box = randomBox(stage, image, sample);
   bool isCubic = stage.getString("interpolation") == "bicubic";
   auto filter = isCubic ? bicubic : bilinear;
@@ -140,7 +144,7 @@ static Tensor randomResizedCrop(nn::StageAttr stage, const abi::ImageRef &image,
   return view;
 }
 
-static Tensor centerCrop(nn::StageAttr stage, const abi::ImageRef &image) {
+static Tensor centerCrop(nn::StageAttr stage, const Picture &image) {
   int64_t size = stage.getInteger("size"), resize = stage.getInteger("resize");
   int64_t shorter = std::min(image.height, image.width);
   int64_t height = resize * image.height / shorter, width = resize * image.width / shorter;
@@ -280,7 +284,7 @@ static Tensor rotate(const Tensor &view, double degrees) {
 
 //===- Pipelines ------------------------------------------------------------------------------===//
 
-static Tensor viewOf(const abi::ImageRef &image, llvm::ArrayRef<nn::StageAttr> pipeline,
+static Tensor viewOf(const Picture &image, llvm::ArrayRef<nn::StageAttr> pipeline,
                      const Sample &sample) {
   Tensor view;
   for (auto [number, stage] : llvm::enumerate(pipeline)) {
@@ -327,14 +331,15 @@ static Tensor viewOf(const abi::ImageRef &image, llvm::ArrayRef<nn::StageAttr> p
   return view;
 }
 
-Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAttr> pipeline,
-               uint64_t seed, uint32_t stream, uint32_t step) {
+Tensor augment(std::span<const abi::ImageRef> images, const uint8_t *slab,
+               llvm::ArrayRef<nn::StageAttr> pipeline, uint64_t seed, uint32_t stream,
+               uint32_t step) {
   int64_t size = pipeline.front().getInteger("size");
   Tensor result(Shape{static_cast<int64_t>(images.size()), size, size, 3});
   auto next = result.values.begin();
   for (const abi::ImageRef &image : images) {
     Sample sample{seed, static_cast<uint64_t>(image.index), stream, step};
-    Tensor view = viewOf(image, pipeline, sample);
+    Tensor view = viewOf({slab + image.offset, image.height, image.width}, pipeline, sample);
     next = std::copy(view.values.begin(), view.values.end(), next);
   }
   return result;

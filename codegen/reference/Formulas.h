@@ -89,8 +89,9 @@ Tensor randomPermutation(uint64_t seed, uint32_t stream, uint32_t step, int64_t 
 //===- Views (Augment.cpp) --------------------------------------------------------------------===//
 
 /// [batch, size, size, 3] by the table of stages in dialects/nn/README.md.
-Tensor augment(std::span<const abi::ImageRef> images, llvm::ArrayRef<nn::StageAttr> pipeline,
-               uint64_t seed, uint32_t stream, uint32_t step);
+Tensor augment(std::span<const abi::ImageRef> images, const uint8_t *slab,
+               llvm::ArrayRef<nn::StageAttr> pipeline, uint64_t seed, uint32_t stream,
+               uint32_t step);
 
 //===- Updates (Updates.cpp) ------------------------------------------------------------------===//
 

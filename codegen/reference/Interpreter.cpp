@@ -253,12 +253,13 @@ LogicalResult Evaluation::executeRun(Operation *op) {
         SmallVector<nn::StageAttr> pipeline;
         for (Attribute stage : view.getPipeline())
           pipeline.push_back(cast<nn::StageAttr>(stage));
-        return give(op, augment(std::get<Images>(values.at(view.getImages())), pipeline, seed,
+        const auto &images = std::get<Images>(values.at(view.getImages()));
+        return give(op, augment(images.refs, images.slab.data(), pipeline, seed,
                                 static_cast<uint32_t>(view.getStream()), step()));
       })
       .Case([&](nn::SampleIndexOp index) {
         Tensor result(shape(op));
-        for (auto [i, image] : llvm::enumerate(std::get<Images>(values.at(index.getImages()))))
+        for (auto [i, image] : llvm::enumerate(std::get<Images>(values.at(index.getImages())).refs))
           result[i] = static_cast<double>(image.index);
         return give(op, std::move(result));
       })
@@ -534,7 +535,7 @@ FailureOr<std::vector<Tensor>> Interpreter::call(func::FuncOp function, ArrayRef
     Type type = function.getArgumentTypes()[i];
     if (auto images = dyn_cast<nn::ImagesType>(type)) {
       auto *batch = std::get_if<Images>(&argument);
-      if (!batch || static_cast<int64_t>(batch->size()) != images.getBatch())
+      if (!batch || static_cast<int64_t>(batch->refs.size()) != images.getBatch())
         return function.emitError()
                << "argument " << i << " must be a batch of " << images.getBatch() << " images";
       continue;

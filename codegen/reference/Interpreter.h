@@ -15,8 +15,11 @@
 
 namespace doppel::reference {
 
-/// A batch of decoded images; the pixels belong to the caller.
-using Images = std::vector<abi::ImageRef>;
+/// A batch of decoded images and the bytes that they count from.
+struct Images {
+  std::vector<abi::ImageRef> refs;
+  std::vector<uint8_t> slab; ///< abi::imagePadding included
+};
 using Value = std::variant<Tensor, Images>;
 
 class Interpreter {

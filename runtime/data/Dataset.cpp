@@ -206,7 +206,8 @@ void Dataset::decodeAll(const DataOptions &options) {
     offsets[index] = offset;
     offset += extents[index].bytes();
   }
-  pixels = std::make_unique_for_overwrite<uint8_t[]>(offset + abi::imagePadding);
+  pixelBytes = offset + abi::imagePadding;
+  pixels = std::make_unique_for_overwrite<uint8_t[]>(pixelBytes);
   std::vector<std::string> reasons(samples.size());
   parallelFor(
       size(), threads,
@@ -224,25 +225,52 @@ void Dataset::decodeAll(const DataOptions &options) {
       brokenFiles.push_back({describe(int64_t(index)), std::move(reasons[index])});
 }
 
-Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storage) const {
-  if (index < 0 || index >= size())
-    return failInternal("sample {} of a data set of {}", index, size());
+Result<Batch> Dataset::prepare(std::span<const int64_t> indices) const {
+  Batch batch;
+  batch.refs.reserve(indices.size());
+  uint64_t end = 0;
+  for (int64_t index : indices) {
+    if (index < 0 || index >= size())
+      return failInternal("sample {} of a data set of {}", index, size());
+    while (inMemory() && knownBroken[index])
+      index = (index + 1) % size();
+    const Extent &extent = extents[index];
+    batch.refs.push_back({inMemory() ? offsets[index] : end, extent.height, extent.width, index});
+    end += extent.bytes();
+  }
+  if (inMemory()) {
+    batch.bytes = {pixels.get(), pixelBytes};
+    return batch;
+  }
+  DOPPEL_TRY(batch.owned, pool->take(end + abi::imagePadding));
+  batch.bytes = {batch.owned.get(), end + abi::imagePadding};
+  batch.spilled.resize(indices.size());
+  return batch;
+}
+
+Result<void> Dataset::decode(Batch &batch, int64_t position) const {
+  abi::ImageRef &image = batch.refs[size_t(position)];
+  std::vector<uint8_t> &spilled = batch.spilled[size_t(position)];
+  int64_t index = image.index;
+  size_t room = extents[index].bytes();
   for (int64_t tried = 0; tried < size(); ++tried, index = (index + 1) % size()) {
     {
       std::lock_guard lock(brokenMutex);
       if (knownBroken[index])
         continue;
     }
-    if (inMemory())
-      return abi::ImageRef{pixelsOf(index), extents[index].height, extents[index].width, index};
-    storage.resize(extents[index].bytes() + abi::imagePadding);
+    Extent extent = extents[index];
+    spilled.resize(extent.bytes() > room ? extent.bytes() : 0);
+    uint8_t *target = spilled.empty() ? batch.owned.get() + image.offset : spilled.data();
     Result<void> decoded;
     {
-      DecodeGate::Pass pass = gate->enter(extents[index]);
-      decoded = source->decode(samples[index], extents[index], storage.data());
+      DecodeGate::Pass pass = gate->enter(extent);
+      decoded = source->decode(samples[index], extent, target);
     }
-    if (decoded)
-      return abi::ImageRef{storage.data(), extents[index].height, extents[index].width, index};
+    if (decoded) {
+      image = {image.offset, extent.height, extent.width, index};
+      return {};
+    }
     std::lock_guard lock(brokenMutex);
     if (!std::exchange(knownBroken[index], 1))
       brokenFiles.push_back({describe(index), std::move(decoded.error().message)});
@@ -250,6 +278,30 @@ Result<abi::ImageRef> Dataset::fetch(int64_t index, std::vector<uint8_t> &storag
   std::lock_guard lock(brokenMutex);
   return fail("all {} images are broken; the first: {}: {}", size(), brokenFiles[0].path,
               brokenFiles[0].reason);
+}
+
+Result<void> Dataset::finish(Batch &batch) const {
+  bool fits = std::ranges::all_of(batch.spilled, [](const auto &pixels) { return pixels.empty(); });
+  if (!fits) {
+    uint64_t end = 0;
+    for (const abi::ImageRef &image : batch.refs)
+      end += Extent{image.height, image.width}.bytes();
+    DOPPEL_TRY(std::shared_ptr<uint8_t> wider, pool->take(end + abi::imagePadding));
+    end = 0;
+    for (size_t at = 0; at < batch.refs.size(); ++at) {
+      abi::ImageRef &image = batch.refs[at];
+      size_t bytes = Extent{image.height, image.width}.bytes();
+      const uint8_t *pixels =
+          batch.spilled[at].empty() ? batch.owned.get() + image.offset : batch.spilled[at].data();
+      std::copy_n(pixels, bytes, wider.get() + end);
+      image.offset = end;
+      end += bytes;
+    }
+    batch.owned = std::move(wider);
+    batch.bytes = {batch.owned.get(), end + abi::imagePadding};
+  }
+  batch.spilled = {};
+  return {};
 }
 
 uint64_t Dataset::decodedBytes(std::span<const int64_t> indices) const {
@@ -290,24 +342,18 @@ Result<void> Dataset::admit(std::span<const int64_t> indices) const {
 
 Result<Batch> Dataset::gather(std::span<const int64_t> indices) const {
   DOPPEL_CHECK(admit(indices));
-  Batch batch;
-  batch.refs.resize(indices.size());
-  if (!inMemory())
-    batch.owned.resize(indices.size());
+  DOPPEL_TRY(Batch batch, prepare(indices));
+  if (inMemory())
+    return batch;
   std::vector<std::optional<Error>> errors(indices.size());
-  auto fetchOne = [&](int64_t position) {
-    std::vector<uint8_t> none;
-    Result<abi::ImageRef> image =
-        fetch(indices[position], inMemory() ? none : batch.owned[position]);
-    if (image)
-      batch.refs[position] = *image;
-    else
-      errors[position] = std::move(image.error());
-  };
-  parallelFor(int64_t(indices.size()), inMemory() ? 1 : threads, fetchOne);
+  parallelFor(batch.size(), threads, [&](int64_t position) {
+    if (auto decoded = decode(batch, position); !decoded)
+      errors[size_t(position)] = std::move(decoded.error());
+  });
   for (std::optional<Error> &error : errors)
     if (error)
       return std::unexpected(*std::move(error));
+  DOPPEL_CHECK(finish(batch));
   return batch;
 }
 
@@ -339,6 +385,7 @@ Result<std::unique_ptr<Dataset>> openDataset(const std::string &specification, S
   dataset->bytesForBatches =
       options.batchBytes ? options.batchBytes : std::max<uint64_t>(available / 4 * 3, 64 << 20);
   dataset->gate = std::make_unique<DecodeGate>(dataset->bytesForBatches / 3);
+  dataset->pool = std::make_unique<SlabPool>(options.allocate);
   uint64_t beyond = 0;
   for (Extent extent : dataset->extents)
     beyond = std::max(beyond, dataset->gate->beyond(extent));

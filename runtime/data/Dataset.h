@@ -5,6 +5,7 @@
 
 #include "runtime/core/Error.h"
 #include "runtime/data/Image.h"
+#include "runtime/data/SlabPool.h"
 #include "runtime/schema/Abi.h"
 #include <functional>
 #include <memory>
@@ -50,22 +51,44 @@ struct DataOptions {
   uint64_t batchBytes = 0;
   /// Threads that decode; 0: one a processor of this process.
   int threads = 0;
+  /// Where they are not kept: of what batches are decoded into. Absent: the heap.
+  HostAllocator allocate = {};
   /// Called now and then on the opening thread, and at the end of each activity: "measuring"
   /// (headers), then "decoding" where the data are kept in memory.
   std::function<void(std::string_view activity, int64_t done, int64_t total)> progress = {};
 };
 
-/// Decoded images that stay where they are as long as the batch lives. Movable.
+/// Images in a slab of decoded pixels that stays as long as the batch lives. Movable.
 class Batch {
 public:
+  /// Where each lies in the slab.
   std::span<const abi::ImageRef> images() const { return refs; }
   int64_t size() const { return int64_t(refs.size()); }
+  Picture picture(int64_t at) const {
+    const abi::ImageRef &image = refs[size_t(at)];
+    return {bytes.data() + image.offset, {image.height, image.width}};
+  }
+
+  /// From now on there are `size` images: those there are, over and over.
+  void repeatTo(int64_t size) {
+    for (size_t at = 0; size_t(size) > refs.size(); ++at)
+      refs.push_back(abi::ImageRef(refs[at]));
+  }
+
+  /// What the images count from, with abi::imagePadding: all pixels of a data set that is kept in
+  /// memory, else those of this batch.
+  std::span<const uint8_t> slab() const { return bytes; }
+  /// Whether the slab is that of every batch of the data set.
+  bool sharesSlab() const { return !owned; }
 
 private:
   friend class Dataset;
   friend class Loader;
   std::vector<abi::ImageRef> refs;
-  std::vector<std::vector<uint8_t>> owned; ///< empty where the data set itself holds the pixels
+  std::span<const uint8_t> bytes;
+  std::shared_ptr<uint8_t> owned; ///< null where the data set itself holds the pixels
+  /// By image: the pixels of one that stands in for a broken one and is larger than its room.
+  std::vector<std::vector<uint8_t>> spilled;
 };
 
 class Dataset {
@@ -122,8 +145,13 @@ public:
   Result<Batch> gather(std::span<const int64_t> indices) const;
   /// Samples first .. first+count-1.
   Result<Batch> range(int64_t first, int64_t count) const;
-  /// One sample as gather() gives it; `storage` holds its pixels where the data set does not.
-  Result<abi::ImageRef> fetch(int64_t index, std::vector<uint8_t> &storage) const;
+
+  /// gather() in parts, for who has his own threads: a batch with room for the samples `indices`,
+  /// whole already where the data set is in memory; else decode() fills in one after another, each
+  /// by one thread, and finish() comes last.
+  Result<Batch> prepare(std::span<const int64_t> indices) const;
+  Result<void> decode(Batch &batch, int64_t position) const;
+  Result<void> finish(Batch &batch) const;
 
   /// Bytes of the samples once they are decoded, where they are not in memory yet; else 0.
   uint64_t decodedBytes(std::span<const int64_t> indices) const;
@@ -141,20 +169,21 @@ private:
   Dataset() = default;
   void measure(const DataOptions &options);
   void decodeAll(const DataOptions &options);
-  const uint8_t *pixelsOf(int64_t index) const { return pixels.get() + offsets[index]; }
 
   std::unique_ptr<Source> source;
   std::vector<std::string> leftOut;
-  std::vector<std::string> names; ///< after relabel()
-  std::vector<int32_t> labelsOf;  ///< after relabel(): by the source's label
-  std::vector<int64_t> samples;   ///< index -> sample of the source
-  std::vector<Extent> extents;    ///< by index
-  std::vector<uint64_t> offsets;  ///< by index, into `pixels`
-  std::unique_ptr<uint8_t[]> pixels;
+  std::vector<std::string> names;    ///< after relabel()
+  std::vector<int32_t> labelsOf;     ///< after relabel(): by the source's label
+  std::vector<int64_t> samples;      ///< index -> sample of the source
+  std::vector<Extent> extents;       ///< by index
+  std::vector<uint64_t> offsets;     ///< by index, into `pixels`
+  std::unique_ptr<uint8_t[]> pixels; ///< with abi::imagePadding
+  uint64_t pixelBytes = 0;
   uint64_t totalBytes = 0;
   uint64_t bytesForBatches = 0;
   int threads = 1;
   std::unique_ptr<DecodeGate> gate;
+  std::unique_ptr<SlabPool> pool;
 
   mutable std::mutex brokenMutex;
   mutable std::vector<BrokenFile> brokenFiles;

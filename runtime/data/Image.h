@@ -18,6 +18,12 @@ struct Extent {
   bool operator==(const Extent &) const = default;
 };
 
+/// The pixels of a picture that lie elsewhere.
+struct Picture {
+  const uint8_t *pixels; ///< [height, width, 3]
+  Extent extent;
+};
+
 struct Image {
   Extent extent;
   std::vector<uint8_t> pixels; ///< [height, width, 3]

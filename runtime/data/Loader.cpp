@@ -21,8 +21,11 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dataset &dataset,
                 options.batch, dataset.size(), dataset.size() / options.world * options.world);
   std::unique_ptr<Loader> loader(new Loader(dataset, options));
   // What does not fit in memory is known before the run begins, as far as one epoch shows it.
-  for (int64_t step = 0; !dataset.inMemory() && step < loader->stepsPerEpoch(); ++step)
-    DOPPEL_CHECK(dataset.admit(loader->indicesOf(step)));
+  for (int64_t step = 0; !dataset.inMemory() && step < loader->stepsPerEpoch(); ++step) {
+    std::vector<int64_t> indices = loader->indicesOf(step);
+    DOPPEL_CHECK(dataset.admit(indices));
+    loader->twoBatchesFit &= dataset.decodedBytes(indices) <= dataset.batchBytes() / 2;
+  }
   if (!dataset.inMemory())
     for (int thread = 0; thread < threadCount(options.threads); ++thread)
       loader->workers.emplace_back(
@@ -51,19 +54,15 @@ void Loader::decodeAhead(std::stop_token stop) {
   };
   while (workAvailable.wait(lock, stop, [&] { return open() != slots.end(); })) {
     auto found = open();
-    int64_t step = firstStep + (found - slots.begin());
     std::shared_ptr<Slot> slot = *found; // keeps it alive if the window moves away
     int64_t position = slot->claimed++;
     lock.unlock();
 
-    Result<abi::ImageRef> image =
-        dataset.fetch(sampler.indexAt(step, position), slot->batch.owned[position]);
+    Result<void> decoded = dataset.decode(slot->batch, position);
 
     lock.lock();
-    if (image)
-      slot->batch.refs[position] = *image;
-    else if (!slot->error)
-      slot->error = std::move(image.error());
+    if (!decoded && !slot->error)
+      slot->error = std::move(decoded.error());
     if (++slot->finished == slot->batch.size())
       slotFinished.notify_all();
   }
@@ -76,12 +75,12 @@ std::vector<int64_t> Loader::indicesOf(int64_t step) const {
   return indices;
 }
 
-void Loader::addSlot(uint64_t bytes) {
+Result<void> Loader::addSlot(std::span<const int64_t> indices) {
   auto slot = std::make_shared<Slot>();
-  slot->bytes = bytes;
-  slot->batch.refs.resize(size_t(sampler.localBatch()));
-  slot->batch.owned.resize(size_t(sampler.localBatch()));
+  slot->bytes = dataset.decodedBytes(indices);
+  DOPPEL_TRY(slot->batch, dataset.prepare(indices));
   slots.push_back(std::move(slot));
+  return {};
 }
 
 uint64_t Loader::windowBytes() const {
@@ -96,17 +95,27 @@ uint64_t Loader::bytesAhead() {
   return windowBytes();
 }
 
-void Loader::fillWindow(uint64_t handedOut) {
-  uint64_t taken = handedOut + windowBytes();
+uint64_t Loader::handedOutBytes() {
+  std::erase_if(handedOut, [](const HandedOut &batch) { return batch.slab.expired(); });
+  uint64_t bytes = 0;
+  for (const HandedOut &batch : handedOut)
+    bytes += batch.bytes;
+  return bytes;
+}
+
+/// `taken`: bytes in use beside the window and what was handed out.
+Result<void> Loader::fillWindow(uint64_t taken) {
+  taken += handedOutBytes() + windowBytes();
   while (slots.size() < ahead) {
     std::vector<int64_t> indices = indicesOf(firstStep + int64_t(slots.size()));
     uint64_t bytes = dataset.decodedBytes(indices);
     if (taken + bytes > dataset.batchBytes() / 2 || !dataset.admit(indices))
       break;
     taken += bytes;
-    addSlot(bytes);
+    DOPPEL_CHECK(addSlot(indices));
   }
   workAvailable.notify_all();
+  return {};
 }
 
 Result<Batch> Loader::batchAt(int64_t step) {
@@ -120,15 +129,17 @@ Result<Batch> Loader::batchAt(int64_t step) {
     slots.clear();
   firstStep = step;
   if (slots.empty())
-    addSlot(dataset.decodedBytes(indices));
-  fillWindow(0);
+    DOPPEL_CHECK(addSlot(indices));
+  DOPPEL_CHECK(fillWindow(0));
   std::shared_ptr<Slot> slot = slots.front();
   slotFinished.wait(lock, [&] { return slot->finished == slot->batch.size(); });
   slots.pop_front();
   ++firstStep;
-  fillWindow(slot->bytes);
+  DOPPEL_CHECK(fillWindow(slot->bytes));
   if (slot->error)
     return std::unexpected(std::move(*slot->error));
+  DOPPEL_CHECK(dataset.finish(slot->batch));
+  handedOut.push_back({slot->batch.owned, slot->bytes});
   return std::move(slot->batch);
 }
 

@@ -21,8 +21,8 @@ struct LoaderOptions {
   int world = 1;
   int rank = 0;
   /// Threads that decode ahead, and batches they may be ahead, where the data set is not in memory;
-  /// fewer where those and the one handed out last take more than half of Dataset::batchBytes(). 0
-  /// threads: one a processor.
+  /// fewer where those and the ones handed out that still live take more than half of
+  /// Dataset::batchBytes(). 0 threads: one a processor.
   int threads = 0;
   int ahead = 4;
 };
@@ -38,9 +38,13 @@ public:
   int64_t stepsPerEpoch() const { return sampler.stepsPerEpoch(); }
 
   /// The batch of this rank in `step`, counted over the whole run from 0. Any step may be asked
-  /// for; steps in sequence are ready ahead. One thread calls, and has let go of the batch before.
-  /// A batch may outlive the loader, but not the data set.
+  /// for; steps in sequence are ready ahead. One thread calls. A batch may outlive the loader, but
+  /// not the data set.
   Result<Batch> batchAt(int64_t step);
+
+  /// Whether there is memory for two batches at once, as far as the first epoch shows it; else who
+  /// calls batchAt() has let go of the batch before.
+  bool twoFit() const { return twoBatchesFit; }
 
   /// Bytes of the batches that are decoded ahead now.
   uint64_t bytesAhead();
@@ -57,14 +61,16 @@ private:
 
   Loader(const Dataset &dataset, const LoaderOptions &options);
   std::vector<int64_t> indicesOf(int64_t step) const;
-  void addSlot(uint64_t bytes);
+  Result<void> addSlot(std::span<const int64_t> indices);
   uint64_t windowBytes() const;
-  void fillWindow(uint64_t handedOut);
+  uint64_t handedOutBytes();
+  Result<void> fillWindow(uint64_t handedOut);
   void decodeAhead(std::stop_token stop);
 
   const Dataset &dataset;
   Sampler sampler;
   size_t ahead;
+  bool twoBatchesFit = true;
 
   // The window of steps being decoded: slots[i] is step firstStep + i.
   std::mutex mutex;
@@ -72,6 +78,11 @@ private:
   std::condition_variable slotFinished;
   int64_t firstStep = 0;
   std::deque<std::shared_ptr<Slot>> slots;
+  struct HandedOut {
+    std::weak_ptr<uint8_t> slab;
+    uint64_t bytes;
+  };
+  std::vector<HandedOut> handedOut;
   std::vector<std::jthread> workers;
 };
 

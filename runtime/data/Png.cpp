@@ -223,28 +223,4 @@ Result<void> writePng(const std::string &path, Extent extent, const uint8_t *pix
   return {};
 }
 
-Image contactSheet(std::span<const abi::ImageRef> images, int32_t columns, int32_t zoom,
-                   int32_t gap) {
-  Extent cell;
-  for (const abi::ImageRef &image : images)
-    cell = {std::max(cell.height, image.height), std::max(cell.width, image.width)};
-  columns = std::clamp(columns, 1, std::max(1, int32_t(images.size())));
-  int32_t rows = (int32_t(images.size()) + columns - 1) / columns;
-  Image sheet;
-  sheet.extent = {rows * (cell.height * zoom + gap) + gap,
-                  columns * (cell.width * zoom + gap) + gap};
-  sheet.pixels.assign(sheet.extent.bytes(), 255);
-  for (size_t number = 0; number < images.size(); ++number) {
-    const abi::ImageRef &image = images[number];
-    int32_t top = gap + int32_t(number) / columns * (cell.height * zoom + gap);
-    int32_t left = gap + int32_t(number) % columns * (cell.width * zoom + gap);
-    for (int32_t row = 0; row < image.height * zoom; ++row)
-      for (int32_t column = 0; column < image.width * zoom; ++column)
-        std::memcpy(sheet.pixels.data() +
-                        (size_t(top + row) * sheet.extent.width + left + column) * 3,
-                    image.pixels + (size_t(row / zoom) * image.width + column / zoom) * 3, 3);
-  }
-  return sheet;
-}
-
 } // namespace doppel::runtime

@@ -36,19 +36,19 @@ std::vector<Taps> tapsOf(int32_t source, int32_t target) {
 
 } // namespace
 
-void resize(const abi::ImageRef &image, Extent target, float *values) {
-  if (target == Extent{image.height, image.width}) {
+void resize(const Picture &image, Extent target, float *values) {
+  if (target == image.extent) {
     std::copy_n(image.pixels, target.bytes(), values);
     return;
   }
-  std::vector<Taps> columns = tapsOf(image.width, target.width);
-  std::vector<Taps> rows = tapsOf(image.height, target.height);
+  std::vector<Taps> columns = tapsOf(image.extent.width, target.width);
+  std::vector<Taps> rows = tapsOf(image.extent.height, target.height);
   size_t rowValues = size_t(target.width) * 3;
-  std::vector<float> narrow(size_t(image.height) * rowValues);
-  for (int32_t row = 0; row < image.height; ++row)
+  std::vector<float> narrow(size_t(image.extent.height) * rowValues);
+  for (int32_t row = 0; row < image.extent.height; ++row)
     for (int32_t column = 0; column < target.width; ++column) {
       const Taps &taps = columns[column];
-      const uint8_t *source = image.pixels + (size_t(row) * image.width + taps.first) * 3;
+      const uint8_t *source = image.pixels + (size_t(row) * image.extent.width + taps.first) * 3;
       float *sum = narrow.data() + row * rowValues + size_t(column) * 3;
       for (size_t tap = 0; tap < taps.weights.size(); ++tap)
         for (int channel = 0; channel < 3; ++channel)
@@ -63,7 +63,7 @@ void resize(const abi::ImageRef &image, Extent target, float *values) {
   }
 }
 
-Image resize(const abi::ImageRef &image, Extent target) {
+Image resize(const Picture &image, Extent target) {
   Image result{target, std::vector<uint8_t>(target.bytes())};
   std::vector<float> values(target.bytes());
   resize(image, target, values.data());

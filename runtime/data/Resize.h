@@ -3,16 +3,15 @@
 #pragma once
 
 #include "runtime/data/Image.h"
-#include "runtime/schema/Abi.h"
 
 namespace doppel::runtime {
 
 /// Resizes `image` to `target`, ignoring its aspect; `values` is [target.height, target.width, 3],
 /// 0 .. 255, not rounded. The same extent copies. Sample centres are at half pixels, as PIL's and
 /// torchvision's antialiased bilinear have them.
-void resize(const abi::ImageRef &image, Extent target, float *values);
+void resize(const Picture &image, Extent target, float *values);
 
 /// The same, rounded.
-Image resize(const abi::ImageRef &image, Extent target);
+Image resize(const Picture &image, Extent target);
 
 } // namespace doppel::runtime

@@ -1,7 +1,7 @@
-// What a machine offers a program: memory, compiled kernels, library operations, and command lists
-// that are recorded once and replayed every step (prepared primitives on a CPU, a graph on a GPU).
-// Every implementation passes the suite in test/unit/DeviceConformance.h. Nothing here knows
-// training.
+// What a machine offers a program: memory, compiled kernels, library operations, command lists that
+// are recorded once and replayed every step (prepared primitives on a CPU, a graph on a GPU), and
+// streams that execute in order while the host goes on. Every implementation passes the suite in
+// test/unit/DeviceConformance.h. Nothing here knows training. README.md has the contract.
 #pragma once
 
 #include "runtime/artifact/Artifact.h"
@@ -10,30 +10,53 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace doppel::runtime {
 
-/// A dense row-major tensor in device memory. Does not own its bytes.
+class Device;
+
+/// Where bytes lie.
+struct Memory {
+  enum class Place : uint8_t {
+    Host,  ///< the host reads and writes it
+    Device ///< kernels, library calls and copies of `device` alone
+  };
+  Place place = Place::Host;
+  const Device *device = nullptr; ///< that allocated it; null for what is the process's own
+
+  bool operator==(const Memory &) const = default;
+};
+
+/// A dense row-major tensor. Does not own its bytes.
 struct TensorRef {
   void *data = nullptr;
   schema::DType dtype = schema::DType::Unspecified;
   std::vector<int64_t> shape;
+  Memory memory = {};
 
   int64_t elements() const;
   size_t bytes() const;
+  /// The same bytes under another shape of as many elements.
+  TensorRef reshaped(std::vector<int64_t> other) const;
 };
 
-/// Device memory, freed with this object.
+/// Bytes of the process as a tensor of u8.
+TensorRef hostBytes(const void *data, size_t bytes);
+
+/// Memory of a device, freed with this object.
 class Allocation {
 public:
   virtual ~Allocation() = default;
   virtual void *data() = 0;
   virtual size_t bytes() const = 0;
+  virtual Memory memory() const = 0;
 };
 
 struct KernelLaunch {
@@ -42,6 +65,13 @@ struct KernelLaunch {
   size_t scratchBytes = 0; ///< for each thread, aligned to 64
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
+  /// For each input of images, in order, which slab of a run its offsets count from: what the
+  /// kernel gets behind its buffers.
+  std::vector<uint32_t> slabs = {};
+  /// Writes states: does nothing while the flag is set.
+  bool guarded = false;
+  uint32_t threads = 1;     ///< of a workgroup
+  uint32_t sharedBytes = 0; ///< that they share
 };
 
 /// The functions of an artifact's code segment.
@@ -61,34 +91,60 @@ struct LibraryCall {
   std::vector<int64_t> ints;
 };
 
-/// The first command of a run that a finite check stopped at.
+/// Where a value was found that is not finite.
 struct NonFinite {
-  size_t command;   ///< its place in the list
-  std::string what; ///< the name given to the check, or empty where a trace found it
-  int64_t element;  ///< linear index of the first such value
+  size_t command;  ///< its place in the list
+  int64_t element; ///< linear index of the first such value
 };
 
-/// A sequence of commands. Recording prepares each (primitives, memory); `run` executes them in
-/// order.
+/// A sequence of commands. Recording prepares each (primitives, memory); a stream runs them in
+/// order. Tensors must lie in memory of the device, or recording fails.
 class CommandList {
 public:
   virtual ~CommandList() = default;
   virtual Result<void> launch(KernelModule &module, const KernelLaunch &launch) = 0;
   virtual Result<void> call(const LibraryCall &call) = 0;
-  virtual Result<void> copy(const TensorRef &source, const TensorRef &target) = 0;
-  /// Stops a run here if a value of `tensor` (f32) is not finite.
-  virtual Result<void> check(const TensorRef &tensor, std::string what) = 0;
-
-  /// Executes all commands. An engaged result tells which check failed; later commands were not
-  /// executed.
-  virtual Result<std::optional<NonFinite>> run() = 0;
-  /// Like `run`, but looks at the outputs of every command: which made the first value that is not
-  /// finite.
-  virtual Result<std::optional<NonFinite>> runTraced() = 0;
-  /// Like `run`, and adds each command's seconds to `seconds` (one element a command).
-  virtual Result<void> runTimed(std::span<double> seconds) = 0;
+  /// `guarded`: writes states, so does nothing while the flag is set.
+  virtual Result<void> copy(const TensorRef &source, const TensorRef &target, bool guarded) = 0;
+  /// Sets the stream's flag if a value of `tensor` (f32) is not finite, unless it is set. From then
+  /// on no guarded command of any run writes, until the host clears the flag.
+  virtual Result<void> check(const TensorRef &tensor) = 0;
 };
 
+/// A place in a stream: all that was put into it before.
+using Mark = uint64_t;
+
+/// Work in order. What a call puts into it is done at some time between the call and the return of
+/// wait() for a mark behind it; host memory and slabs must stay until then. A stream has one flag.
+/// Streams of a device know nothing of each other but by waitFor().
+class Stream {
+public:
+  virtual ~Stream() = default;
+  /// Between memory of the host and memory of the device, or within either.
+  virtual Result<void> copy(const TensorRef &source, const TensorRef &target) = 0;
+  /// Runs a list with these slabs (u8): in memory of the device, or of the host where the device
+  /// readsHostMemory(). A device that recorded addresses records again where they change.
+  virtual Result<void> run(CommandList &list, std::span<const TensorRef> slabs) = 0;
+  /// The flag as it is at this place, to `target` of the host.
+  virtual Result<void> readFlag(std::optional<NonFinite> &target) = 0;
+  virtual Result<void> clearFlag() = 0;
+
+  virtual Result<Mark> mark() = 0;
+  /// What comes later in this stream waits for a mark of another one of the device.
+  virtual Result<void> waitFor(Stream &other, Mark mark) = 0;
+  virtual bool reached(Mark mark) = 0;
+  virtual Result<void> wait(Mark mark) = 0;
+
+  /// Like run(), command by command, with a look at the outputs of each: which made the first value
+  /// that is not finite; later ones are not executed. Waits; heeds no flag and sets none.
+  virtual Result<std::optional<NonFinite>> trace(CommandList &list,
+                                                 std::span<const TensorRef> slabs) = 0;
+  /// Like run(), and adds each command's seconds to `seconds` (one element a command). Waits.
+  virtual Result<void> time(CommandList &list, std::span<const TensorRef> slabs,
+                            std::span<double> seconds) = 0;
+};
+
+/// A device outlives all that it made.
 class Device {
 public:
   virtual ~Device() = default;
@@ -97,21 +153,50 @@ public:
   /// Fails where this machine cannot run what the program was compiled for; the error says what it
   /// lacks and how to compile for it.
   virtual Result<void> checkTarget(const schema::Program &program) const = 0;
-  /// Zeroed memory, aligned to 64 bytes.
+  /// Which of the artifact's ways to run its kernels fits this machine best; null where none does.
+  virtual const schema::CodeSet *chooseCode(const Artifact &artifact) const = 0;
+  /// Zeroed memory of the device, aligned to 64 bytes.
   virtual Result<std::unique_ptr<Allocation>> allocate(size_t bytes) = 0;
-  virtual Result<void> upload(void *target, const void *source, size_t bytes) = 0;
-  virtual Result<void> download(void *target, const void *source, size_t bytes) = 0;
+  /// Memory of the host that streams copy from and to without a detour (pinned), aligned to 64
+  /// bytes. Not zeroed.
+  virtual Result<std::unique_ptr<Allocation>> allocateHost(size_t bytes) = 0;
+  /// Whether kernels read slabs wherever the host has them, so that pictures need not be copied.
+  virtual bool readsHostMemory() const = 0;
+  /// From and to memory of the device that no stream is using now; done on return.
+  virtual Result<void> upload(const TensorRef &target, const void *source) = 0;
+  virtual Result<void> download(void *target, const TensorRef &source) = 0;
   /// Loads a code segment (an ELF shared object on a CPU).
   virtual Result<std::unique_ptr<KernelModule>> loadModule(std::span<const std::byte> code) = 0;
   virtual Result<std::unique_ptr<CommandList>> makeCommandList() = 0;
+  virtual Result<std::unique_ptr<Stream>> makeStream() = 0;
   /// Memory that libraries and kernels use beside the program's arenas.
   virtual size_t workspaceBytes() const = 0;
   /// Threads of the host that compute; the bits of a library's results may follow their number.
   virtual int threads() const = 0;
 };
 
-/// The CPU device. `threads` 0 takes availableProcessors(). OpenMP may give fewer than wanted
-/// (OMP_THREAD_LIMIT): threads() tells.
-std::unique_ptr<Device> makeCpuDevice(int threads = 0);
+/// Fails unless `tensor` lies in memory of `device`; `what` names it.
+Result<void> expectDeviceMemory(const Device &device, const TensorRef &tensor,
+                                std::string_view what);
+/// Fails unless a stream of `device` may copy between them: memory of the host or of the device, as
+/// many bytes.
+Result<void> expectCopy(const Device &device, const TensorRef &source, const TensorRef &target);
+/// Fails unless there are as many as the launches of a list need, each where kernels may read it.
+Result<void> expectSlabs(const Device &device, std::span<const TensorRef> slabs, size_t needed);
+
+struct DeviceOptions {
+  int threads = 0; ///< of the host; 0: availableProcessors()
+};
+
+/// Makes a device for programs like `program`, or says what this machine lacks and the way out.
+using DeviceFactory = std::function<Result<std::unique_ptr<Device>>(const schema::Program &program,
+                                                                    const DeviceOptions &options)>;
+
+/// From now on programs whose target is of this kind are run by `make`, or by none if it is empty.
+void registerDevice(std::string kind, DeviceFactory make);
+/// Opens the device of the kind that the program's target names. Fails where this program knows
+/// none, or the machine has none. What the code needs of it, Device::checkTarget() says.
+Result<std::unique_ptr<Device>> openDevice(const schema::Program &program,
+                                           const DeviceOptions &options = {});
 
 } // namespace doppel::runtime

@@ -27,7 +27,7 @@ Result<LabelledFeatures> rawPixelFeatures(const Dataset &dataset, int32_t side) 
 #pragma omp parallel for
     for (int64_t at = 0; at < count; ++at) {
       float *feature = set.features.data() + offset + size_t(at * set.dimension);
-      resize(batch.images()[at], {side, side}, feature);
+      resize(batch.picture(at), {side, side}, feature);
       for (int64_t value = 0; value < set.dimension; ++value)
         feature[value] = (feature[value] / 255 - kMean[value % 3]) / kDeviation[value % 3];
     }

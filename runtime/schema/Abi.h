@@ -9,17 +9,17 @@
 
 namespace doppel::abi {
 
-/// Bytes after an image's last pixel that may be read: a kernel reads a pixel's three channels as
-/// one word.
+/// Bytes after a slab's last pixel that may be read: a kernel reads a pixel's three channels as one
+/// word.
 inline constexpr size_t imagePadding = 1;
 
-/// One decoded sample of a batch: interleaved 8-bit RGB, rows without padding. A batch is an array
-/// of these.
+/// One decoded sample of a batch: interleaved 8-bit RGB, rows without padding, in a slab of bytes
+/// that holds the pictures of many. A batch is an array of these.
 struct ImageRef {
-  const uint8_t *pixels; ///< [height, width, 3]
-  int32_t height;        ///< pixels
-  int32_t width;         ///< pixels
-  int64_t index;         ///< the sample's index in the data set: the key of all its random draws
+  uint64_t offset; ///< bytes from the slab's base to [height, width, 3]
+  int32_t height;  ///< pixels
+  int32_t width;   ///< pixels
+  int64_t index;   ///< the sample's index in the data set: the key of all its random draws
 };
 static_assert(sizeof(ImageRef) == 24);
 
@@ -34,8 +34,8 @@ struct RunScalars {
 static_assert(sizeof(RunScalars) == 40);
 
 /// Executes workgroups [begin, end) of a kernel. `buffers` holds one base address an argument, in
-/// the order of the plan's launch; `scratch` is memory of this thread alone, of the kernel's
-/// scratch_bytes, aligned to 64.
+/// the order of the plan's launch, and after those for each argument of images the base of their
+/// slab; `scratch` is memory of this thread alone, of the kernel's scratch_bytes, aligned to 64.
 using KernelFunction = void (*)(void *const *buffers, int64_t begin, int64_t end, void *scratch);
 
 /// What a kernel was compiled for: 64-bit integers that stand in the code segment under the

@@ -1,9 +1,8 @@
 // Features of a whole data set by a program's `represent` function.
 #pragma once
 
-#include "runtime/data/Dataset.h"
 #include "runtime/eval/Features.h"
-#include "runtime/executor/Executable.h"
+#include "runtime/train/Session.h"
 
 #include <functional>
 
@@ -15,19 +14,26 @@ struct BatchFeatures {
   int64_t dimension;
 };
 
-/// Features of a whole batch of images, always as many as `batch` says.
-using BatchEncoder = std::function<Result<BatchFeatures>(std::span<const abi::ImageRef>)>;
+/// Encodes whole batches of images, always as many as `batch` says, in order; up to two may be in
+/// flight, so that the next is decoded while one is computed.
+class BatchEncoder {
+public:
+  virtual ~BatchEncoder() = default;
+  virtual Result<void> submit(Batch batch) = 0;
+  /// Features of the oldest batch in flight.
+  virtual Result<BatchFeatures> next() = 0;
+};
 
 /// Features and labels of every sample, in order. Samples that prove to be broken while read are
-/// left out. `encode` gets batches of `batch` images; where samples end, or where more would not
-/// fit in memory at once, the last image is repeated. `progress(done, total)` counts images.
+/// left out. `encoder` gets batches of `batch` images; where samples end, or where more would not
+/// fit in memory at once, images are repeated. `progress(done, total)` counts images.
 Result<LabelledFeatures>
-representDataset(const Dataset &dataset, int64_t batch, const BatchEncoder &encode,
+representDataset(const Dataset &dataset, int64_t batch, BatchEncoder &encoder,
                  const std::function<void(int64_t, int64_t)> &progress = {});
 
-/// The same by an executable's `represent` with its present states.
+/// The same by a session's `represent` with its present states.
 Result<LabelledFeatures>
-representDataset(Executable &executable, const Dataset &dataset,
+representDataset(Session &session, const Dataset &dataset,
                  const std::function<void(int64_t, int64_t)> &progress = {});
 
 } // namespace doppel::runtime

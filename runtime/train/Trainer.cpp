@@ -5,6 +5,7 @@
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
 #include "runtime/train/Schedules.h"
+#include "runtime/train/Session.h"
 
 #include <chrono>
 #include <cmath>
@@ -63,11 +64,11 @@ public:
 private:
   Result<void> load() {
     const schema::Program &program = artifact.program();
-    device = makeCpuDevice(options.threads);
-    if (options.threads > device->threads())
-      observer.warned(fmt::format("the system gives {} of {} threads (OMP_THREAD_LIMIT)",
-                                  device->threads(), options.threads));
-    DOPPEL_TRY(executable, Executable::create(artifact, *device));
+    DOPPEL_TRY(session, Session::open(artifact, {options.threads}));
+    int threads = session->device().threads();
+    if (options.threads > threads)
+      observer.warned(fmt::format("the system gives {} of {} threads (OMP_THREAD_LIMIT)", threads,
+                                  options.threads));
     DataOptions dataOptions;
     dataOptions.threads = options.threads;
     if (folder.mode() == FolderMode::Resume && !options.holdout) {
@@ -79,7 +80,7 @@ private:
     dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
       observer.loading(activity, done, total);
     };
-    DOPPEL_TRY(dataset, openDataset(options.data, Split::Train, dataOptions));
+    DOPPEL_TRY(dataset, session->openData(options.data, Split::Train, dataOptions));
     for (const std::string &remark : dataset->remarks())
       observer.warned(remark);
     warnOfBroken();
@@ -96,7 +97,7 @@ private:
                     .holdout = dataOptions.holdout,
                     .pictures = dataset->fingerprint()};
     manifest.data = options.data;
-    manifest.threads = device->threads();
+    manifest.threads = threads;
     return {};
   }
 
@@ -104,10 +105,7 @@ private:
   /// input comes before an old run goes.
   Result<void> begin() {
     DOPPEL_CHECK(makeLoader());
-    DOPPEL_CHECK(setRun(0));
-    DOPPEL_TRY(auto failure, executable->run("init"));
-    if (failure)
-      return fail("an initial value is not finite: {}", failure->what);
+    DOPPEL_CHECK(session->initialise());
     std::string heldOut;
     for (const std::string &name : dataset->heldOut())
       heldOut += escapedUtf8(name) + "\n";
@@ -121,8 +119,8 @@ private:
     std::optional<RunIdentity> run;
     if (said)
       run = *said;
-    DOPPEL_TRY(restored,
-               restoreCheckpoint(folder.checkpoints(), run, std::nullopt, *executable, warn));
+    DOPPEL_TRY(restored, restoreCheckpoint(folder.checkpoints(), run, std::nullopt,
+                                           session->executable(), warn));
     if (!restored) {
       // Killed before the first checkpoint: the run begins again, by the same pure functions.
       if (!run)
@@ -178,7 +176,7 @@ private:
   Result<void> makeLoader() {
     LoaderOptions loaderOptions;
     loaderOptions.seed = manifest.run.seed;
-    loaderOptions.batch = executable->batch();
+    loaderOptions.batch = session->executable().batch();
     loaderOptions.threads = options.threads;
     DOPPEL_TRY(loader, Loader::create(*dataset, loaderOptions));
     if (__builtin_mul_overflow(manifest.run.epochs, loader->stepsPerEpoch(), &steps))
@@ -186,6 +184,11 @@ private:
                   loader->stepsPerEpoch());
     if (options.steps)
       steps = std::min(steps, *options.steps);
+    session->setRun({.seed = manifest.run.seed,
+                     .step = 0,
+                     .stepsPerEpoch = loader->stepsPerEpoch(),
+                     .epochs = manifest.run.epochs,
+                     .samples = manifest.run.samples});
     schedule::Run run{loader->stepsPerEpoch(), manifest.run.epochs, manifest.run.samples, steps};
     return checkSchedules(artifact.program(), run,
                           [&](const std::string &message) { observer.warned(message); });
@@ -207,7 +210,7 @@ private:
                                .method = program.method()->str(),
                                .data = manifest.data,
                                .heldOut = int64_t(dataset->heldOut().size()),
-                               .batch = executable->batch(),
+                               .batch = session->executable().batch(),
                                .params = {}};
     for (const schema::Param *param : *program.params())
       description.params.emplace_back(param->name()->str(), param->value()->str());
@@ -216,104 +219,114 @@ private:
 
   std::vector<ConfigurationLine> configuration() {
     const schema::Program &program = artifact.program();
+    const Executable &executable = session->executable();
     std::vector<ConfigurationLine> lines{
         {"method", program.method()->str()},
         {"artifact",
          fmt::format("{} ({:016x})", options.artifact.string(), manifest.run.fingerprint)},
         {"data", fmt::format("{}: {}", options.data, dataset->summary())},
         {"batch",
-         fmt::format("{} images, {} steps an epoch", executable->batch(), loader->stepsPerEpoch())},
+         fmt::format("{} images, {} steps an epoch", executable.batch(), loader->stepsPerEpoch())},
         {"steps", fmt::format("{} .. {} ({} epochs)", step, steps, manifest.run.epochs)},
         {"seed", fmt::format("{}", manifest.run.seed)},
-        {"device", device->description()},
+        {"device", session->device().description()},
         {"memory", fmt::format("{:.0f} MiB: states {:.1f}, a step {:.1f}, libraries {:.1f}",
-                               mib(executable->stateBytes() + executable->transientBytes() +
-                                   executable->workspaceBytes()),
-                               mib(executable->stateBytes()), mib(executable->transientBytes()),
-                               mib(executable->workspaceBytes()))},
+                               mib(executable.stateBytes() + executable.transientBytes() +
+                                   executable.workspaceBytes()),
+                               mib(executable.stateBytes()), mib(executable.transientBytes()),
+                               mib(executable.workspaceBytes()))},
         {"run folder", folder.path().string()}};
     return lines;
   }
 
   static double mib(uint64_t bytes) { return double(bytes) / (1 << 20); }
 
-  Result<void> setRun(int64_t atStep) {
-    return executable->setRun({.seed = manifest.run.seed,
-                               .step = atStep,
-                               .stepsPerEpoch = loader->stepsPerEpoch(),
-                               .epochs = manifest.run.epochs,
-                               .samples = manifest.run.samples});
-  }
-
   Result<TrainSummary> loop() {
-    TrainSummary summary;
     summary.steps = steps;
+    speedometer = Speedometer();
     auto start = Clock::now();
-    Speedometer speedometer;
-    std::vector<std::string> names = executable->outputNames("step");
     int64_t every = options.checkpointSteps > 0 ? options.checkpointSteps : loader->stepsPerEpoch();
     int64_t first = step, lastCheckpoint = -1;
     if (restored) {
       lastCheckpoint = step;
       summary.checkpoint = restored->folder;
     }
-    while (step < steps && !stop.load(std::memory_order_relaxed)) {
-      DOPPEL_CHECK(takeStep());
-      StepReport report{step, steps, loader->stepsPerEpoch(), {}, 0, 0};
-      for (const std::string &name : names) {
-        DOPPEL_TRY(std::vector<float> value, executable->output("step", name));
-        report.outputs.emplace_back(name, value[0]);
-      }
-      summary.lastLoss = report.outputs.empty() ? 0 : report.outputs[0].second;
-      report.imagesPerSecond = speedometer.add(executable->batch());
-      if (report.imagesPerSecond > 0)
-        report.secondsLeft =
-            double((steps - step - 1) * executable->batch()) / report.imagesPerSecond;
-      logMetrics(report);
-      ++step;
-      observer.stepped(report);
-      if (step % every == 0 || step == steps) {
+    for (int64_t next = step; next < steps && !stop.load(std::memory_order_relaxed);) {
+      DOPPEL_CHECK(submitStep(next++));
+      // What is done is told at once; the host is at most one step ahead of the device, and not at
+      // a checkpoint.
+      bool isCheckpoint = next % every == 0 || next == steps;
+      while (session->nextIsFinished() || !session->hasRoom() ||
+             (isCheckpoint && session->inFlight() > 0))
+        DOPPEL_CHECK(finishStep());
+      if (isCheckpoint) {
         DOPPEL_TRY(summary.checkpoint, checkpoint());
         lastCheckpoint = step;
       }
     }
+    while (session->inFlight() > 0)
+      DOPPEL_CHECK(finishStep());
     if (lastCheckpoint != step) {
       DOPPEL_TRY(summary.checkpoint, checkpoint());
     }
+    int64_t images = (step - first) * session->executable().batch();
     summary.step = step;
     summary.taken = step - first;
     summary.interrupted = step < steps;
     summary.seconds = secondsSince(start);
-    summary.imagesPerSecond =
-        summary.seconds > 0 ? double((step - first) * executable->batch()) / summary.seconds : 0;
+    summary.imagesPerSecond = summary.seconds > 0 ? double(images) / summary.seconds : 0;
     summary.peakMemoryBytes = peakMemoryBytes();
     return summary;
   }
 
-  Result<void> takeStep() {
-    DOPPEL_TRY(Batch batch, loader->batchAt(step));
-    DOPPEL_CHECK(executable->setImages(batch.images()));
-    DOPPEL_CHECK(setRun(step));
-    DOPPEL_TRY(std::optional<NonFiniteReport> failure, executable->run("step"));
-    if (!failure)
-      return {};
-    // Nothing was written but what comes before the check, so the same step again shows which value
-    // was the first to go.
-    DOPPEL_TRY(std::optional<NonFiniteReport> origin, executable->trace("step"));
+  Result<void> submitStep(int64_t number) {
+    // Where memory holds one batch alone, the step before lets go of its own first.
+    while (!loader->twoFit() && session->inFlight() > 0)
+      DOPPEL_CHECK(finishStep());
+    DOPPEL_TRY(Batch batch, loader->batchAt(number));
+    return session->submit("step", number, std::move(batch));
+  }
+
+  /// Reads the oldest step in flight and tells it.
+  Result<void> finishStep() {
+    DOPPEL_TRY(Session::Finished finished, session->next());
+    if (finished.failure)
+      return explain(finished);
+    Executable &executable = session->executable();
+    StepReport report{step, steps, loader->stepsPerEpoch(), {}, 0, 0};
+    for (const std::string &name : executable.outputNames("step")) {
+      DOPPEL_TRY(std::vector<float> value, executable.output(finished.ticket, name));
+      report.outputs.emplace_back(name, value[0]);
+    }
+    summary.lastLoss = report.outputs.empty() ? 0 : report.outputs[0].second;
+    report.imagesPerSecond = speedometer.add(executable.batch());
+    if (report.imagesPerSecond > 0)
+      report.secondsLeft = double((steps - step - 1) * executable.batch()) / report.imagesPerSecond;
+    logMetrics(report);
+    ++step;
+    observer.stepped(report);
+    return {};
+  }
+
+  /// The error of a step whose finite check failed. Nothing was written but what comes before the
+  /// check, so the same step again shows which value was the first to go.
+  Result<void> explain(const Session::Finished &finished) {
+    DOPPEL_TRY(std::optional<NonFiniteReport> origin, session->trace(finished));
     std::string where;
     if (origin && !origin->expression.empty())
       where = fmt::format("; the first such value is made by {}{}{}", origin->expression,
                           origin->place.empty() ? "" : " at ", origin->place);
     return fail(
         "the {} is not finite at step {} (epoch {}){}. Checkpoints up to here are kept in {}",
-        failure->what, step, step / loader->stepsPerEpoch(), where, folder.checkpoints().string());
+        finished.failure->what, finished.step, finished.step / loader->stepsPerEpoch(), where,
+        folder.checkpoints().string());
   }
 
   Result<fs::path> checkpoint() {
     warnOfBroken();
     manifest.step = step;
     DOPPEL_CHECK(folder.check());
-    auto written = writeCheckpoint(folder.checkpoints(), *executable, manifest);
+    auto written = writeCheckpoint(folder.checkpoints(), session->executable(), manifest);
     if (!written) {
       auto kept = listCheckpoints(folder.checkpoints());
       return std::unexpected(
@@ -352,13 +365,14 @@ private:
   RunFolder &folder;
   TrainObserver &observer;
   const std::atomic<bool> &stop;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Executable> executable;
-  std::unique_ptr<Dataset> dataset;
+  std::unique_ptr<Session> session;
+  Dataset *dataset = nullptr; ///< the session's
   std::unique_ptr<Loader> loader;
   CheckpointManifest manifest;
   std::optional<RestoredCheckpoint> restored;
-  int64_t step = 0;
+  TrainSummary summary;
+  Speedometer speedometer;
+  int64_t step = 0; ///< steps that are finished
   int64_t steps = 0;
   size_t toldBroken = 0;
   bool missedMetrics = false;

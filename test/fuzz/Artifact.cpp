@@ -6,6 +6,7 @@
 #include "runtime/executor/Executable.h"
 #include "runtime/schema/Format.h"
 #include "test/unit/ArtifactFixture.h"
+#include "test/unit/FakeDevice.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -31,13 +32,16 @@ constexpr int64_t kMaxElements = 1 << 20;
 /// Addresses that nobody may touch.
 class NoMemory : public Allocation {
 public:
-  NoMemory(uintptr_t address, size_t bytes) : address(address), size(bytes) {}
+  NoMemory(uintptr_t address, size_t bytes, Memory place)
+      : address(address), size(bytes), place(place) {}
   void *data() override { return reinterpret_cast<void *>(address); }
   size_t bytes() const override { return size; }
+  Memory memory() const override { return place; }
 
 private:
   uintptr_t address;
   size_t size;
+  Memory place;
 };
 
 /// Checks what it is asked to do and does nothing.
@@ -50,15 +54,25 @@ public:
     uintptr_t address = arenas.empty() ? 1 << 20 : arenas.back().second + (1 << 20);
     address = (address + 63) / 64 * 64;
     arenas.emplace_back(address, address + bytes);
-    return std::make_unique<NoMemory>(address, bytes);
+    return std::make_unique<NoMemory>(address, bytes, Memory{Memory::Place::Device, this});
   }
-  Result<void> upload(void *, const void *, size_t) override { return {}; }
-  Result<void> download(void *, const void *, size_t) override { return {}; }
+  Result<std::unique_ptr<Allocation>> allocateHost(size_t bytes) override {
+    return std::make_unique<NoMemory>(64, bytes, Memory{Memory::Place::Host, this});
+  }
+  const schema::CodeSet *chooseCode(const Artifact &artifact) const override {
+    return artifact.code(schema::CodeKind::Elf);
+  }
+  bool readsHostMemory() const override { return true; }
+  Result<void> upload(const TensorRef &, const void *) override { return {}; }
+  Result<void> download(void *, const TensorRef &) override { return {}; }
   Result<std::unique_ptr<KernelModule>> loadModule(std::span<const std::byte>) override {
     return std::make_unique<KernelModule>();
   }
   Result<std::unique_ptr<CommandList>> makeCommandList() override {
     return std::make_unique<List>(*this);
+  }
+  Result<std::unique_ptr<Stream>> makeStream() override {
+    return std::make_unique<test::FakeDevice::NoStream>();
   }
   size_t workspaceBytes() const override { return 0; }
   int threads() const override { return 1; }
@@ -73,6 +87,9 @@ private:
         broken("a launch without a symbol, a grid or an output");
       look(launch.inputs, /*aligned=*/true);
       look(launch.outputs, /*aligned=*/true);
+      auto images = std::ranges::count(launch.inputs, schema::DType::ImageRef, &TensorRef::dtype);
+      if (images != std::ranges::ssize(launch.slabs))
+        broken("a launch that reads images without their slab");
       return {};
     }
     Result<void> call(const LibraryCall &call) override {
@@ -84,19 +101,16 @@ private:
         broken("a call refused without a message");
       return {};
     }
-    Result<void> copy(const TensorRef &source, const TensorRef &target) override {
+    Result<void> copy(const TensorRef &source, const TensorRef &target, bool) override {
       look({source, target}, /*aligned=*/false);
       if (source.bytes() != target.bytes())
         broken("a copy between different sizes");
       return {};
     }
-    Result<void> check(const TensorRef &tensor, std::string) override {
+    Result<void> check(const TensorRef &tensor) override {
       look({tensor}, /*aligned=*/true);
       return {};
     }
-    Result<std::optional<NonFinite>> run() override { return std::nullopt; }
-    Result<std::optional<NonFinite>> runTraced() override { return std::nullopt; }
-    Result<void> runTimed(std::span<double>) override { return {}; }
 
   private:
     /// Number of elements, which does not exceed the arenas' bytes.

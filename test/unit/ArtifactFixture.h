@@ -66,6 +66,7 @@ struct ProgramParts {
   schema::CollectiveKind collective = schema::CollectiveKind::AllReduceSum;
   uint32_t collectiveInput = 3, collectiveOutput = 5;
   uint32_t checked = 5, instructionLocation = 1;
+  std::vector<uint32_t> lastCopy;            ///< behind the check: source and target
   std::optional<uint32_t> instructionOrigin; ///< of the first
   std::string secondFunction = "step", outputName = "loss", targetKind = "cpu";
   uint32_t outputBuffer = 7;
@@ -140,6 +141,8 @@ struct ProgramParts {
     add(schema::Operation::Check, schema::CreateCheck(b, checked, what));
     auto operands = b.CreateVector(launch);
     add(schema::Operation::Launch, schema::CreateLaunch(b, kernel, operands, launchOutputs));
+    if (!lastCopy.empty())
+      add(schema::Operation::Copy, schema::CreateCopy(b, lastCopy[0], lastCopy[1]));
 
     std::vector<flatbuffers::Offset<schema::Function>> functions;
     for (const std::string &name : {std::string("init"), secondFunction}) {

@@ -1,11 +1,19 @@
-// The CPU device passes the conformance suite, with one thread and with several.
+// The CPU device passes the conformance suite, with one thread and with several, and when it does
+// everything as late as it may.
+#include "test/unit/ArtifactFixture.h"
 #include "test/unit/DeviceConformanceCalls.h"
+#include "test/unit/DeviceConformanceStreams.h"
+#include "test/unit/LateDevice.h"
+
+#include "runtime/device/cpu/CpuDevice.h"
 
 #include <dlfcn.h>
 #include <fstream>
 #include <iterator>
 
 namespace doppel::runtime::test {
+
+using cpu::makeCpuDevice;
 
 namespace {
 
@@ -23,6 +31,11 @@ INSTANTIATE_TEST_SUITE_P(
     Cpu, DeviceConformance,
     testing::Values(DeviceUnderTest{[] { return makeCpuDevice(1); }, hostKernels},
                     DeviceUnderTest{[] { return makeCpuDevice(3); }, hostKernels}));
+INSTANTIATE_TEST_SUITE_P(Late, DeviceConformance,
+                         testing::Values(DeviceUnderTest{[]() -> std::unique_ptr<Device> {
+                                                           return std::make_unique<LateDevice>();
+                                                         },
+                                                         hostKernels}));
 
 TEST(CpuDevice, SaysWhatIsWrongWithACodeSegment) {
   auto device = makeCpuDevice(1);
@@ -74,6 +87,45 @@ TEST(CpuDevice, HasAsManyThreadsAsItWasMadeWith) {
     EXPECT_EQ(device->threads(), threads);
     EXPECT_NE(device->description().find(std::to_string(threads) + " thread"), std::string::npos);
   }
+}
+
+TEST(DeviceRegistry, OpensTheDeviceThatTheTargetNames) {
+  auto artifactFor = [](const std::string &kind) {
+    ProgramParts parts;
+    parts.targetKind = kind;
+    if (kind != "cpu") {
+      parts.targetArchitectures = {"sm_80"};
+      parts.code = {{schema::CodeKind::Ptx, "sm_80", {0}, {{256, 0}}}};
+    }
+    auto segment = kind == "cpu" ? format::SegmentKind::Elf : format::SegmentKind::Ptx;
+    return Artifact::parse(artifactOf(parts.bytes(), {}, {{segment, "code"}}), "toy.dpx");
+  };
+  auto cpu = artifactFor("cpu"), cuda = artifactFor("cuda");
+  ASSERT_TRUE(cpu) << cpu.error().message;
+  ASSERT_TRUE(cuda) << cuda.error().message;
+  auto opened = openDevice(cpu->program(), {.threads = 1});
+  ASSERT_TRUE(opened);
+  EXPECT_EQ((*opened)->threads(), 1);
+  EXPECT_TRUE((*opened)->checkTarget(cpu->program()));
+  EXPECT_FALSE((*opened)->checkTarget(cuda->program()));
+  EXPECT_EQ((*opened)->chooseCode(*cuda), nullptr);
+
+  auto none = artifactFor("cuda-sim");
+  ASSERT_TRUE(none) << none.error().message;
+  opened = openDevice(none->program());
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("was compiled for cuda-sim, and this program runs cpu"),
+            std::string::npos)
+      << opened.error().message;
+  EXPECT_NE(opened.error().message.find("doppel compile toy.dpl"), std::string::npos);
+  // A device that registers itself is opened for its kind.
+  registerDevice("cuda-sim", [](const schema::Program &, const DeviceOptions &options) {
+    return Result<std::unique_ptr<Device>>(std::make_unique<LateDevice>(options.threads));
+  });
+  opened = openDevice(none->program(), {.threads = 1});
+  ASSERT_TRUE(opened);
+  EXPECT_FALSE((*opened)->readsHostMemory());
+  registerDevice("cuda-sim", nullptr);
 }
 
 } // namespace doppel::runtime::test

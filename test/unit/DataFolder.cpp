@@ -53,7 +53,7 @@ TEST(DataFolder, ClassesAreSubfoldersByNameAndSizesMayDiffer) {
   EXPECT_EQ(train->label(0), 0);
   EXPECT_EQ(batch->images()[0].height, 4);
   EXPECT_EQ(batch->images()[0].width, 6);
-  EXPECT_EQ(batch->images()[0].pixels[0], 30);
+  EXPECT_EQ(batch->picture(0).pixels[0], 30);
 }
 
 TEST(DataFolder, FlatFoldersHaveNoClasses) {
@@ -120,8 +120,8 @@ TEST(DataFolder, BrokenFilesAmongGoodOnesAreSkippedCountedAndNamed) {
       for (int64_t index = 0; index < 9; ++index) {
         int value = 10 * int(std::max<int64_t>(index - 1, 0));
         int64_t bytes = all->images()[index].width * 8 * 3;
-        EXPECT_EQ(all->images()[index].pixels[0], value);
-        EXPECT_EQ(all->images()[index].pixels[bytes - 1], value);
+        EXPECT_EQ(all->picture(index).pixels[0], value);
+        EXPECT_EQ(all->picture(index).pixels[bytes - 1], value);
       }
     }
   }
@@ -282,7 +282,7 @@ TEST(DataCifar, RecordsBecomeInterleavedImages) {
     EXPECT_EQ(train->classNames()[9], "truck");
     auto batch = train->range(4, 1);
     ASSERT_TRUE(batch);
-    const uint8_t *pixel = batch->images()[0].pixels + (5 * 32 + 7) * 3;
+    const uint8_t *pixel = batch->picture(0).pixels + (5 * 32 + 7) * 3;
     EXPECT_EQ(pixel[0], 67);
     EXPECT_EQ(pixel[1], 137);
     EXPECT_EQ(pixel[2], 207);

@@ -13,7 +13,7 @@ std::vector<uint8_t> resized(Extent extent, const std::vector<uint8_t> &levels, 
   std::vector<uint8_t> pixels, result;
   for (uint8_t level : levels)
     pixels.insert(pixels.end(), 3, level);
-  Image image = resize({pixels.data(), extent.height, extent.width, 0}, target);
+  Image image = resize({pixels.data(), extent}, target);
   for (size_t pixel = 0; pixel < image.pixels.size(); pixel += 3)
     result.push_back(image.pixels[pixel]);
   return result;
@@ -42,10 +42,10 @@ TEST(DataResize, RoundsToTheNearestLevel) {
 TEST(DataResize, ColumnsAndRowsAndColoursStayApart) {
   // Two rows of two pixels, each colour another plane.
   std::vector<uint8_t> pixels = {0, 10, 50, 100, 10, 50, 0, 30, 50, 100, 30, 50};
-  Image wide = resize({pixels.data(), 2, 2, 0}, {2, 4});
+  Image wide = resize({pixels.data(), {2, 2}}, {2, 4});
   EXPECT_EQ(wide.pixels, (std::vector<uint8_t>{0, 10, 50, 25, 10, 50, 75, 10, 50, 100, 10, 50, //
                                                0, 30, 50, 25, 30, 50, 75, 30, 50, 100, 30, 50}));
-  Image tall = resize({pixels.data(), 2, 2, 0}, {4, 2});
+  Image tall = resize({pixels.data(), {2, 2}}, {4, 2});
   EXPECT_EQ(tall.pixels, (std::vector<uint8_t>{0, 10, 50, 100, 10, 50, 0, 15, 50, 100, 15, 50, //
                                                0, 25, 50, 100, 25, 50, 0, 30, 50, 100, 30, 50}));
 }

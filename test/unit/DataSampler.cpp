@@ -79,8 +79,10 @@ TEST(DataSampler, RanksTogetherTakeTheBatchOfOneRankInOrder) {
 
 std::vector<std::vector<uint8_t>> copies(const Batch &batch) {
   std::vector<std::vector<uint8_t>> images;
-  for (const doppel::abi::ImageRef &image : batch.images())
-    images.emplace_back(image.pixels, image.pixels + image.height * image.width * 3);
+  for (int64_t at = 0; at < batch.size(); ++at) {
+    Picture picture = batch.picture(at);
+    images.emplace_back(picture.pixels, picture.pixels + picture.extent.bytes());
+  }
   return images;
 }
 

@@ -24,8 +24,8 @@ std::unique_ptr<Dataset> opened(const std::string &specification, Split split = 
 uint64_t hashOf(const Dataset &dataset, int64_t index) {
   auto batch = dataset.range(index, 1);
   EXPECT_TRUE(batch);
-  const doppel::abi::ImageRef &image = batch->images()[0];
-  return XXH3_64bits(image.pixels, size_t(image.height) * size_t(image.width) * 3);
+  Picture picture = batch->picture(0);
+  return XXH3_64bits(picture.pixels, picture.extent.bytes());
 }
 
 TEST(DataShapes, DefaultsAndOptions) {

@@ -1,5 +1,6 @@
 // What every device must do, told as tests over the interface alone: memory, kernels, command
-// lists, and in DeviceConformanceCalls.h library operations. A device's own test file instantiates
+// lists, checks and the flag; in DeviceConformanceCalls.h library operations, in
+// DeviceConformanceStreams.h streams and where memory lies. A device's own test file instantiates
 // the suite with what makes the device and with its code of kernels/Conformance.cpp.
 #pragma once
 
@@ -30,6 +31,9 @@ protected:
     auto loaded = device->loadModule(GetParam().kernels());
     ASSERT_TRUE(loaded) << loaded.error().message;
     kernels = *std::move(loaded);
+    auto made = device->makeStream();
+    ASSERT_TRUE(made) << made.error().message;
+    stream = *std::move(made);
   }
 
   TensorRef empty(std::vector<int64_t> shape, schema::DType dtype = schema::DType::F32) {
@@ -37,6 +41,7 @@ protected:
     auto memory = device->allocate(ref.bytes());
     EXPECT_TRUE(memory);
     ref.data = (*memory)->data();
+    ref.memory = (*memory)->memory();
     allocations.push_back(*std::move(memory));
     return ref;
   }
@@ -47,7 +52,7 @@ protected:
                    schema::DType dtype = schema::DType::F32) {
     TensorRef ref = empty(std::move(shape), dtype);
     EXPECT_EQ(ref.bytes(), values.size() * sizeof(T));
-    EXPECT_TRUE(device->upload(ref.data, values.data(), ref.bytes()));
+    EXPECT_TRUE(device->upload(ref, values.data()));
     return ref;
   }
   TensorRef tensor(std::vector<int64_t> shape, std::initializer_list<float> values) {
@@ -66,7 +71,7 @@ protected:
   template <typename T = float> std::vector<T> values(const TensorRef &ref) {
     std::vector<T> result(size_t(ref.elements()));
     EXPECT_EQ(ref.bytes(), result.size() * sizeof(T));
-    EXPECT_TRUE(device->download(result.data(), ref.data, ref.bytes()));
+    EXPECT_TRUE(device->download(result.data(), ref));
     return result;
   }
 
@@ -88,11 +93,40 @@ protected:
     launch(list, {"use_scratch", grid, kScratchBytes, {workers}, {wrong, arrived}});
   }
 
+  /// Elements [begin, begin + count) of a vector of floats.
+  static TensorRef part(const TensorRef &ref, int64_t begin, int64_t count) {
+    return {static_cast<float *>(ref.data) + begin, ref.dtype, {count}, ref.memory};
+  }
+
+  void wait() {
+    auto mark = stream->mark();
+    ASSERT_TRUE(mark);
+    auto waited = stream->wait(*mark);
+    ASSERT_TRUE(waited) << waited.error().message;
+    EXPECT_TRUE(stream->reached(*mark));
+  }
+
+  /// Runs a list and waits; the flag that it leaves, which is cleared.
+  std::optional<NonFinite> flagOf(CommandList &list, std::span<const TensorRef> slabs = {}) {
+    std::optional<NonFinite> flag;
+    auto ran = stream->run(list, slabs);
+    EXPECT_TRUE(ran) << ran.error().message;
+    EXPECT_TRUE(stream->readFlag(flag));
+    EXPECT_TRUE(stream->clearFlag());
+    wait();
+    return flag;
+  }
+
   /// Runs a list to its end.
-  void run(CommandList &list) {
-    auto ran = list.run();
-    ASSERT_TRUE(ran) << ran.error().message;
-    ASSERT_FALSE(*ran) << "stopped at command " << (*ran)->command;
+  void run(CommandList &list, std::span<const TensorRef> slabs = {}) {
+    auto failed = flagOf(list, slabs);
+    ASSERT_FALSE(failed) << "stopped at command " << failed->command;
+  }
+
+  std::optional<NonFinite> traceOf(CommandList &list) {
+    auto traced = stream->trace(list, {});
+    EXPECT_TRUE(traced) << traced.error().message;
+    return traced ? *traced : std::nullopt;
   }
 
   /// Records one library call and runs it twice, on a workspace full of NaN: it must read nothing
@@ -109,6 +143,7 @@ protected:
   std::unique_ptr<Device> device;
   std::unique_ptr<KernelModule> kernels;
   std::vector<std::unique_ptr<Allocation>> allocations;
+  std::unique_ptr<Stream> stream;
 };
 
 // Memory.
@@ -120,7 +155,7 @@ TEST_P(DeviceConformance, AllocatesZeroedAlignedMemory) {
     EXPECT_EQ(values(ref), std::vector<float>(size_t(count), 0.0f));
     // What comes after it is free again: no value of it may be seen.
     std::vector<float> ones(size_t(count), 1.0f);
-    ASSERT_TRUE(device->upload(ref.data, ones.data(), ref.bytes()));
+    ASSERT_TRUE(device->upload(ref, ones.data()));
     EXPECT_EQ(allocations.back()->bytes(), ref.bytes());
     allocations.pop_back();
     EXPECT_EQ(values(empty({count})), std::vector<float>(size_t(count), 0.0f));
@@ -137,9 +172,9 @@ TEST_P(DeviceConformance, RefusesMemoryThatThereIsNot) {
 TEST_P(DeviceConformance, UploadsAndDownloadsParts) {
   TensorRef ref = tensor({4}, {1, 2, 3, 4});
   float two[2] = {8, 9}, read[2];
-  ASSERT_TRUE(device->upload(static_cast<float *>(ref.data) + 1, two, sizeof(two)));
+  ASSERT_TRUE(device->upload(part(ref, 1, 2), two));
   EXPECT_EQ(values(ref), (std::vector<float>{1, 8, 9, 4}));
-  ASSERT_TRUE(device->download(read, static_cast<float *>(ref.data) + 2, sizeof(read)));
+  ASSERT_TRUE(device->download(read, part(ref, 2, 2)));
   EXPECT_EQ(read[0], 9);
   EXPECT_EQ(read[1], 4);
 }
@@ -148,8 +183,8 @@ TEST_P(DeviceConformance, CopiesBetweenBuffers) {
   std::vector<float> expected;
   TensorRef source = random({7, 9}, 1, expected), target = empty({63}), behind = empty({1});
   auto list = makeList();
-  ASSERT_TRUE(list->copy(source, target));
-  EXPECT_FALSE(list->copy(source, empty({62})));
+  ASSERT_TRUE(list->copy(source, target, false));
+  EXPECT_FALSE(list->copy(source, empty({62}), false));
   run(*list);
   EXPECT_EQ(values(target), expected);
   EXPECT_EQ(values(behind), std::vector<float>{0});
@@ -188,7 +223,7 @@ TEST_P(DeviceConformance, GivesAKernelEveryKindOfArgument) {
   std::vector<int32_t> i32;
   std::vector<uint8_t> u8, flags;
   for (int64_t i = 0; i < kCount; ++i) {
-    images.push_back({pixels.data() + 12 * i, 2, int32_t(1 + i % 2), 1000 + 7 * i});
+    images.push_back({uint64_t(12 * i), 2, int32_t(1 + i % 2), 1000 + 7 * i});
     f32.push_back(float(i) + 0.5f);
     f64.push_back(double(i) * 1e10);
     i64.push_back((int64_t(1) << 40) - i);
@@ -198,7 +233,7 @@ TEST_P(DeviceConformance, GivesAKernelEveryKindOfArgument) {
   }
   abi::RunScalars run{12345, 6, 78, 9, 1011};
   TensorRef runBuffer = empty({}, DType::RunScalars);
-  ASSERT_TRUE(device->upload(runBuffer.data, &run, sizeof(run)));
+  ASSERT_TRUE(device->upload(runBuffer, &run));
   TensorRef sum = empty({kCount}, DType::F64);
   auto list = makeList();
   launch(*list, {"read_every_kind",
@@ -208,19 +243,36 @@ TEST_P(DeviceConformance, GivesAKernelEveryKindOfArgument) {
                   tensor({kCount}, i64, DType::I64), tensor({kCount}, i32, DType::I32),
                   tensor({kCount}, u8, DType::U8), tensor({kCount}, flags, DType::Bool),
                   tensor({kCount}, images, DType::ImageRef), runBuffer},
-                 {sum}});
-  this->run(*list);
+                 {sum},
+                 {1}});
+  TensorRef other = tensor({1}, std::vector<uint8_t>{77}, DType::U8);
+  std::vector<TensorRef> slabs = {other, tensor({int64_t(pixels.size())}, pixels, DType::U8)};
+  this->run(*list, slabs);
   std::vector<double> expected;
   for (size_t i = 0; i < kCount; ++i) {
     const abi::ImageRef &image = images[i];
-    expected.push_back(f32[i] + 2 * f64[i] + 3 * double(i64[i]) + 5 * double(i32[i]) +
-                       7 * double(u8[i]) + 11 * double(flags[i]) + 13 * double(image.pixels[0]) +
-                       17 * double(image.pixels[image.height * image.width * 3 - 1]) +
-                       19 * double(image.index) + 23 * double(run.seed) + 29 * double(run.step) +
-                       31 * double(run.stepsPerEpoch) + 37 * double(run.epochs) +
-                       41 * double(run.samples));
+    expected.push_back(
+        f32[i] + 2 * f64[i] + 3 * double(i64[i]) + 5 * double(i32[i]) + 7 * double(u8[i]) +
+        11 * double(flags[i]) + 13 * double(pixels[image.offset]) +
+        17 * double(pixels[image.offset + size_t(image.height * image.width * 3 - 1)]) +
+        19 * double(image.index) + 23 * double(run.seed) + 29 * double(run.step) +
+        31 * double(run.stepsPerEpoch) + 37 * double(run.epochs) + 41 * double(run.samples));
   }
   EXPECT_EQ(values<double>(sum), expected);
+  // The next run has its pictures elsewhere.
+  std::vector<uint8_t> brighter = pixels;
+  for (uint8_t &level : brighter)
+    level += 100;
+  for (double &value : expected)
+    value += 100 * (13 + 17);
+  slabs[1] = tensor({int64_t(brighter.size())}, brighter, DType::U8);
+  this->run(*list, slabs);
+  EXPECT_EQ(values<double>(sum), expected);
+  if (device->readsHostMemory()) {
+    slabs[1] = hostBytes(brighter.data(), brighter.size());
+    this->run(*list, slabs);
+    EXPECT_EQ(values<double>(sum), expected);
+  }
 }
 
 TEST_P(DeviceConformance, TakesEveryKindOfResultFromAKernel) {
@@ -232,9 +284,7 @@ TEST_P(DeviceConformance, TakesEveryKindOfResultFromAKernel) {
   auto list = makeList();
   launch(*list, {"write_every_kind", kCount, 0, {}, {f32, f64, i64, i32, u8, flags}});
   // Whole numbers whose bits are a float's infinity are no reason to stop a trace.
-  auto traced = list->runTraced();
-  ASSERT_TRUE(traced);
-  EXPECT_FALSE(*traced);
+  EXPECT_FALSE(traceOf(*list));
   for (int64_t i : {int64_t(0), int64_t(1), int64_t(255), int64_t(256), kCount - 1}) {
     EXPECT_EQ(values(f32)[size_t(i)], float(i) + 0.5f);
     EXPECT_EQ(values<double>(f64)[size_t(i)], double(i) + 0.25);
@@ -249,7 +299,7 @@ TEST_P(DeviceConformance, GivesEachThreadScratchOfItsOwn) {
   for (int64_t grid : {int64_t(device->threads()), int64_t(200)}) {
     TensorRef wrong = empty({grid}, schema::DType::I32);
     std::vector<int32_t> ones(size_t(grid), 1);
-    ASSERT_TRUE(device->upload(wrong.data, ones.data(), wrong.bytes()));
+    ASSERT_TRUE(device->upload(wrong, ones.data()));
     auto list = makeList();
     launchScratch(*list, grid, wrong);
     EXPECT_GE(device->workspaceBytes(), kScratchBytes);
@@ -300,11 +350,11 @@ TEST_P(DeviceConformance, ExecutesInTheOrderOfRecording) {
   TensorRef x = tensor({2}, {1, 2}), y = empty({2}), z = empty({2}), w = empty({2});
   auto list = makeList();
   launch(*list, {"double_and_invert", 2, 0, {x}, {y, z}}); // y = 2 x
-  ASSERT_TRUE(list->copy(y, x));                           // x = 2 x
+  ASSERT_TRUE(list->copy(y, x, false));                    // x = 2 x
   launch(*list, {"double_and_invert", 2, 0, {x}, {y, z}}); // y = 4 x
   auto product = list->call({schema::LibraryOp::Matmul,
-                             {{y.data, y.dtype, {1, 2}}, {x.data, x.dtype, {2, 1}}},
-                             {{w.data, w.dtype, {1, 1}}},
+                             {y.reshaped({1, 2}), x.reshaped({2, 1})},
+                             {part(w, 0, 1).reshaped({1, 1})},
                              {0, 0}});
   ASSERT_TRUE(product) << product.error().message;
   run(*list);
@@ -320,22 +370,20 @@ TEST_P(DeviceConformance, StopsAtTheFirstCheckThatFails) {
   TensorRef state = empty({3}), copy = empty({3});
   auto list = makeList();
   launch(*list, {"double_and_invert", 3, 0, {x}, {doubled, inverse}});
-  ASSERT_TRUE(list->check(doubled, "good"));
-  ASSERT_TRUE(list->check(inverse, "bad"));
-  launch(*list, {"count_groups", 3, 0, {x}, {state}});
-  ASSERT_TRUE(list->copy(doubled, copy));
-  ASSERT_TRUE(list->check(doubled, "later"));
-  auto ran = list->run();
-  ASSERT_TRUE(ran);
-  ASSERT_TRUE(*ran);
-  EXPECT_EQ((*ran)->what, "bad");
-  EXPECT_EQ((*ran)->command, 2u);
-  EXPECT_EQ((*ran)->element, 1);
+  ASSERT_TRUE(list->check(doubled));
+  ASSERT_TRUE(list->check(inverse));
+  launch(*list, {"count_groups", 3, 0, {x}, {state}, {}, /*guarded=*/true});
+  ASSERT_TRUE(list->copy(doubled, copy, /*guarded=*/true));
+  ASSERT_TRUE(list->check(inverse));
+  auto failed = flagOf(*list);
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->command, 2u) << "the first that fails, not the last";
+  EXPECT_EQ(failed->element, 1);
   EXPECT_EQ(values(state), std::vector<float>(3, 0.0f)) << "a later launch was executed";
   EXPECT_EQ(values(copy), std::vector<float>(3, 0.0f)) << "a later copy was executed";
   // The same list goes through once the value is finite.
   float half = 0.5f;
-  ASSERT_TRUE(device->upload(static_cast<float *>(x.data) + 1, &half, sizeof(half)));
+  ASSERT_TRUE(device->upload(part(x, 1, 1), &half));
   run(*list);
   EXPECT_EQ(values(state), (std::vector<float>{2, 1.5f, 3}));
   EXPECT_EQ(values(copy), (std::vector<float>{2, 1, 4}));
@@ -350,7 +398,7 @@ TEST_P(DeviceConformance, ChecksFindTheFirstValueThatIsNotFinite) {
   fine[2] = std::numeric_limits<float>::denorm_min();
   TensorRef x = tensor({kCount}, fine);
   auto list = makeList();
-  ASSERT_TRUE(list->check(x, "x"));
+  ASSERT_TRUE(list->check(x));
   run(*list);
   for (float bad : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(),
                     -std::numeric_limits<float>::quiet_NaN()})
@@ -358,58 +406,56 @@ TEST_P(DeviceConformance, ChecksFindTheFirstValueThatIsNotFinite) {
       std::vector<float> some = fine;
       some[size_t(place)] = bad;
       some.back() = kInfinity;
-      ASSERT_TRUE(device->upload(x.data, some.data(), x.bytes()));
-      auto ran = list->run();
-      ASSERT_TRUE(ran && *ran);
-      EXPECT_EQ((*ran)->element, place) << bad;
+      ASSERT_TRUE(device->upload(x, some.data()));
+      auto failed = flagOf(*list);
+      ASSERT_TRUE(failed);
+      EXPECT_EQ(failed->element, place) << bad;
     }
 }
 
 TEST_P(DeviceConformance, ChecksFloatsOnly) {
   auto list = makeList();
-  EXPECT_FALSE(list->check(empty({4}, schema::DType::I32), "whole numbers"));
+  EXPECT_FALSE(list->check(empty({4}, schema::DType::I32)));
 }
 
 TEST_P(DeviceConformance, ATraceFindsTheCommandThatMadeTheValue) {
   TensorRef x = tensor({3}, {1, 2, 0}), doubled = empty({3}), inverse = empty({3});
   TensorRef y = empty({3}), state = empty({3});
   auto list = makeList();
-  ASSERT_TRUE(list->copy(x, y));
+  ASSERT_TRUE(list->copy(x, y, false));
   launch(*list, {"double_and_invert", 3, 0, {y}, {doubled, inverse}});
   launch(*list, {"count_groups", 3, 0, {inverse}, {state}});
-  auto traced = list->runTraced();
+  auto traced = traceOf(*list);
   ASSERT_TRUE(traced);
-  ASSERT_TRUE(*traced);
-  EXPECT_EQ((*traced)->command, 1u) << "of a launch with two outputs the second";
-  EXPECT_EQ((*traced)->element, 2);
-  EXPECT_EQ((*traced)->what, "");
+  EXPECT_EQ(traced->command, 1u) << "of a launch with two outputs the second";
+  EXPECT_EQ(traced->element, 2);
   EXPECT_EQ(values(state), std::vector<float>(3, 0.0f)) << "a later command was executed";
   // What a command reads, it has not made.
   float nan = std::numeric_limits<float>::quiet_NaN();
   TensorRef input = tensor({2}, {1, nan}), product = empty({1, 1});
   auto other = makeList();
-  ASSERT_TRUE(other->copy(x, y));
+  ASSERT_TRUE(other->copy(x, y, false));
   ASSERT_TRUE(other->call({schema::LibraryOp::Matmul,
-                           {{input.data, input.dtype, {1, 2}}, {input.data, input.dtype, {2, 1}}},
+                           {input.reshaped({1, 2}), input.reshaped({2, 1})},
                            {product},
                            {0, 0}}));
-  traced = other->runTraced();
-  ASSERT_TRUE(traced && *traced);
-  EXPECT_EQ((*traced)->command, 1u);
-  EXPECT_EQ((*traced)->element, 0);
+  traced = traceOf(*other);
+  ASSERT_TRUE(traced);
+  EXPECT_EQ(traced->command, 1u);
+  EXPECT_EQ(traced->element, 0);
 }
 
 TEST_P(DeviceConformance, TimesEveryCommand) {
   TensorRef x = tensor({3}, {1, 2, 3}), sum = empty({3}), copy = empty({3});
   auto list = makeList();
   launch(*list, {"count_groups", 3, 0, {x}, {sum}});
-  ASSERT_TRUE(list->copy(sum, copy));
+  ASSERT_TRUE(list->copy(sum, copy, false));
   std::vector<double> seconds = {100, 200}, few = {0};
-  ASSERT_TRUE(list->runTimed(seconds));
+  ASSERT_TRUE(stream->time(*list, {}, seconds));
   EXPECT_GE(seconds[0], 100);
   EXPECT_GE(seconds[1], 200);
   EXPECT_EQ(values(copy), (std::vector<float>{2, 3, 4})) << "timed, but not executed";
-  EXPECT_FALSE(list->runTimed(few));
+  EXPECT_FALSE(stream->time(*list, {}, few));
 }
 
 } // namespace doppel::runtime::test

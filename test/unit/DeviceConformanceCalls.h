@@ -210,7 +210,7 @@ TEST_P(DeviceConformance, PoolsTheGreatestAndGivesItTheGradient) {
     TensorRef input = random(c.inputShape(), 1, x), gradient = random(c.outputShape(), 2, dy);
     for (float &value : x)
       value -= 2; // so that padding taken for zeros would win
-    ASSERT_TRUE(device->upload(input.data, x.data(), input.bytes()));
+    ASSERT_TRUE(device->upload(input, x.data()));
     TensorRef output = empty(c.outputShape()), inputGradient = empty(c.inputShape());
     TensorRef workspace = empty(c.outputShape(), schema::DType::U8);
     execute({schema::LibraryOp::MaxPool2D, {input}, {output, workspace}, c.ints()});
@@ -261,7 +261,7 @@ TEST_P(DeviceConformance, PermutesAsDefined) {
           {uint64_t(1), int64_t(0), int64_t(8)},
           {(uint64_t(5) << 32) + 1, (int64_t(1) << 32) + 3, (int64_t(1) << 24) - 1}}) {
       abi::RunScalars scalars{seed, step, 10, 1, count};
-      ASSERT_TRUE(device->upload(run.data, &scalars, sizeof(scalars)));
+      ASSERT_TRUE(device->upload(run, &scalars));
       TensorRef permutation = empty({count}, schema::DType::I32);
       execute({schema::LibraryOp::RandomPermutation, {run}, {permutation}, {stream}});
       std::vector<int32_t> expected(static_cast<size_t>(count));
@@ -286,7 +286,7 @@ TEST_P(DeviceConformance, PermutesAnewEachStep) {
   std::vector<std::vector<int32_t>> drawn;
   for (int64_t step : {0, 1, 0}) {
     abi::RunScalars scalars{3, step, 10, 1, 50};
-    ASSERT_TRUE(device->upload(run.data, &scalars, sizeof(scalars)));
+    ASSERT_TRUE(device->upload(run, &scalars));
     this->run(*list);
     drawn.push_back(values<int32_t>(permutation));
   }

@@ -155,7 +155,7 @@ TEST(EvalRawPixels, AreNormalisedByChannel) {
   EXPECT_EQ(set->dimension, 3072);
   auto image = (*dataset)->range(7, 1);
   ASSERT_TRUE(image);
-  const uint8_t *pixels = image->images()[0].pixels;
+  const uint8_t *pixels = image->picture(0).pixels;
   const float *feature = set->features.data() + 7 * 3072;
   EXPECT_NEAR(feature[300], (pixels[300] / 255. - 0.4914) / 0.247, 1e-5);
   EXPECT_NEAR(feature[301], (pixels[301] / 255. - 0.4822) / 0.2435, 1e-5);

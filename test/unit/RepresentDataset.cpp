@@ -13,14 +13,33 @@ using namespace doppel::runtime::fixtures;
 namespace {
 
 /// Two features of an image that tell which it is: its first level, and its index.
-Result<BatchFeatures> identify(std::span<const doppel::abi::ImageRef> images) {
+Result<BatchFeatures> identify(const Batch &images) {
   BatchFeatures features{{}, 2};
-  for (const doppel::abi::ImageRef &image : images) {
-    features.values.push_back(image.pixels[0]);
-    features.values.push_back(float(image.index));
+  for (int64_t at = 0; at < images.size(); ++at) {
+    features.values.push_back(images.picture(at).pixels[0]);
+    features.values.push_back(float(images.images()[size_t(at)].index));
   }
   return features;
 }
+
+/// Encodes when it is read, as late as may be: a batch must live until then.
+struct LateEncoder : BatchEncoder {
+  using Encode = std::function<Result<BatchFeatures>(const Batch &)>;
+  LateEncoder(Encode encode) : encode(std::move(encode)) {}
+  Result<void> submit(Batch batch) override {
+    batches.push_back(std::move(batch));
+    most = std::max(most, batches.size());
+    return {};
+  }
+  Result<BatchFeatures> next() override {
+    Batch batch = std::move(batches.front());
+    batches.erase(batches.begin());
+    return encode(batch);
+  }
+  Encode encode;
+  std::vector<Batch> batches;
+  size_t most = 0; ///< in flight
+};
 
 /// `count` images of levels 0, 1, ... in classes a, b, c by turns of four.
 void writeImages(const TemporaryFolder &folder, int count, int broken = -1) {
@@ -40,16 +59,15 @@ TEST(RepresentDataset, EachFeatureStandsWithItsOwnLabel) {
   ASSERT_TRUE(dataset);
   for (int64_t batch : {1, 3, 4, 11, 16}) {
     std::vector<int64_t> done;
-    auto set = representDataset(
-        **dataset, batch,
-        [&](std::span<const doppel::abi::ImageRef> images) {
-          EXPECT_EQ(int64_t(images.size()), batch) << "the program's batch is fixed";
-          return identify(images);
-        },
-        [&](int64_t images, int64_t all) {
-          done.push_back(images);
-          EXPECT_EQ(all, 11);
-        });
+    LateEncoder encoder([&](const Batch &images) {
+      EXPECT_EQ(images.size(), batch) << "the program's batch is fixed";
+      return identify(images);
+    });
+    auto set = representDataset(**dataset, batch, encoder, [&](int64_t images, int64_t all) {
+      done.push_back(images);
+      EXPECT_EQ(all, 11);
+    });
+    EXPECT_EQ(encoder.most, batch < 11 ? 2u : 1u);
     ASSERT_TRUE(set);
     ASSERT_EQ(set->size(), 11);
     EXPECT_EQ(set->dimension, 2);
@@ -70,7 +88,8 @@ TEST(RepresentDataset, BrokenSamplesAreLeftOutWhetherKeptOrStreamed) {
     auto dataset = openDataset(folder.path(), Split::Train, {.memoryBytes = memory});
     ASSERT_TRUE(dataset);
     for (int64_t batch : {2, 4, 20}) {
-      auto set = representDataset(**dataset, batch, identify);
+      LateEncoder encoder(identify);
+      auto set = representDataset(**dataset, batch, encoder);
       ASSERT_TRUE(set);
       ASSERT_EQ(set->size(), 10);
       for (int64_t sample = 0; sample < 10; ++sample) {
@@ -92,14 +111,16 @@ TEST(RepresentDataset, FewerAtOnceWhereABatchDoesNotFitInMemory) {
   EXPECT_EQ((*dataset)->fitting(0, 8), 3);
   EXPECT_EQ((*dataset)->fitting(9, 8), 2);
   std::set<int64_t> distinct;
-  auto set = representDataset(**dataset, 8, [&](std::span<const doppel::abi::ImageRef> images) {
+  LateEncoder encoder([&](const Batch &images) {
     std::set<const uint8_t *> pictures;
-    for (const doppel::abi::ImageRef &image : images)
-      pictures.insert(image.pixels);
+    for (int64_t at = 0; at < images.size(); ++at)
+      pictures.insert(images.picture(at).pixels);
     distinct.insert(int64_t(pictures.size()));
-    EXPECT_EQ(images.size(), 8u);
+    EXPECT_EQ(images.size(), 8);
     return identify(images);
   });
+  auto set = representDataset(**dataset, 8, encoder);
+  EXPECT_EQ(encoder.most, 1u) << "two at once do not fit";
   ASSERT_TRUE(set);
   ASSERT_EQ(set->size(), 11);
   EXPECT_EQ(distinct, (std::set<int64_t>{2, 3}));
@@ -112,13 +133,14 @@ TEST(RepresentDataset, ErrorsOfTheEncoderAndWrongShapesAreTold) {
   writeImages(folder, 5);
   auto dataset = openDataset(folder.path(), Split::Train);
   ASSERT_TRUE(dataset);
-  auto failed =
-      representDataset(**dataset, 2, [](auto) -> Result<BatchFeatures> { return fail("no"); });
+  LateEncoder refusing([](const Batch &) -> Result<BatchFeatures> { return fail("no"); });
+  auto failed = representDataset(**dataset, 2, refusing);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().message, "no");
-  auto wrong = representDataset(**dataset, 2, [](auto) -> Result<BatchFeatures> {
+  LateEncoder short_([](const Batch &) -> Result<BatchFeatures> {
     return BatchFeatures{{1, 2, 3}, 2};
   });
+  auto wrong = representDataset(**dataset, 2, short_);
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().kind, ErrorKind::Internal);
 }

@@ -5,8 +5,8 @@
 #include "frontends/cli/run/Terminal.h"
 
 #include "runtime/core/Text.h"
-#include "runtime/data/Loader.h"
 #include "runtime/data/Png.h"
+#include "runtime/train/Session.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,36 +22,32 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// An artifact on the CPU with initialised states and a batch of images set.
+/// A session with initialised states, and a batch of images.
 struct Bench {
   Artifact artifact;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Executable> executable;
-  std::unique_ptr<Dataset> dataset;
-  Batch batch;
+  std::unique_ptr<Session> session;
+  Dataset *dataset; ///< the session's
+  Batch batch;      ///< the program's; the first `images` of it differ
+  int64_t images;
 };
 
-/// On the heap, since the executable refers to the artifact.
-Result<std::unique_ptr<Bench>> makeBench(const std::string &path, const std::string &data,
-                                         int64_t images, uint64_t seed, int threads) {
-  DOPPEL_TRY(Artifact artifact, Artifact::load(path));
-  std::unique_ptr<Bench> bench(new Bench{std::move(artifact), makeCpuDevice(threads), {}, {}, {}});
-  DOPPEL_TRY(bench->executable, Executable::create(bench->artifact, *bench->device));
-  DOPPEL_TRY(bench->dataset, openDataset(data, Split::Train));
-  Executable &executable = *bench->executable;
-  int64_t count = std::min({images, executable.localBatch(), bench->dataset->size()});
-  DOPPEL_TRY(bench->batch, bench->dataset->range(0, count));
-  std::vector<abi::ImageRef> refs;
-  for (int64_t i = 0; i < executable.localBatch(); ++i)
-    refs.push_back(bench->batch.images()[size_t(i % count)]);
-  DOPPEL_CHECK(executable.setImages(refs));
-  DOPPEL_CHECK(executable.setRun(
+/// On the heap, since the session refers to the artifact.
+Result<std::unique_ptr<Bench>> makeBench(Artifact artifact, const std::string &data, int64_t images,
+                                         uint64_t seed, int threads) {
+  std::unique_ptr<Bench> bench(new Bench{std::move(artifact), {}, nullptr, {}, 0});
+  DOPPEL_TRY(bench->session, Session::open(bench->artifact, {threads}));
+  DOPPEL_TRY(bench->dataset, bench->session->openData(data, Split::Train));
+  const Executable &executable = bench->session->executable();
+  bench->images = std::min({images, executable.localBatch(), bench->dataset->size()});
+  DOPPEL_TRY(bench->batch, bench->dataset->range(0, bench->images));
+  bench->batch.repeatTo(executable.localBatch());
+  bench->session->setRun(
       {.seed = seed,
        .step = 0,
        .stepsPerEpoch = std::max<int64_t>(1, bench->dataset->size() / executable.batch()),
        .epochs = bench->artifact.program().epochs(),
-       .samples = bench->dataset->size()}));
-  DOPPEL_CHECK(executable.run("init"));
+       .samples = bench->dataset->size()});
+  DOPPEL_CHECK(bench->session->initialise());
   return bench;
 }
 
@@ -61,18 +57,22 @@ std::string shapesFor(const Artifact &artifact) {
 
 Result<void> bench(const BenchOptions &options) {
   DOPPEL_CHECK(expectArtifact("bench", options.artifact));
-  DOPPEL_TRY(Artifact probe, Artifact::load(options.artifact));
-  DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(options.artifact, shapesFor(probe),
-                                                     probe.program().batch(), 0, options.threads));
-  Executable &executable = *bench->executable;
+  DOPPEL_TRY(Artifact artifact, Artifact::load(options.artifact));
+  std::string data = shapesFor(artifact);
+  int64_t batch = artifact.program().batch();
+  DOPPEL_TRY(std::unique_ptr<Bench> bench,
+             makeBench(std::move(artifact), data, batch, 0, options.threads));
+  Session &session = *bench->session;
+  Executable &executable = session.executable();
   std::string function = options.views ? "preview" : "step";
   int64_t viewCount = int64_t(executable.outputNames("preview").size());
   std::vector<double> seconds;
   for (int64_t i = 0; i < options.warmup + options.steps; ++i) {
     auto start = Clock::now();
-    DOPPEL_TRY(auto failure, executable.run(function));
-    if (failure)
-      return fail("the {} is not finite at step {}", failure->what, i);
+    DOPPEL_CHECK(session.submit(function, 0, bench->batch, Executable::Outputs::Dropped));
+    DOPPEL_TRY(Session::Finished finished, session.next());
+    if (finished.failure)
+      return fail("the {} is not finite at step {}", finished.failure->what, i);
     double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
     if (i >= options.warmup)
       seconds.push_back(elapsed);
@@ -100,7 +100,7 @@ Result<void> bench(const BenchOptions &options) {
   }
   printOut("{} of {} on {}\n", function,
            printable(bench->artifact.program().method()->string_view()),
-           bench->device->description());
+           session.device().description());
   std::vector<std::vector<std::string>> rows{
       {"median", "p90", "p99", "images/s", "views/s", "spread", "peak memory"},
       {fmt::format("{:.2f} ms", median * 1e3), fmt::format("{:.2f} ms", percentile(0.9) * 1e3),
@@ -113,7 +113,7 @@ Result<void> bench(const BenchOptions &options) {
              spread * 100);
   if (!options.profile)
     return {};
-  DOPPEL_TRY(auto times, executable.profile(function, int(options.steps)));
+  DOPPEL_TRY(auto times, session.profile(function, bench->batch, int(options.steps)));
   std::stable_sort(times.begin(), times.end(),
                    [](const auto &a, const auto &b) { return a.seconds > b.seconds; });
   double total = 0;
@@ -136,16 +136,20 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
   if (file.has_extension() && file.extension() != ".png" && file.extension() != ".PNG")
     return fail("a preview is a PNG, so {} cannot be its name; for instance {}", out,
                 file.replace_extension(".png").string());
-  DOPPEL_TRY(std::unique_ptr<Bench> bench, makeBench(artifactPath, data, images, seed, threads));
+  DOPPEL_TRY(Artifact artifact, Artifact::load(artifactPath));
+  DOPPEL_TRY(std::unique_ptr<Bench> bench,
+             makeBench(std::move(artifact), data, images, seed, threads));
   for (const std::string &remark : bench->dataset->remarks())
     warn(remark);
   if (std::string broken = describeBroken(bench->dataset->broken()); !broken.empty())
     warn(broken);
-  Executable &executable = *bench->executable;
+  Session &session = *bench->session;
+  Executable &executable = session.executable();
   if (!executable.has("preview"))
     return fail("the spec of {} has no views", artifactPath);
-  DOPPEL_CHECK(executable.run("preview"));
-  int64_t rows = bench->batch.size();
+  DOPPEL_CHECK(session.submit("preview", 0, bench->batch));
+  DOPPEL_TRY(Session::Finished finished, session.next());
+  int64_t rows = bench->images;
   struct View {
     std::vector<float> values;
     int64_t size;
@@ -153,7 +157,7 @@ Result<void> preview(const std::string &artifactPath, const std::string &data,
   std::vector<View> views;
   for (const std::string &name : executable.outputNames("preview")) {
     std::vector<int64_t> shape;
-    DOPPEL_TRY(std::vector<float> values, executable.output("preview", name, &shape));
+    DOPPEL_TRY(std::vector<float> values, executable.output(finished.ticket, name, &shape));
     views.push_back({std::move(values), shape[1]});
   }
   // Small views are enlarged by a whole factor, so that each pixel is seen.

@@ -71,15 +71,14 @@ Result<CheckpointManifest> loadCheckpoint(const fs::path &run, std::optional<int
 Result<Scores> evaluate(const EvalOptions &options) {
   DOPPEL_TRY(Encoder encoder, findEncoder(options));
   DOPPEL_TRY(Artifact artifact, Artifact::load(encoder.artifact));
-  std::unique_ptr<Device> device = makeCpuDevice(options.threads);
-  DOPPEL_TRY(std::unique_ptr<Executable> executable, Executable::create(artifact, *device));
-  if (!executable->has("represent"))
+  DOPPEL_TRY(std::unique_ptr<Session> session, Session::open(artifact, {options.threads}));
+  if (!session->executable().has("represent"))
     return fail("the spec of {} has no `represent`", encoder.artifact.string());
   Scores scores;
   double holdout = 0; // the fraction of images that the run left out of training
   if (encoder.run && !options.untrained) {
     DOPPEL_TRY(CheckpointManifest manifest,
-               loadCheckpoint(*encoder.run, options.step, *executable));
+               loadCheckpoint(*encoder.run, options.step, session->executable()));
     scores.step = manifest.step;
     holdout = manifest.run.holdout;
   } else {
@@ -87,12 +86,12 @@ Result<Scores> evaluate(const EvalOptions &options) {
       DOPPEL_TRY(RunIdentity recorded, recordedRun(*encoder.run));
       holdout = recorded.holdout;
     }
-    DOPPEL_CHECK(executable->setRun({.seed = options.seed,
-                                     .step = 0,
-                                     .stepsPerEpoch = 1,
-                                     .epochs = artifact.program().epochs(),
-                                     .samples = 1}));
-    DOPPEL_CHECK(executable->run("init"));
+    session->setRun({.seed = options.seed,
+                     .step = 0,
+                     .stepsPerEpoch = 1,
+                     .epochs = artifact.program().epochs(),
+                     .samples = 1});
+    DOPPEL_CHECK(session->initialise());
   }
 
   Progress progress;
@@ -105,11 +104,11 @@ Result<Scores> evaluate(const EvalOptions &options) {
     dataOptions.progress = [&](std::string_view activity, int64_t done, int64_t total) {
       progress.update(activity, done, total, name);
     };
-    auto dataset = openDataset(data, split, dataOptions);
+    auto dataset = session->openData(data, split, dataOptions);
     progress.finish();
     return dataset;
   };
-  DOPPEL_TRY(std::unique_ptr<Dataset> bank, open(options.data, Split::Train, "bank images"));
+  DOPPEL_TRY(Dataset * bank, open(options.data, Split::Train, "bank images"));
   if (bank->classNames().empty())
     return fail(
         "{} has no classes, which an evaluation needs: put the images into one folder a class",
@@ -118,9 +117,8 @@ Result<Scores> evaluate(const EvalOptions &options) {
   if (options.test && fs::equivalent(*options.test, options.data, ignored))
     return fail("--test and --data are both {}: every image would be recognised as itself",
                 options.data);
-  DOPPEL_TRY(std::unique_ptr<Dataset> test,
-             options.test ? open(*options.test, Split::TestOrAll, "test images")
-                          : open(options.data, Split::Test, "test images"));
+  DOPPEL_TRY(Dataset * test, options.test ? open(*options.test, Split::TestOrAll, "test images")
+                                          : open(options.data, Split::Test, "test images"));
   if (test->classNames().empty())
     return fail(
         "{} has no classes, which an evaluation needs: put the images into one folder a class",
@@ -145,7 +143,7 @@ Result<Scores> evaluate(const EvalOptions &options) {
     warn(fmt::format("all images are of one class, '{}': any encoder recognises all of them",
                      bank->classNames()[size_t(*known.begin())]));
   auto represent = [&](const Dataset &dataset, std::string_view name) {
-    auto features = representDataset(*executable, dataset, [&](int64_t done, int64_t total) {
+    auto features = representDataset(*session, dataset, [&](int64_t done, int64_t total) {
       progress.update("represent", done, total, name);
     });
     progress.finish();

@@ -28,7 +28,7 @@ FailureOr<reference::Value> ArgumentSource::draw(Location location, Type type,
     if (auto number = attributes ? attributes.getAs<IntegerAttr>("nn.first") : nullptr)
       first = number.getInt();
     auto numbered = [&](reference::Images images) {
-      for (abi::ImageRef &image : images)
+      for (abi::ImageRef &image : images.refs)
         image.index += first;
       return reference::Value(std::move(images));
     };
@@ -97,31 +97,32 @@ reference::Images ArgumentSource::images(int64_t count) {
     };
     auto height = static_cast<int32_t>(17 + u(0) * 48),
          width = static_cast<int32_t>(17 + u(1) * 48);
-    auto &image = pixels.emplace_back();
+    uint64_t offset = batch.slab.size();
     for (int32_t y = 0; y < height; ++y)
       for (int32_t x = 0; x < width; ++x)
         for (int32_t c = 0; c < 3; ++c) {
           double smooth = 0.5 + 0.4 * std::sin(u(2 + c) * 6 + x * 0.11 * (c + 1) + y * 0.07);
-          double noise = u(8 + image.size()) - 0.5;
-          image.push_back(static_cast<uint8_t>(255 * std::clamp(smooth + 0.2 * noise, 0.0, 1.0)));
+          double noise = u(8 + batch.slab.size() - offset) - 0.5;
+          batch.slab.push_back(
+              static_cast<uint8_t>(255 * std::clamp(smooth + 0.2 * noise, 0.0, 1.0)));
         }
-    batch.push_back({image.data(), height, width, index});
+    batch.refs.push_back({offset, height, width, index});
   }
+  batch.slab.resize(batch.slab.size() + abi::imagePadding);
   return batch;
 }
 
 /// As given; the ranks have consecutive samples of equal pixels.
 reference::Images ArgumentSource::images(DenseIntElementsAttr given) {
   ArrayRef<int64_t> shape = given.getType().getShape();
-  auto bytes = given.getValues<APInt>();
   reference::Images batch;
-  for (int64_t n = 0; n < shape[0]; ++n) {
-    auto &image = pixels.emplace_back();
-    for (int64_t i = 0; i < shape[1] * shape[2] * 3; ++i)
-      image.push_back(static_cast<uint8_t>(bytes[n * shape[1] * shape[2] * 3 + i].getZExtValue()));
-    batch.push_back({image.data(), static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]),
-                     rank * shape[0] + n});
-  }
+  for (const APInt &byte : given.getValues<APInt>())
+    batch.slab.push_back(static_cast<uint8_t>(byte.getZExtValue()));
+  batch.slab.resize(batch.slab.size() + abi::imagePadding);
+  for (int64_t n = 0; n < shape[0]; ++n)
+    batch.refs.push_back({static_cast<uint64_t>(n * shape[1] * shape[2] * shape[3]),
+                          static_cast<int32_t>(shape[1]), static_cast<int32_t>(shape[2]),
+                          rank * shape[0] + n});
   return batch;
 }
 

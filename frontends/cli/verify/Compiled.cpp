@@ -53,7 +53,10 @@ LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::ObjectCode &code)
 LogicalResult LoadedProgram::load(ModuleOp module, const cpu::ObjectCode &code, int threads) {
   if (failed(parse(module, code)))
     return failure();
-  device = runtime::makeCpuDevice(threads);
+  auto opened = runtime::openDevice(artifact->program(), {threads});
+  if (!opened)
+    return tell(opened.error());
+  device = std::move(*opened);
   auto bound = runtime::Executable::create(*artifact, *device);
   if (!bound)
     return tell(bound.error());
@@ -200,17 +203,15 @@ FailureOr<std::vector<Tensor>> Compiled::call(StringRef function, ArrayRef<refer
   for (const auto &[name, value] : states)
     if (failed(write(name, value)))
       return failure();
+  runtime::Inputs inputs{{}, run};
   for (auto [name, value] : llvm::zip_equal(arguments.at(function.str()), values)) {
     if (auto *images = std::get_if<reference::Images>(&value)) {
-      if (auto set = executable->setImages(*images); !set)
-        return tell(set.error());
+      inputs.images.push_back({images->refs, images->slab});
     } else if (failed(write(name, std::get<Tensor>(value)))) {
       return failure();
     }
   }
-  if (auto set = executable->setRun(run); !set)
-    return tell(set.error());
-  auto stopped = executable->run(function.str());
+  auto stopped = executable->run(function.str(), inputs);
   if (!stopped)
     return tell(stopped.error());
   if (*stopped)
@@ -226,7 +227,7 @@ FailureOr<std::vector<Tensor>> Compiled::call(StringRef function, ArrayRef<refer
       continue;
     }
     reference::Shape shape;
-    auto output = executable->output(function.str(), result.name, &shape);
+    auto output = executable->output(executable->lastTicket(), result.name, &shape);
     if (!output)
       return tell(output.error());
     found.emplace_back(shape, std::vector<double>(output->begin(), output->end()));

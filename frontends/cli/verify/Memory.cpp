@@ -29,11 +29,7 @@ using Snapshot = std::vector<std::pair<std::string, std::vector<std::byte>>>;
 /// Runs a function, and what is there afterwards.
 FailureOr<Snapshot> run(runtime::Executable &executable, const std::string &function,
                         const reference::Images &images, const abi::RunScalars &scalars) {
-  if (auto set = executable.setImages(images); !set)
-    return tell(set.error());
-  if (auto set = executable.setRun(scalars); !set)
-    return tell(set.error());
-  auto stopped = executable.run(function);
+  auto stopped = executable.run(function, {{{images.refs, images.slab}}, scalars});
   if (!stopped)
     return tell(stopped.error());
   if (*stopped)
@@ -46,7 +42,7 @@ FailureOr<Snapshot> run(runtime::Executable &executable, const std::string &func
     snapshot.push_back({executable.states()[i].name, std::move(*bytes)});
   }
   for (const std::string &name : executable.outputNames(function)) {
-    auto values = executable.output(function, name);
+    auto values = executable.output(executable.lastTicket(), name);
     if (!values)
       return tell(values.error());
     auto bytes = std::as_bytes(std::span(*values));

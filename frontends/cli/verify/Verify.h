@@ -6,8 +6,6 @@
 #include "passes/Pipelines.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <deque>
-
 namespace doppel::verify {
 
 /// Arguments of a function, drawn from a seed. By attributes of the argument:
@@ -35,7 +33,6 @@ private:
 
   uint64_t seed;
   int rank;
-  std::deque<std::vector<uint8_t>> pixels; ///< of the images that were given out
 };
 
 /// Gives each nn.state with an attribute nn.value or nn.range its value (as for arguments), then

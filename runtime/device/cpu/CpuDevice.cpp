@@ -17,18 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace doppel::runtime {
-
-int64_t TensorRef::elements() const {
-  int64_t count = 1;
-  for (int64_t extent : shape)
-    count *= extent;
-  return count;
-}
-
-size_t TensorRef::bytes() const { return size_t(elements()) * elementBytes(dtype); }
-
-namespace cpu {
+namespace doppel::runtime::cpu {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t(2) << 20;
@@ -67,14 +56,17 @@ namespace {
 
 class CpuAllocation : public Allocation {
 public:
-  CpuAllocation(void *data, size_t bytes) : data_(data), bytes_(bytes) {}
+  CpuAllocation(void *data, size_t bytes, Memory memory)
+      : data_(data), bytes_(bytes), memory_(memory) {}
   ~CpuAllocation() override { freeAligned(data_, bytes_); }
   void *data() override { return data_; }
   size_t bytes() const override { return bytes_; }
+  Memory memory() const override { return memory_; }
 
 private:
   void *data_;
   size_t bytes_;
+  Memory memory_;
 };
 
 /// A shared object opened from memory.
@@ -152,23 +144,31 @@ int startThreads(int wanted) {
 
 class CpuCommandList : public CommandList {
 public:
-  CpuCommandList(int threads, Workspace &workspace) : threads_(threads), workspace_(workspace) {}
+  CpuCommandList(const Device &device, Workspace &workspace)
+      : device_(device), threads_(device.threads()), workspace_(workspace) {}
 
   Result<void> launch(KernelModule &module, const KernelLaunch &launch) override {
     void *address = static_cast<CpuModule &>(module).find(launch.symbol);
     if (!address)
       return failInternal("the code segment has no kernel '{}'", launch.symbol);
+    DOPPEL_CHECK(expectMemory(launch.symbol, launch.inputs, launch.outputs));
     auto function = reinterpret_cast<abi::KernelFunction>(address);
     std::vector<void *> buffers;
     for (const TensorRef &tensor : launch.inputs)
       buffers.push_back(tensor.data);
     for (const TensorRef &tensor : launch.outputs)
       buffers.push_back(tensor.data);
+    size_t firstSlab = buffers.size();
+    buffers.resize(firstSlab + launch.slabs.size());
+    for (uint32_t slab : launch.slabs)
+      slabsNeeded_ = std::max<size_t>(slabsNeeded_, slab + 1);
     size_t scratch = (launch.scratchBytes + kAlignment - 1) / kAlignment * kAlignment;
     DOPPEL_CHECK(workspace_.reserve(scratch * threads_));
     int64_t grid = launch.grid;
     int threads = int(std::min<int64_t>(threads_, grid));
-    append({}, launch.outputs, [=, this, buffers = std::move(buffers)] {
+    append(launch.outputs, [=, this, slabs = launch.slabs, buffers = std::move(buffers)]() mutable {
+      for (size_t i = 0; i < slabs.size(); ++i)
+        buffers[firstSlab + i] = slabs_[slabs[i]].data;
       char *base = static_cast<char *>(workspace_.data());
       if (threads <= 1) {
         function(buffers.data(), 0, grid, base);
@@ -186,39 +186,42 @@ public:
   }
 
   Result<void> call(const LibraryCall &call) override {
+    DOPPEL_CHECK(expectMemory(schema::EnumNameLibraryOp(call.op), call.inputs, call.outputs));
     DOPPEL_TRY(PreparedCall prepared, prepareCall(call));
     DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
-    append({}, call.outputs, [this, run = std::move(prepared.run)] { run(workspace_.data()); });
+    append(call.outputs, [this, run = std::move(prepared.run)] { run(workspace_.data()); });
     return {};
   }
 
-  Result<void> copy(const TensorRef &source, const TensorRef &target) override {
-    if (source.bytes() != target.bytes())
-      return failInternal("a copy of {} bytes to {} bytes", source.bytes(), target.bytes());
+  /// A run ends at the check that fails, so nothing that is guarded comes after it.
+  Result<void> copy(const TensorRef &source, const TensorRef &target, bool) override {
+    DOPPEL_CHECK(expectCopy(device_, source, target));
+    DOPPEL_CHECK(expectMemory("copy", {source}, {target}));
     void *to = target.data;
     const void *from = source.data;
     size_t bytes = source.bytes();
-    append({}, {target}, [=] { std::memmove(to, from, bytes); });
+    append({target}, [=] { std::memmove(to, from, bytes); });
     return {};
   }
 
-  Result<void> check(const TensorRef &tensor, std::string what) override {
+  Result<void> check(const TensorRef &tensor) override {
     if (tensor.dtype != schema::DType::F32)
       return failInternal("a finite check of a buffer that is not f32");
-    commands_.push_back({.check = tensor, .what = std::move(what), .outputs = {}, .run = {}});
+    DOPPEL_CHECK(expectMemory("check", {tensor}, {}));
+    commands_.push_back({.check = tensor, .outputs = {}, .run = {}});
     return {};
   }
 
-  Result<std::optional<NonFinite>> run() override {
-    useThreads(threads_);
+  Result<std::optional<NonFinite>> run(std::span<const TensorRef> slabs) {
+    DOPPEL_CHECK(begin(slabs));
     for (size_t i = 0; i < commands_.size(); ++i)
       if (auto failure = execute(i))
         return failure;
     return std::nullopt;
   }
 
-  Result<std::optional<NonFinite>> runTraced() override {
-    useThreads(threads_);
+  Result<std::optional<NonFinite>> trace(std::span<const TensorRef> slabs) {
+    DOPPEL_CHECK(begin(slabs));
     for (size_t i = 0; i < commands_.size(); ++i) {
       if (auto failure = execute(i))
         return failure;
@@ -226,15 +229,15 @@ public:
         if (output.dtype == schema::DType::F32)
           if (int64_t at = firstNonFinite(static_cast<float *>(output.data), output.elements());
               at >= 0)
-            return NonFinite{i, "", at};
+            return NonFinite{i, at};
     }
     return std::nullopt;
   }
 
-  Result<void> runTimed(std::span<double> seconds) override {
+  Result<void> time(std::span<const TensorRef> slabs, std::span<double> seconds) {
     if (seconds.size() != commands_.size())
       return failInternal("{} timers for {} commands", seconds.size(), commands_.size());
-    useThreads(threads_);
+    DOPPEL_CHECK(begin(slabs));
     for (size_t i = 0; i < commands_.size(); ++i) {
       auto start = std::chrono::steady_clock::now();
       execute(i);
@@ -246,16 +249,29 @@ public:
 private:
   struct Entry {
     std::optional<TensorRef> check; ///< engaged for a finite check, which has no `run`
-    std::string what;
     std::vector<TensorRef> outputs;
     Command run;
   };
 
-  void append(std::string what, std::vector<TensorRef> outputs, Command run) {
-    commands_.push_back({.check = std::nullopt,
-                         .what = std::move(what),
-                         .outputs = std::move(outputs),
-                         .run = std::move(run)});
+  Result<void> expectMemory(std::string_view name, const std::vector<TensorRef> &inputs,
+                            const std::vector<TensorRef> &outputs) const {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      DOPPEL_CHECK(expectDeviceMemory(device_, inputs[i], fmt::format("{}: input {}", name, i)));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      DOPPEL_CHECK(expectDeviceMemory(device_, outputs[i], fmt::format("{}: output {}", name, i)));
+    return {};
+  }
+
+  void append(std::vector<TensorRef> outputs, Command run) {
+    commands_.push_back(
+        {.check = std::nullopt, .outputs = std::move(outputs), .run = std::move(run)});
+  }
+
+  Result<void> begin(std::span<const TensorRef> slabs) {
+    DOPPEL_CHECK(expectSlabs(device_, slabs, slabsNeeded_));
+    slabs_ = slabs;
+    useThreads(threads_);
+    return {};
   }
 
   std::optional<NonFinite> execute(size_t index) {
@@ -267,12 +283,60 @@ private:
     int64_t at = firstNonFinite(static_cast<float *>(entry.check->data), entry.check->elements());
     if (at < 0)
       return std::nullopt;
-    return NonFinite{index, entry.what, at};
+    return NonFinite{index, at};
   }
 
+  const Device &device_;
   int threads_;
   Workspace &workspace_;
   std::vector<Entry> commands_;
+  size_t slabsNeeded_ = 0;
+  std::span<const TensorRef> slabs_; ///< of the run that goes on
+};
+
+/// Executes what it is given before the call returns: every mark is reached. A thread of its own
+/// would have a pool of OpenMP threads of its own, and nothing to do beside a step that has all
+/// processors.
+class CpuStream : public Stream {
+public:
+  explicit CpuStream(const Device &device) : device_(device) {}
+
+  Result<void> copy(const TensorRef &source, const TensorRef &target) override {
+    DOPPEL_CHECK(expectCopy(device_, source, target));
+    std::memmove(target.data, source.data, source.bytes());
+    return {};
+  }
+  Result<void> run(CommandList &list, std::span<const TensorRef> slabs) override {
+    if (flag_)
+      return {};
+    DOPPEL_TRY(flag_, static_cast<CpuCommandList &>(list).run(slabs));
+    return {};
+  }
+  Result<void> readFlag(std::optional<NonFinite> &target) override {
+    target = flag_;
+    return {};
+  }
+  Result<void> clearFlag() override {
+    flag_.reset();
+    return {};
+  }
+  Result<Mark> mark() override { return ++marks_; }
+  Result<void> waitFor(Stream &, Mark) override { return {}; }
+  bool reached(Mark) override { return true; }
+  Result<void> wait(Mark) override { return {}; }
+  Result<std::optional<NonFinite>> trace(CommandList &list,
+                                         std::span<const TensorRef> slabs) override {
+    return static_cast<CpuCommandList &>(list).trace(slabs);
+  }
+  Result<void> time(CommandList &list, std::span<const TensorRef> slabs,
+                    std::span<double> seconds) override {
+    return static_cast<CpuCommandList &>(list).time(slabs, seconds);
+  }
+
+private:
+  const Device &device_;
+  std::optional<NonFinite> flag_;
+  Mark marks_ = 0;
 };
 
 std::string processorName() {
@@ -295,21 +359,27 @@ public:
   Result<void> checkTarget(const schema::Program &program) const override {
     return checkProcessor(program);
   }
-
-  Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
-    void *data = allocateAligned(bytes);
-    if (!data)
-      return fail("not enough memory: {} MiB wanted", bytes >> 20);
-    return std::make_unique<CpuAllocation>(data, bytes);
+  const schema::CodeSet *chooseCode(const Artifact &artifact) const override {
+    return artifact.code(schema::CodeKind::Elf);
   }
 
-  Result<void> upload(void *target, const void *source, size_t bytes) override {
-    std::memcpy(target, source, bytes);
+  Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
+    return allocate(bytes, {Memory::Place::Device, this});
+  }
+  Result<std::unique_ptr<Allocation>> allocateHost(size_t bytes) override {
+    return allocate(bytes, {Memory::Place::Host, this});
+  }
+  bool readsHostMemory() const override { return true; }
+
+  Result<void> upload(const TensorRef &target, const void *source) override {
+    DOPPEL_CHECK(expectDeviceMemory(*this, target, "the target of an upload"));
+    std::memcpy(target.data, source, target.bytes());
     return {};
   }
 
-  Result<void> download(void *target, const void *source, size_t bytes) override {
-    std::memcpy(target, source, bytes);
+  Result<void> download(void *target, const TensorRef &source) override {
+    DOPPEL_CHECK(expectDeviceMemory(*this, source, "the source of a download"));
+    std::memcpy(target, source.data, source.bytes());
     return {};
   }
 
@@ -336,22 +406,36 @@ public:
   }
 
   Result<std::unique_ptr<CommandList>> makeCommandList() override {
-    return std::make_unique<CpuCommandList>(threads_, workspace_);
+    return std::make_unique<CpuCommandList>(*this, workspace_);
+  }
+  Result<std::unique_ptr<Stream>> makeStream() override {
+    return std::make_unique<CpuStream>(*this);
   }
 
   size_t workspaceBytes() const override { return workspace_.bytes(); }
   int threads() const override { return threads_; }
 
 private:
+  Result<std::unique_ptr<Allocation>> allocate(size_t bytes, Memory memory) {
+    void *data = allocateAligned(bytes);
+    if (!data)
+      return fail("not enough memory: {} MiB wanted", bytes >> 20);
+    return std::make_unique<CpuAllocation>(data, bytes, memory);
+  }
+
   int threads_;
   Workspace workspace_;
 };
 
 } // namespace
-} // namespace cpu
 
 std::unique_ptr<Device> makeCpuDevice(int threads) {
-  return std::make_unique<cpu::CpuDevice>(threads > 0 ? threads : availableProcessors());
+  return std::make_unique<CpuDevice>(threads > 0 ? threads : availableProcessors());
 }
 
-} // namespace doppel::runtime
+Result<std::unique_ptr<Device>> openCpuDevice(const schema::Program &,
+                                              const DeviceOptions &options) {
+  return makeCpuDevice(options.threads);
+}
+
+} // namespace doppel::runtime::cpu

@@ -40,6 +40,14 @@ Result<PreparedCall> prepareCall(const LibraryCall &call);
 /// The version of oneDNN in use: "2.6.0".
 std::string oneDnnVersion();
 
+/// The registry's way to a CPU.
+Result<std::unique_ptr<Device>> openCpuDevice(const schema::Program &program,
+                                              const DeviceOptions &options);
+
+/// `threads` 0 takes availableProcessors(). OpenMP may give fewer than wanted (OMP_THREAD_LIMIT):
+/// threads() tells.
+std::unique_ptr<Device> makeCpuDevice(int threads = 0);
+
 /// 64-byte aligned zeroed memory, in huge pages where it is large. Null when there is none.
 void *allocateAligned(size_t bytes);
 void freeAligned(void *data, size_t bytes);

@@ -27,8 +27,7 @@ Result<std::set<std::string>> processorFeatures(const std::filesystem::path &fil
   return features;
 }
 
-/// The command that compiles the program again, with its params, for the machine it is given on.
-static std::string compileCommand(const schema::Program &program) {
+std::string compileCommand(const schema::Program &program) {
   std::string spec = "SPEC", sets;
   for (const schema::Location *location : *program.locations())
     if (location->file()->size() > 0 && !location->file()->str().starts_with("std/")) {

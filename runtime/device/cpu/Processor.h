@@ -19,4 +19,7 @@ processorFeatures(const std::filesystem::path &file = "/proc/cpuinfo");
 /// names those that are missing, and how to compile it again.
 Result<void> checkProcessor(const schema::Program &program);
 
+/// The command that compiles the program again, with its params, for the machine it is given on.
+std::string compileCommand(const schema::Program &program);
+
 } // namespace doppel::runtime

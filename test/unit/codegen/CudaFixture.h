@@ -20,7 +20,6 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
-#include <deque>
 #include <gtest/gtest.h>
 
 namespace doppel::cuda {
@@ -137,14 +136,16 @@ private:
 
     // The same arguments for both.
     std::vector<reference::Value> arguments;
-    std::vector<std::vector<std::byte>> buffers;
+    std::vector<std::vector<std::byte>> buffers, slabs;
     std::vector<size_t> elementBytes;
     for (auto [number, type] : llvm::enumerate(function.getArgumentTypes())) {
       if (auto batch = mlir::dyn_cast<nn::ImagesType>(type)) {
         reference::Images images = makeImages(batch.getBatch());
-        auto *begin = reinterpret_cast<const std::byte *>(images.data());
-        buffers.push_back({begin, begin + images.size() * sizeof images[0]});
+        auto *begin = reinterpret_cast<const std::byte *>(images.refs.data());
+        buffers.push_back({begin, begin + images.refs.size() * sizeof images.refs[0]});
         elementBytes.push_back(8);
+        begin = reinterpret_cast<const std::byte *>(images.slab.data());
+        slabs.push_back({begin, begin + images.slab.size()});
         arguments.emplace_back(std::in_place_type<reference::Images>, std::move(images));
         continue;
       }
@@ -178,12 +179,18 @@ private:
       elementBytes.push_back(buffers.back().size() /
                              reference::elementCount(reference::shapeOf(type)));
     }
+    size_t firstSlab = buffers.size();
+    for (std::vector<std::byte> &slab : slabs) {
+      buffers.push_back(std::move(slab));
+      elementBytes.push_back(1);
+    }
     if (kernel.getScratchBytes() > 0) {
       buffers.emplace_back(kernel.getGrid() * kernel.getScratchBytes(), std::byte{0xCC});
       elementBytes.push_back(4);
     }
-    std::string fault = simulate(std::move(made), std::move(llvmContext), buffers, elementBytes,
-                                 firstOutput, kernel.getGrid(), inPlace);
+    std::string fault =
+        simulate(std::move(made), std::move(llvmContext), buffers, elementBytes, firstOutput,
+                 {firstSlab, firstSlab + slabs.size()}, kernel.getGrid(), inPlace);
     ASSERT_EQ(fault, "");
     for (auto [number, type] : llvm::enumerate(function.getResultTypes())) {
       const std::vector<std::byte> &bytes =
@@ -226,8 +233,8 @@ private:
   std::string simulate(std::unique_ptr<llvm::Module> module,
                        std::unique_ptr<llvm::LLVMContext> llvmContext,
                        std::vector<std::vector<std::byte>> &buffers,
-                       const std::vector<size_t> &elementBytes, size_t firstOutput, int64_t grid,
-                       bool inPlace) {
+                       const std::vector<size_t> &elementBytes, size_t firstOutput,
+                       std::pair<size_t, size_t> slabs, int64_t grid, bool inPlace) {
     namespace sim = runtime::sim;
     llvm::Function *kernel = module->getFunction("kernel");
     unsigned threads = blockThreads(*kernel);
@@ -254,10 +261,8 @@ private:
       bool aliases = inPlace && i == firstOutput;
       pointers.push_back(aliases ? pointers[0] : bytes);
       regions.push_back({static_cast<std::byte *>(pointers[i]), buffers[i].size(), elementBytes[i],
-                         i >= firstOutput});
+                         i >= firstOutput && (i < slabs.first || i >= slabs.second)});
     }
-    for (const std::vector<uint8_t> &each : pixels)
-      regions.push_back({reinterpret_cast<const std::byte *>(each.data()), each.size(), 1, false});
     sim::BlockRunner runner;
     EXPECT_TRUE(runner.prepare(int32_t(threads), shared));
     sim::Checker checker(regions, runner.shared(), shared);
@@ -274,19 +279,19 @@ private:
     reference::Images images;
     for (int64_t i = 0; i < count; ++i) {
       int32_t height = int32_t(20 + 7 * i % 23), width = int32_t(31 - 5 * i % 17);
-      std::vector<uint8_t> &bytes = pixels.emplace_back();
+      uint64_t offset = images.slab.size();
       for (int32_t y = 0; y < height; ++y)
         for (int32_t x = 0; x < width; ++x)
           for (int32_t c = 0; c < 3; ++c)
-            bytes.push_back(uint8_t((x * (3 + c) + y * (7 - 2 * c) + 40 * (x > y) + 11 * i) % 251));
-      bytes.push_back(0);
-      images.push_back({bytes.data(), height, width, 1000 + i});
+            images.slab.push_back(
+                uint8_t((x * (3 + c) + y * (7 - 2 * c) + 40 * (x > y) + 11 * i) % 251));
+      images.refs.push_back({offset, height, width, 1000 + i});
     }
+    images.slab.resize(images.slab.size() + doppel::abi::imagePadding);
     return images;
   }
 
   mlir::MLIRContext context;
-  std::deque<std::vector<uint8_t>> pixels; ///< of the images that were made
 };
 
 } // namespace doppel::cuda

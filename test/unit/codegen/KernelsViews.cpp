@@ -95,7 +95,8 @@ TEST(KernelsViews, BoxesAndFactorsCarryNoFastMathFlags) {
     auto *type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getPtrTy()}, false);
     auto *function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, "view", module);
     b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
-    ViewProbe probe(b, augment, function->getArg(0), function->getArg(1), /*tableSpace=*/0);
+    ViewProbe probe(b, augment, function->getArg(0), function->getArg(0), function->getArg(1),
+                    /*tableSpace=*/0);
     probe.emit(function->getArg(1));
     b.CreateRetVoid();
     // A crop's box or the scales of its axes; what is drawn for the stages.

@@ -42,18 +42,19 @@ void double_and_invert(void *const *buffers, int64_t begin, int64_t end, void *)
 }
 
 /// f32, f64, i64, i32, u8, bool, images (each [grid]) and the run's scalars -> f64 [grid]: their
-/// sum, each with a weight of its own.
+/// sum, each with a weight of its own. Behind the buffers comes the images' slab.
 void read_every_kind(void *const *buffers, int64_t begin, int64_t end, void *) {
   const ImageRef *images = at<ImageRef>(buffers, 6);
   const RunScalars &run = *at<RunScalars>(buffers, 7);
   double *sum = at<double>(buffers, 8);
+  const uint8_t *slab = at<uint8_t>(buffers, 9);
   for (int64_t g = begin; g < end; ++g) {
     const ImageRef &image = images[g];
     int64_t last = int64_t(image.height) * image.width * 3 - 1;
     sum[g] = 1 * at<float>(buffers, 0)[g] + 2 * at<double>(buffers, 1)[g] +
              3 * double(at<int64_t>(buffers, 2)[g]) + 5 * double(at<int32_t>(buffers, 3)[g]) +
              7 * double(at<uint8_t>(buffers, 4)[g]) + 11 * double(at<bool>(buffers, 5)[g]) +
-             13 * double(image.pixels[0]) + 17 * double(image.pixels[last]) +
+             13 * double(slab[image.offset]) + 17 * double(slab[image.offset + uint64_t(last)]) +
              19 * double(image.index) + 23 * double(run.seed) + 29 * double(run.step) +
              31 * double(run.stepsPerEpoch) + 37 * double(run.epochs) + 41 * double(run.samples);
   }
@@ -92,6 +93,26 @@ void use_scratch(void *const *buffers, int64_t begin, int64_t end, void *scratch
     at<int32_t>(buffers, 1)[g] = wrong;
   }
 }
+
+/// images [4], the run's scalars -> y: f32 [64], loss: f32 []; y[i] = the first level of image i mod
+/// 4, plus 256 times the step, or NaN in the step that has the number of the run's seed. The loss
+/// is y[1].
+void toy_step(void *const *buffers, int64_t begin, int64_t end, void *) {
+  const ImageRef *images = at<ImageRef>(buffers, 0);
+  const RunScalars &run = *at<RunScalars>(buffers, 1);
+  const uint8_t *slab = at<uint8_t>(buffers, 4);
+  for (int64_t i = 16 * begin; i < 16 * end; ++i) {
+    float value = float(slab[images[i % 4].offset]) + 256 * float(run.step);
+    if (uint64_t(run.step) == run.seed)
+      value = __builtin_nanf("");
+    at<float>(buffers, 2)[i] = value;
+    if (i == 1)
+      *at<float>(buffers, 3) = value;
+  }
+}
+
+extern const int64_t toy_step_signature[] asm("toy_step.signature");
+const int64_t toy_step_signature[] = {4, 0, 2, 2, 4 * sizeof(ImageRef), sizeof(RunScalars), 256, 4};
 
 /// 2^20 bytes of scratch -> i32 [1]: fills its scratch, so the device's workspace, with NaN.
 void spoil_scratch(void *const *buffers, int64_t, int64_t, void *scratch) {
