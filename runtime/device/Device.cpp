@@ -3,6 +3,7 @@
 
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/device/cpu/Processor.h"
+#include "runtime/device/sim/SimDevice.h"
 
 #include <map>
 
@@ -59,7 +60,8 @@ Result<void> expectSlabs(const Device &device, std::span<const TensorRef> slabs,
 
 /// By kind of target.
 static std::map<std::string, DeviceFactory, std::less<>> &registry() {
-  static std::map<std::string, DeviceFactory, std::less<>> devices = {{"cpu", cpu::openCpuDevice}};
+  static std::map<std::string, DeviceFactory, std::less<>> devices = {
+      {"cpu", cpu::openCpuDevice}, {"cuda-sim", sim::openSimDevice}};
   return devices;
 }
 

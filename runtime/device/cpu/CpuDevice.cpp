@@ -69,18 +69,43 @@ private:
   Memory memory_;
 };
 
-/// A shared object opened from memory.
-class CpuModule : public KernelModule {
+/// Functions abi::KernelFunction.
+class CpuModule : public HostKernels {
 public:
-  explicit CpuModule(void *handle) : handle_(handle) {}
-  ~CpuModule() override { dlclose(handle_); }
-  void *find(const std::string &symbol) const { return dlsym(handle_, symbol.c_str()); }
+  explicit CpuModule(std::unique_ptr<SharedObject> object) : object_(std::move(object)) {}
+
+  Result<PreparedLaunch> prepare(const KernelLaunch &launch, int most) override {
+    void *address = object_->find(launch.symbol);
+    if (!address)
+      return failInternal("the code segment has no kernel '{}'", launch.symbol);
+    auto function = reinterpret_cast<abi::KernelFunction>(address);
+    size_t scratch = (launch.scratchBytes + kAlignment - 1) / kAlignment * kAlignment;
+    int64_t grid = launch.grid;
+    int threads = int(std::min<int64_t>(most, grid));
+    auto run = [=](std::span<void *const> buffers, std::span<const TensorRef>,
+                   void *workspace) -> Result<void> {
+      char *base = static_cast<char *>(workspace);
+      if (threads <= 1) {
+        function(buffers.data(), 0, grid, base);
+        return {};
+      }
+#pragma omp parallel num_threads(threads)
+      {
+        int64_t thread = omp_get_thread_num(), count = omp_get_num_threads();
+        int64_t begin = grid * thread / count, end = grid * (thread + 1) / count;
+        if (begin < end)
+          function(buffers.data(), begin, end, base + scratch * thread);
+      }
+      return {};
+    };
+    return PreparedLaunch{run, scratch * most};
+  }
 
   Result<void> check(const KernelLaunch &launch) const override {
     const std::string &name = launch.symbol;
-    if (!find(name))
+    if (!object_->find(name))
       return fail("the code segment has no kernel '{}'", name);
-    auto *made = static_cast<const int64_t *>(find(name + abi::signatureSuffix));
+    auto *made = static_cast<const int64_t *>(object_->find(name + abi::signatureSuffix));
     if (!made)
       return fail("the code segment does not say what kernel '{}' was compiled for: compile the "
                   "spec again",
@@ -101,7 +126,7 @@ public:
   }
 
 private:
-  void *handle_;
+  std::unique_ptr<SharedObject> object_;
 };
 
 /// Linear index of the first value that is not finite, or -1.
@@ -148,11 +173,10 @@ public:
       : device_(device), threads_(device.threads()), workspace_(workspace) {}
 
   Result<void> launch(KernelModule &module, const KernelLaunch &launch) override {
-    void *address = static_cast<CpuModule &>(module).find(launch.symbol);
-    if (!address)
-      return failInternal("the code segment has no kernel '{}'", launch.symbol);
     DOPPEL_CHECK(expectMemory(launch.symbol, launch.inputs, launch.outputs));
-    auto function = reinterpret_cast<abi::KernelFunction>(address);
+    DOPPEL_TRY(PreparedLaunch prepared,
+               static_cast<HostKernels &>(module).prepare(launch, threads_));
+    DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
     std::vector<void *> buffers;
     for (const TensorRef &tensor : launch.inputs)
       buffers.push_back(tensor.data);
@@ -162,25 +186,14 @@ public:
     buffers.resize(firstSlab + launch.slabs.size());
     for (uint32_t slab : launch.slabs)
       slabsNeeded_ = std::max<size_t>(slabsNeeded_, slab + 1);
-    size_t scratch = (launch.scratchBytes + kAlignment - 1) / kAlignment * kAlignment;
-    DOPPEL_CHECK(workspace_.reserve(scratch * threads_));
-    int64_t grid = launch.grid;
-    int threads = int(std::min<int64_t>(threads_, grid));
-    append(launch.outputs, [=, this, slabs = launch.slabs, buffers = std::move(buffers)]() mutable {
-      for (size_t i = 0; i < slabs.size(); ++i)
-        buffers[firstSlab + i] = slabs_[slabs[i]].data;
-      char *base = static_cast<char *>(workspace_.data());
-      if (threads <= 1) {
-        function(buffers.data(), 0, grid, base);
-        return;
+    append(launch.outputs, [this, firstSlab, run = std::move(prepared.run), slabs = launch.slabs,
+                            given = std::vector<TensorRef>(launch.slabs.size()),
+                            buffers = std::move(buffers)]() mutable {
+      for (size_t i = 0; i < slabs.size(); ++i) {
+        given[i] = slabs_[slabs[i]];
+        buffers[firstSlab + i] = given[i].data;
       }
-#pragma omp parallel num_threads(threads)
-      {
-        int64_t thread = omp_get_thread_num(), count = omp_get_num_threads();
-        int64_t begin = grid * thread / count, end = grid * (thread + 1) / count;
-        if (begin < end)
-          function(buffers.data(), begin, end, base + scratch * thread);
-      }
+      return run(buffers, given, workspace_.data());
     });
     return {};
   }
@@ -189,7 +202,10 @@ public:
     DOPPEL_CHECK(expectMemory(schema::EnumNameLibraryOp(call.op), call.inputs, call.outputs));
     DOPPEL_TRY(PreparedCall prepared, prepareCall(call));
     DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
-    append(call.outputs, [this, run = std::move(prepared.run)] { run(workspace_.data()); });
+    append(call.outputs, [this, run = std::move(prepared.run)]() -> Result<void> {
+      run(workspace_.data());
+      return {};
+    });
     return {};
   }
 
@@ -200,7 +216,10 @@ public:
     void *to = target.data;
     const void *from = source.data;
     size_t bytes = source.bytes();
-    append({target}, [=] { std::memmove(to, from, bytes); });
+    append({target}, [=]() -> Result<void> {
+      std::memmove(to, from, bytes);
+      return {};
+    });
     return {};
   }
 
@@ -214,16 +233,19 @@ public:
 
   Result<std::optional<NonFinite>> run(std::span<const TensorRef> slabs) {
     DOPPEL_CHECK(begin(slabs));
-    for (size_t i = 0; i < commands_.size(); ++i)
-      if (auto failure = execute(i))
+    for (size_t i = 0; i < commands_.size(); ++i) {
+      DOPPEL_TRY(std::optional<NonFinite> failure, execute(i));
+      if (failure)
         return failure;
+    }
     return std::nullopt;
   }
 
   Result<std::optional<NonFinite>> trace(std::span<const TensorRef> slabs) {
     DOPPEL_CHECK(begin(slabs));
     for (size_t i = 0; i < commands_.size(); ++i) {
-      if (auto failure = execute(i))
+      DOPPEL_TRY(std::optional<NonFinite> failure, execute(i));
+      if (failure)
         return failure;
       for (const TensorRef &output : commands_[i].outputs)
         if (output.dtype == schema::DType::F32)
@@ -240,7 +262,7 @@ public:
     DOPPEL_CHECK(begin(slabs));
     for (size_t i = 0; i < commands_.size(); ++i) {
       auto start = std::chrono::steady_clock::now();
-      execute(i);
+      DOPPEL_CHECK(execute(i));
       seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }
     return {};
@@ -250,7 +272,7 @@ private:
   struct Entry {
     std::optional<TensorRef> check; ///< engaged for a finite check, which has no `run`
     std::vector<TensorRef> outputs;
-    Command run;
+    std::function<Result<void>()> run;
   };
 
   Result<void> expectMemory(std::string_view name, const std::vector<TensorRef> &inputs,
@@ -262,7 +284,7 @@ private:
     return {};
   }
 
-  void append(std::vector<TensorRef> outputs, Command run) {
+  void append(std::vector<TensorRef> outputs, std::function<Result<void>()> run) {
     commands_.push_back(
         {.check = std::nullopt, .outputs = std::move(outputs), .run = std::move(run)});
   }
@@ -274,10 +296,10 @@ private:
     return {};
   }
 
-  std::optional<NonFinite> execute(size_t index) {
+  Result<std::optional<NonFinite>> execute(size_t index) {
     Entry &entry = commands_[index];
     if (!entry.check) {
-      entry.run();
+      DOPPEL_CHECK(entry.run());
       return std::nullopt;
     }
     int64_t at = firstNonFinite(static_cast<float *>(entry.check->data), entry.check->elements());
@@ -349,15 +371,17 @@ std::string processorName() {
 
 class CpuDevice : public Device {
 public:
-  explicit CpuDevice(int threads) : threads_(startThreads(threads)) { useThreads(threads_); }
+  CpuDevice(int threads, HostCode code) : threads_(startThreads(threads)), code_(std::move(code)) {
+    useThreads(threads_);
+  }
 
   std::string description() const override {
-    return fmt::format("{}, {} thread{}, oneDNN {}", processorName(), threads_,
+    return fmt::format("{}{}, {} thread{}, oneDNN {}", code_.description, processorName(), threads_,
                        threads_ == 1 ? "" : "s", oneDnnVersion());
   }
 
   Result<void> checkTarget(const schema::Program &program) const override {
-    return checkProcessor(program);
+    return checkProcessor(program, code_.kind);
   }
   const schema::CodeSet *chooseCode(const Artifact &artifact) const override {
     return artifact.code(schema::CodeKind::Elf);
@@ -384,25 +408,8 @@ public:
   }
 
   Result<std::unique_ptr<KernelModule>> loadModule(std::span<const std::byte> code) override {
-    int file = memfd_create("doppel-kernels", MFD_CLOEXEC);
-    if (file < 0)
-      return fail("cannot make an in-memory file for the kernels: {}", std::strerror(errno));
-    size_t written = 0;
-    while (written < code.size()) {
-      ssize_t count = write(file, code.data() + written, code.size() - written);
-      if (count < 0 && errno == EINTR)
-        continue;
-      if (count <= 0) {
-        close(file);
-        return fail("cannot write the kernels to memory: {}", std::strerror(errno));
-      }
-      written += size_t(count);
-    }
-    void *handle = dlopen(fmt::format("/proc/self/fd/{}", file).c_str(), RTLD_NOW | RTLD_LOCAL);
-    close(file);
-    if (!handle)
-      return fail("cannot load the artifact's kernels: {}", dlerror());
-    return std::make_unique<CpuModule>(handle);
+    DOPPEL_TRY(std::unique_ptr<SharedObject> object, SharedObject::open(code));
+    return code_.load(std::move(object));
   }
 
   Result<std::unique_ptr<CommandList>> makeCommandList() override {
@@ -424,13 +431,47 @@ private:
   }
 
   int threads_;
+  HostCode code_;
   Workspace workspace_;
 };
 
 } // namespace
 
+Result<std::unique_ptr<SharedObject>> SharedObject::open(std::span<const std::byte> code) {
+  int file = memfd_create("doppel-kernels", MFD_CLOEXEC);
+  if (file < 0)
+    return fail("cannot make an in-memory file for the kernels: {}", std::strerror(errno));
+  size_t written = 0;
+  while (written < code.size()) {
+    ssize_t count = write(file, code.data() + written, code.size() - written);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0) {
+      close(file);
+      return fail("cannot write the kernels to memory: {}", std::strerror(errno));
+    }
+    written += size_t(count);
+  }
+  void *handle = dlopen(fmt::format("/proc/self/fd/{}", file).c_str(), RTLD_NOW | RTLD_LOCAL);
+  close(file);
+  if (!handle)
+    return fail("cannot load the artifact's kernels: {}", dlerror());
+  return std::unique_ptr<SharedObject>(new SharedObject(handle));
+}
+
+SharedObject::~SharedObject() { dlclose(handle_); }
+
+void *SharedObject::find(const std::string &symbol) const { return dlsym(handle_, symbol.c_str()); }
+
+std::unique_ptr<Device> makeHostDevice(int threads, HostCode code) {
+  return std::make_unique<CpuDevice>(threads > 0 ? threads : availableProcessors(),
+                                     std::move(code));
+}
+
 std::unique_ptr<Device> makeCpuDevice(int threads) {
-  return std::make_unique<CpuDevice>(threads > 0 ? threads : availableProcessors());
+  return makeHostDevice(threads, {"cpu", "", [](std::unique_ptr<SharedObject> object) {
+                                    return std::make_unique<CpuModule>(std::move(object));
+                                  }});
 }
 
 Result<std::unique_ptr<Device>> openCpuDevice(const schema::Program &,

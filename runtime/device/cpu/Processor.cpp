@@ -41,11 +41,12 @@ std::string compileCommand(const schema::Program &program) {
   return fmt::format("doppel compile {} -o ARTIFACT{}", spec, sets);
 }
 
-Result<void> checkProcessor(const schema::Program &program) {
+Result<void> checkProcessor(const schema::Program &program, std::string_view kind) {
   const schema::Target &target = *program.target();
-  if (target.kind()->string_view() != "cpu")
-    return fail("was compiled for {}, and runs on no CPU; rebuild it here: {}",
-                target.kind()->string_view(), compileCommand(program));
+  if (target.kind()->string_view() != kind)
+    return fail("was compiled for {}, and runs on no {}; rebuild it here: {}",
+                target.kind()->string_view(), kind == "cpu" ? "CPU" : kind,
+                compileCommand(program));
   if (target.features()->size() == 0)
     return {};
   DOPPEL_TRY(std::set<std::string> present, processorFeatures());

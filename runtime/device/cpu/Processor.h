@@ -15,9 +15,9 @@ namespace doppel::runtime {
 Result<std::set<std::string>>
 processorFeatures(const std::filesystem::path &file = "/proc/cpuinfo");
 
-/// Whether the program is for a processor, and for one whose features this machine's has. The error
-/// names those that are missing, and how to compile it again.
-Result<void> checkProcessor(const schema::Program &program);
+/// Whether the program is for a target of this kind, and for a processor whose features this
+/// machine's has. The error names those that are missing, and how to compile it again.
+Result<void> checkProcessor(const schema::Program &program, std::string_view kind = "cpu");
 
 /// The command that compiles the program again, with its params, for the machine it is given on.
 std::string compileCommand(const schema::Program &program);
