@@ -60,7 +60,7 @@ emitProgram(mlir::ModuleOp module, llvm::ArrayRef<plan::KernelOp> kernels, size_
   for (auto [i, kernel] : llvm::enumerate(kernels)) {
     std::string name = plan::KernelOp(kernel).getSymName().str();
     const llvm::Function &function = *moduleOf(i % parts).getFunction(name);
-    blocks.push_back({name, blockThreads(function), sharedBytes(function)});
+    blocks.push_back({name, blockThreads(function), sharedBytes(function), unsigned(i % parts)});
   }
   return blocks;
 }

@@ -13,6 +13,7 @@ struct BlockShape {
   std::string kernel;
   unsigned threads;
   uint64_t sharedBytes;
+  unsigned module; ///< of the code, by number
 };
 
 /// Code of some kernels of a program, which refers to none of the others; a kernel's symbol is its

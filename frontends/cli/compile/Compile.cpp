@@ -125,7 +125,10 @@ private:
   int writeText(StringRef text);
   int chooseTarget();
   int emitCode();
-  int emitArtifact();
+  int emitForCpu();
+  int emitForSimulator();
+  int emitGpuArtifact(cuda::GpuCode made);
+  int emitArtifact(ArtifactParts parts);
   int finishForGpu();
   int dumpKernels(StringRef name, StringRef bytes);
 
@@ -286,10 +289,6 @@ int Compilation::dumpKernels(StringRef name, StringRef bytes) {
 /// Code of kernels for GPUs, as far as this build makes it.
 int Compilation::finishForGpu() {
   StringRef kind = plan::findTarget(*module).getKind();
-  if (options.emit == Phase::Artifact && options.kernelsFolder.empty())
-    return fail(("this build makes no artifact for " + kind +
-                 " yet; --emit plan, --emit ptx and --dump-kernels DIR show the program")
-                    .str());
   bool wantsLlvm = options.emit == Phase::Code && !options.emitPtx;
   if (wantsLlvm || !options.kernelsFolder.empty() || !options.dumpFolder.empty()) {
     FailureOr<std::string> text = cuda::kernelsAsLlvm(*module);
@@ -302,11 +301,15 @@ int Compilation::finishForGpu() {
     if (wantsLlvm)
       return writeText(*text);
   }
-  if (kind != plan::cudaKind)
-    return fail(("--emit ptx and --dump-kernels are for the target cuda, not " + kind).str(),
-                usageError);
+  bool isArtifact = options.emit == Phase::Artifact && !options.emitPtx;
+  if (kind != plan::cudaKind) {
+    if (options.emitPtx || !options.kernelsFolder.empty())
+      return fail(("--emit ptx and --dump-kernels are for the target cuda, not " + kind).str(),
+                  usageError);
+    return isArtifact ? emitForSimulator() : int(done);
+  }
   std::unique_ptr<cuda::Assembler> assembler;
-  if (!options.kernelsFolder.empty()) {
+  if (isArtifact || !options.kernelsFolder.empty()) {
     auto found = findAssembler();
     if (found)
       assembler = std::move(*found);
@@ -333,10 +336,52 @@ int Compilation::finishForGpu() {
     if (int code = dumpKernels("kernels.txt", assembler->description() + "\n\n" +
                                                   cuda::describeUsage(*module, *made)))
       return code;
-  return options.emitPtx ? writeText(ptx) : int(done);
+  if (!isArtifact)
+    return options.emitPtx ? writeText(ptx) : int(done);
+  return emitGpuArtifact(std::move(*made));
 }
 
-int Compilation::emitArtifact() {
+/// How each kernel's launch asks for its blocks.
+static std::vector<schema::Block> blocksOf(ArrayRef<cuda::BlockShape> shapes) {
+  std::vector<schema::Block> blocks;
+  for (const cuda::BlockShape &shape : shapes)
+    blocks.push_back({shape.threads, uint32_t(shape.sharedBytes)});
+  return blocks;
+}
+
+int Compilation::emitForSimulator() {
+  auto made = cuda::compileForSimulator(*module);
+  if (failed(made))
+    return afterFailure(Phase::Code);
+  ArtifactParts parts;
+  parts.code = {{.modules = {std::move(made->elf)}, .blocks = blocksOf(made->blocks)}};
+  return emitArtifact(std::move(parts));
+}
+
+/// PTX for all GPUs from the least on, and cubins for those that were named.
+int Compilation::emitGpuArtifact(cuda::GpuCode made) {
+  ArtifactParts parts;
+  for (const cuda::BlockShape &shape : made.blocks)
+    parts.kernelModules.push_back(shape.module);
+  std::vector<schema::Block> blocks = blocksOf(made.blocks);
+  auto architectures =
+      llvm::to_vector(plan::findTarget(*module).getArchitectures().getAsValueRange<StringAttr>());
+  KernelCode ptx{schema::CodeKind::Ptx, architectures.front().str(), {}, blocks};
+  for (cuda::GpuModule &part : made.modules)
+    ptx.modules.push_back(std::move(part.ptx));
+  parts.code.push_back(std::move(ptx));
+  for (auto [number, name] : llvm::enumerate(architectures)) {
+    KernelCode cubins{schema::CodeKind::Cubin, name.str(), {}, blocks};
+    for (cuda::GpuModule &part : made.modules)
+      if (number < part.cubins.size())
+        cubins.modules.push_back(std::move(part.cubins[number].bytes));
+    if (!cubins.modules.empty())
+      parts.code.push_back(std::move(cubins));
+  }
+  return emitArtifact(std::move(parts));
+}
+
+int Compilation::emitForCpu() {
   FailureOr<cpu::ObjectCode> object = cpu::compileKernels(*module);
   if (failed(object))
     return afterFailure(Phase::Code);
@@ -344,6 +389,12 @@ int Compilation::emitArtifact() {
     return code;
   ArtifactParts parts;
   parts.code = {{.modules = {std::move(object->elf)}, .blocks = {}}};
+  return emitArtifact(std::move(parts));
+}
+
+int Compilation::emitArtifact(ArtifactParts parts) {
+  if (options.explain)
+    printExplanation(*module, llvm::outs());
   parts.specSource = source;
   parts.schedules = std::move(schedules);
   FailureOr<std::string> bytes = serializeArtifact(*module, parts);
@@ -373,9 +424,7 @@ int Compilation::finish() {
       return code;
   if (options.emit == Phase::Code)
     return done;
-  if (options.explain)
-    printExplanation(*module, llvm::outs());
-  return emitArtifact();
+  return emitForCpu();
 }
 
 } // namespace

@@ -15,8 +15,8 @@
 // RUN: (doppel-compile compile %s --target cuda-sim --emit ptx; echo "exit $?") 2>&1 | FileCheck %s --check-prefix=NOSIM
 // RUN: doppel-compile compile %s -o %t.dpx -q --dump-kernels %t.c
 // RUN: ls %t.c | FileCheck %s --check-prefix=CPU
-// RUN: not doppel-compile compile %s --target cuda -o %t.gpu.dpx 2>&1 | FileCheck %s --check-prefix=ARTIFACT
-// RUN: not ls %t.gpu.dpx
+// RUN: doppel-compile compile %s --target cuda -o %t.gpu.dpx -q
+// RUN: doppel inspect %t.gpu.dpx | FileCheck %s --check-prefix=ARTIFACT
 //
 // CODE: define void @map_0(ptr noalias align 64 %0, ptr noalias align 64 %1)
 // CODE: call i32 @doppel.block()
@@ -44,7 +44,7 @@
 // NOSIM: exit 2
 // CPU: kernels.ll
 // CPU: kernels.so
-// ARTIFACT: error: this build makes no artifact for cuda yet; --emit plan, --emit ptx and --dump-kernels DIR show the program
+// ARTIFACT: cuda
 
 nn.state @x parameter : tensor<4096xf32>
 nn.state @y parameter : tensor<4096xf32>
