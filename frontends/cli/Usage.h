@@ -49,6 +49,7 @@ inline constexpr OptionOwners optionOwners[] = {
     {"--linear", "eval"},
     {"--raw", "eval"},
     {"--step", "eval"},
+    {"--artifact", "eval"},
     {"--k", "eval"},
     {"--temperature", "eval"},
     {"--json", "eval bench"},

@@ -129,6 +129,13 @@ struct ProgramParts {
     auto out = b.CreateVector(outputs);
     auto integers = b.CreateVector(ints);
     add(schema::Operation::Call, schema::CreateCall(b, call, in, out, integers));
+    // What it computes is copied to the state behind the check, or written by it there.
+    auto operands = b.CreateVector(launch);
+    auto addLaunch = [&] {
+      add(schema::Operation::Launch, schema::CreateLaunch(b, kernel, operands, launchOutputs));
+    };
+    if (!lastCopy.empty())
+      addLaunch();
     for (size_t i = 0; i < std::max(starts.size(), waits.size()); ++i) {
       if (i < starts.size())
         add(schema::Operation::CollectiveStart,
@@ -139,9 +146,9 @@ struct ProgramParts {
     }
     auto what = text("loss");
     add(schema::Operation::Check, schema::CreateCheck(b, checked, what));
-    auto operands = b.CreateVector(launch);
-    add(schema::Operation::Launch, schema::CreateLaunch(b, kernel, operands, launchOutputs));
-    if (!lastCopy.empty())
+    if (lastCopy.empty())
+      addLaunch();
+    else
       add(schema::Operation::Copy, schema::CreateCopy(b, lastCopy[0], lastCopy[1]));
 
     std::vector<flatbuffers::Offset<schema::Function>> functions;

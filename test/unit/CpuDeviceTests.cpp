@@ -110,16 +110,16 @@ TEST(DeviceRegistry, OpensTheDeviceThatTheTargetNames) {
   EXPECT_FALSE((*opened)->checkTarget(cuda->program()));
   EXPECT_EQ((*opened)->chooseCode(*cuda), nullptr);
 
-  auto none = artifactFor("cuda-sim");
+  auto none = artifactFor("abacus");
   ASSERT_TRUE(none) << none.error().message;
   opened = openDevice(none->program());
   ASSERT_FALSE(opened);
-  EXPECT_NE(opened.error().message.find("was compiled for cuda-sim, and this program runs cpu"),
+  EXPECT_NE(opened.error().message.find("was compiled for abacus, and this program runs cpu"),
             std::string::npos)
       << opened.error().message;
   EXPECT_NE(opened.error().message.find("doppel compile toy.dpl"), std::string::npos);
   // A device that registers itself is opened for its kind.
-  registerDevice("cuda-sim", [](const schema::Program &, const DeviceOptions &options) {
+  registerDevice("abacus", [](const schema::Program &, const DeviceOptions &options) {
     return Result<std::unique_ptr<Device>>(std::make_unique<LateDevice>(options.threads));
   });
   opened = openDevice(none->program(), {.threads = 1});

@@ -3,6 +3,7 @@
 
 #include "ArtifactFixture.h"
 
+#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/device/cpu/Processor.h"
 #include "runtime/executor/Executable.h"
 #include <gtest/gtest.h>
@@ -50,7 +51,7 @@ TEST(CpuProcessor, IsAskedBeforeAProgramIsLoaded) {
   ProgramParts parts;
   parts.features = {"avx9000"};
   auto artifact = Artifact::parse(artifactOf(parts.bytes()), "toy.dpx");
-  std::unique_ptr<Device> device = makeCpuDevice(1);
+  std::unique_ptr<Device> device = cpu::makeCpuDevice(1);
   auto executable = Executable::create(artifact.value(), *device);
   ASSERT_FALSE(executable);
   EXPECT_NE(executable.error().message.find("toy.dpx: was compiled for the processor any"),

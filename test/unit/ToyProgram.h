@@ -17,6 +17,7 @@ inline Artifact toyArtifact() {
   parts.launchOutputs = 2;
   parts.collectiveInput = 5, parts.collectiveOutput = 4;
   parts.lastCopy = {5, 3};
+  parts.commit = 8;
   std::ifstream file(DOPPEL_TEST_KERNELS, std::ios::binary);
   std::string code((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   return Artifact::parse(artifactOf(parts.bytes(), {},

@@ -166,15 +166,13 @@ FailureOr<std::vector<Tensor>> Simulation::launch(plan::KernelOp kernel,
 
   Block &body = kernel.getBody().front();
   Memory memory;
-  std::vector<sim::Region> pictures;
+  std::vector<Bytes> slabs;
   for (auto [argument, value] : llvm::zip_equal(body.getArguments(), inputs)) {
     if (auto *images = std::get_if<reference::Images>(&value)) {
-      auto *begin = reinterpret_cast<const std::byte *>(images->data());
-      memory.add({begin, begin + images->size() * sizeof(abi::ImageRef)}, 8, false);
-      for (const abi::ImageRef &image : *images)
-        pictures.push_back({reinterpret_cast<const std::byte *>(image.pixels),
-                            size_t(image.height) * size_t(image.width) * 3 + abi::imagePadding, 1,
-                            false});
+      auto *begin = reinterpret_cast<const std::byte *>(images->refs.data());
+      memory.add({begin, begin + images->refs.size() * sizeof(abi::ImageRef)}, 8, false);
+      auto *slab = reinterpret_cast<const std::byte *>(images->slab.data());
+      slabs.push_back({slab, slab + images->slab.size()});
       continue;
     }
     memory.add(encode(std::get<Tensor>(value), argument.getType()),
@@ -188,9 +186,10 @@ FailureOr<std::vector<Tensor>> Simulation::launch(plan::KernelOp kernel,
   auto outputTypes = body.getTerminator()->getOperandTypes();
   for (Type type : outputTypes)
     memory.add(encode(Tensor(reference::shapeOf(type), 77), type), elementBytes(type), true);
+  for (const Bytes &slab : slabs)
+    memory.add(slab, 1, false);
   if (kernel.getScratchBytes() > 0)
     memory.add(Bytes(kernel.getGrid() * kernel.getScratchBytes(), std::byte{0xCC}), 4, true);
-  memory.regions.insert(memory.regions.end(), pictures.begin(), pictures.end());
 
   std::string name = kernel.getSymName().str();
   llvm::Function *function = code->getFunction(name);

@@ -3,7 +3,7 @@
 // RUN: doppel-compile compile %s --target cuda-sim --emit code | FileCheck %s --check-prefix=CODE
 // RUN: doppel-compile compile %s --target cuda:sm_90 --emit ptx | FileCheck %s --check-prefix=PTX
 // RUN: doppel-compile compile %s --target cuda:sm_120 --emit ptx | FileCheck %s --check-prefix=NEWER
-// RUN: doppel-compile compile %s --target cuda --dump-kernels %t.k | count 0
+// RUN: doppel-compile compile %s --target cuda -o %t.k.dpx -q --dump-kernels %t.k | count 0
 // RUN: ls %t.k | FileCheck %s --check-prefix=FILES
 // RUN: if [ -e %t.k/kernels.txt ]; then FileCheck %s --check-prefix=TABLE --input-file=%t.k/kernels.txt; fi
 //
