@@ -5,6 +5,7 @@
 #include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 
@@ -20,6 +21,24 @@ struct Output {
   StringAttr name;
   Value value;
 };
+
+/// Identifies what the user said: the method with its params' values and its batch, whatever the
+/// places in files and what is told of params.
+int64_t fingerprintOf(ssl::MethodOp method) {
+  DictionaryAttr params = method.getParamsAttr();
+  SmallVector<NamedAttribute> values;
+  for (NamedAttribute param : params) {
+    auto fields = dyn_cast<DictionaryAttr>(param.getValue());
+    Attribute value = fields ? fields.get("value") : Attribute();
+    values.emplace_back(param.getName(), value ? value : param.getValue());
+  }
+  method.setParamsAttr(DictionaryAttr::get(method.getContext(), values));
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  method->print(stream, OpPrintingFlags().useLocalScope());
+  method.setParamsAttr(params);
+  return int64_t(llvm::xxh3_64bits(text));
+}
 
 class Lowering {
 public:
@@ -56,6 +75,7 @@ private:
     module->setAttr("nn.params", method.getParamsAttr());
     if (auto samples = method.getSamplesAttr())
       module->setAttr("nn.samples", samples);
+    module->setAttr("nn.fingerprint", builder.getI64IntegerAttr(fingerprintOf(method)));
   }
 
   void declareStates() {

@@ -3,8 +3,8 @@
 # only read. Files that a test reads but that are no tests stand in folders named Inputs; tests that take minutes stand in folders named
 # long, which `./do test long` runs (DOPPEL_TEST_LONG in the environment).
 #
-# Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
-# Features, for REQUIRES: avx512 (of this processor), cifar10 and clothing (DOPPEL_CIFAR10 and
+# Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %sets (the settings alone), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
+# Features, for REQUIRES: avx2, avx512 (of this processor), cifar10 and clothing (DOPPEL_CIFAR10 and
 # DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind), cudnn (of long tests: cuDNN 9 is found).
 import os
 import subprocess
@@ -41,7 +41,8 @@ tiny = {
     "views": "cifar", "optimizer": "sgd", "lr": 0.05, "warmup_epochs": 0,
 }
 config.substitutions += [
-    ("%tiny", "%examples/simclr.dpl " + " ".join(f"--set {name}={value}" for name, value in tiny.items())),
+    ("%tiny", "%examples/simclr.dpl %sets"),
+    ("%sets", " ".join(f"--set {name}={value}" for name, value in tiny.items())),
     ("%examples", os.path.join(source, "examples")),
     ("%std", os.path.join(source, "frontends", "spec", "std")),
     ("%golden", os.path.join(source, "test", "golden")),
@@ -55,9 +56,11 @@ for feature, variable in [("cifar10", "DOPPEL_CIFAR10"), ("clothing", "DOPPEL_CL
         config.available_features.add(feature)
         config.substitutions.append(("%" + feature, os.path.abspath(folder)))
 
-with open("/proc/cpuinfo") as cpuinfo:
-    if "avx512f" in cpuinfo.read():
-        config.available_features.add("avx512")
+with open("/proc/cpuinfo") as file:
+    cpuinfo = file.read()
+for feature, flag in [("avx2", " avx2 "), ("avx512", " avx512f ")]:
+    if flag in cpuinfo:
+        config.available_features.add(feature)
 if os.geteuid() == 0:
     config.available_features.add("root")
 if os.environ.get("DOPPEL_TEST_LONG"):

@@ -205,6 +205,26 @@ Result<void> checkParts(const Layout &layout, const std::byte *bytes, uint64_t s
   return {};
 }
 
+/// Whatever their order, which is the compiler's.
+uint64_t fingerprintOf(const flatbuffers::Vector<flatbuffers::Offset<schema::State>> &states,
+                       const flatbuffers::Vector<flatbuffers::Offset<schema::Buffer>> &buffers) {
+  std::vector<std::string> lines;
+  for (const schema::State *state : states) {
+    const schema::Buffer &buffer = *buffers.Get(state->buffer());
+    std::string line = fmt::format("{} {} {}", state->name()->string_view(),
+                                   schema::EnumNameStateKind(state->kind()),
+                                   schema::EnumNameDType(buffer.dtype()));
+    for (int64_t extent : *buffer.shape())
+      line += fmt::format(" {}", extent);
+    lines.push_back(std::move(line));
+  }
+  std::ranges::sort(lines);
+  std::string text;
+  for (const std::string &line : lines)
+    text += line + "\n"; // no name has one
+  return XXH64(text.data(), text.size(), 0);
+}
+
 } // namespace
 
 Result<Artifact> Artifact::verify(std::unique_ptr<std::byte[], Free> storage, uint64_t size,
@@ -232,7 +252,11 @@ Result<Artifact> Artifact::verify(std::unique_ptr<std::byte[], Free> storage, ui
     artifact.spec = {reinterpret_cast<const char *>(bytes + spec->offset), size_t(spec->bytes)};
   DOPPEL_CHECK(validateProgram(*artifact.root, layout.segments));
 
-  artifact.identity = XXH64(sums.data(), sums.size() * sizeof(uint64_t), 0);
+  artifact.prints.states = fingerprintOf(*artifact.root->states(), *artifact.root->buffers());
+  artifact.prints.program = XXH64(sums.data(), sums.size() * sizeof(uint64_t), 0);
+  // What was compiled from a later phase than the method is like nothing but itself.
+  artifact.prints.method = artifact.root->method_fingerprint() ? artifact.root->method_fingerprint()
+                                                               : artifact.prints.program;
   artifact.file = name;
   artifact.size = size;
   artifact.storage = std::move(storage);

@@ -24,6 +24,15 @@ size_t elementBytes(schema::DType type);
 /// artifact.
 uint64_t bufferBytes(const schema::Buffer &buffer);
 
+/// By what artifacts are held against checkpoints and each other.
+struct Fingerprints {
+  uint64_t states = 0;  ///< names, kinds, types and shapes of the states: what eval wants
+  uint64_t method = 0;  ///< the method as written, with params and batch: resume wants it, too
+  uint64_t program = 0; ///< program and code: equal ones give equal bits
+
+  bool operator==(const Fingerprints &) const = default;
+};
+
 class Artifact {
 public:
   /// Reads and verifies the file: size, header, checksums, FlatBuffers' verifier, then every index,
@@ -47,8 +56,7 @@ public:
   std::string_view specSource() const { return spec; }
   /// The whole file.
   std::span<const std::byte> bytes() const { return {storage.get(), size}; }
-  /// Identifies program and code: checkpoints belong to the artifact of one fingerprint.
-  uint64_t fingerprint() const { return identity; }
+  const Fingerprints &fingerprints() const { return prints; }
 
   /// The function of that name, or null.
   const schema::Function *function(std::string_view name) const;
@@ -64,7 +72,7 @@ private:
   std::string file;
   std::string_view spec;
   uint64_t size = 0;
-  uint64_t identity = 0;
+  Fingerprints prints;
 
   static Result<Artifact> verify(std::unique_ptr<std::byte[], Free> storage, uint64_t size,
                                  std::string_view name);

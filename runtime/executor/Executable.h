@@ -63,7 +63,7 @@ public:
   /// not.
   std::string writerOf(size_t state) const;
   /// Of the artifact.
-  uint64_t fingerprint() const { return artifact.fingerprint(); }
+  const Fingerprints &fingerprints() const { return artifact.fingerprints(); }
 
   /// Samples of a step over all ranks, and those of them that one rank takes.
   int64_t batch() const;

@@ -33,6 +33,8 @@ const char *typeName(schema::DType dtype) {
     return "F32";
   case schema::DType::F64:
     return "F64";
+  case schema::DType::BF16:
+    return "BF16";
   case schema::DType::I64:
     return "I64";
   case schema::DType::I32:
@@ -274,15 +276,17 @@ restoreCheckpoint(const fs::path &folder, const std::optional<RunIdentity> &run,
       DOPPEL_TRY(CheckpointManifest manifest, readCheckpointManifest(checkpoint));
       if (run && manifest.run != *run)
         return fail("{} is of another run than the run.json beside it", checkpoint.string());
-      if (manifest.run.fingerprint == executable.fingerprint())
+      if (manifest.run.states == executable.fingerprints().states)
         DOPPEL_CHECK(loadStates(checkpoint, manifest, executable));
       return manifest;
     };
     auto manifest = load();
-    if (manifest && manifest->run.fingerprint != executable.fingerprint())
-      return fail("{} is of another artifact ({:016x}, this one is {:016x}); go on with the "
-                  "artifact in the run folder, or start a new run with --out",
-                  checkpoint.string(), manifest->run.fingerprint, executable.fingerprint());
+    if (manifest && manifest->run.states != executable.fingerprints().states) {
+      auto loaded = loadStates(checkpoint, *manifest, executable);
+      return fail("{} has not the states of this artifact: {}; go on with the artifact in the run "
+                  "folder, or start a new run with --out",
+                  checkpoint.string(), loaded ? "their kinds differ" : loaded.error().message);
+    }
     if (manifest)
       return RestoredCheckpoint{checkpoint, *std::move(manifest)};
     if (firstError.empty())

@@ -45,7 +45,7 @@ struct RestoredCheckpoint {
 /// The one rule by which --resume and eval choose: loads the newest checkpoint in `folder` that is
 /// whole and of this run (`run`: what run.json says, if it says anything), or the one of `step`.
 /// One that is damaged is told to `warn` and passed over. Absent where there is no checkpoint.
-/// Fails if none can be loaded, or the newest that is whole is of another artifact.
+/// Fails if none can be loaded, or the newest that is whole has other states than the executable.
 Result<std::optional<RestoredCheckpoint>>
 restoreCheckpoint(const std::filesystem::path &folder, const std::optional<RunIdentity> &run,
                   std::optional<int64_t> step, Executable &executable,

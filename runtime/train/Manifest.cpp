@@ -13,8 +13,8 @@ namespace doppel::runtime {
 
 namespace {
 
-constexpr const char *kManifestFormat = "doppel checkpoint 2";
-constexpr const char *kDescriptionFormat = "doppel run 2";
+constexpr const char *kManifestFormat = "doppel checkpoint 3";
+constexpr const char *kDescriptionFormat = "doppel run 3";
 constexpr uint64_t kMostBytes = uint64_t(1) << 24;
 constexpr const char *kSeal = "xxh64";
 
@@ -76,7 +76,8 @@ public:
                : refuse<uint64_t>(key, "sixteen hexadecimal digits");
   }
   RunIdentity identity() {
-    return {.fingerprint = checksum("artifact"),
+    return {.states = checksum("states_fingerprint"),
+            .method = checksum("method_fingerprint"),
             .seed = natural("seed"),
             .samples = integer("samples", 1),
             .epochs = integer("epochs", 1),
@@ -106,7 +107,8 @@ private:
 };
 
 void addIdentity(Json &json, const RunIdentity &run) {
-  json["artifact"] = hexadecimal(run.fingerprint);
+  json["states_fingerprint"] = hexadecimal(run.states);
+  json["method_fingerprint"] = hexadecimal(run.method);
   json["seed"] = run.seed;
   json["samples"] = run.samples;
   json["epochs"] = run.epochs;
@@ -119,6 +121,7 @@ void addIdentity(Json &json, const RunIdentity &run) {
 std::string textOf(const CheckpointManifest &manifest) {
   Json json{{"format", kManifestFormat}, {"step", manifest.step}};
   addIdentity(json, manifest.run);
+  json["program_fingerprint"] = hexadecimal(manifest.program);
   json["data"] = escapedUtf8(manifest.data);
   json["threads"] = manifest.threads;
   json["states_bytes"] = manifest.statesBytes;
@@ -129,6 +132,7 @@ std::string textOf(const CheckpointManifest &manifest) {
 std::string textOf(const RunDescription &description) {
   Json json{{"format", kDescriptionFormat}, {"method", escapedUtf8(description.method)}};
   addIdentity(json, description.run);
+  json["program_fingerprint"] = hexadecimal(description.program);
   json["data"] = escapedUtf8(description.data);
   json["held_out"] = description.heldOut;
   json["batch"] = description.batch;
@@ -142,6 +146,7 @@ Result<CheckpointManifest> parseManifest(std::string_view text, std::string_view
   DOPPEL_TRY(Json json, unseal(text, name, kManifestFormat));
   Reader reader(json, name);
   CheckpointManifest manifest{.run = reader.identity(),
+                              .program = reader.checksum("program_fingerprint"),
                               .step = reader.integer("step", 0),
                               .data = reader.text("data"),
                               .threads = reader.integer("threads", 1),

@@ -16,9 +16,11 @@ namespace doppel::runtime {
 inline constexpr const char *kDescriptionFile = "run.json";
 inline constexpr const char *kCheckpointsFolder = "checkpoints";
 
-/// What makes a run this run: another of these, another curve.
+/// What makes a run this run: another of these, another curve. Which program computes it is not
+/// part of it.
 struct RunIdentity {
-  uint64_t fingerprint = 0; ///< of the artifact
+  uint64_t states = 0; ///< fingerprints of the artifact
+  uint64_t method = 0;
   uint64_t seed = 0;
   int64_t samples = 0;   ///< of the data set, which the shuffling depends on
   int64_t epochs = 0;    ///< the horizon of schedules
@@ -31,9 +33,10 @@ struct RunIdentity {
 /// What a checkpoint says beside the states.
 struct CheckpointManifest {
   RunIdentity run;
-  int64_t step = 0;    ///< steps taken
-  std::string data;    ///< as the user named it
-  int64_t threads = 1; ///< that computed it; other numbers round otherwise
+  uint64_t program = 0; ///< fingerprint of what computed the states
+  int64_t step = 0;     ///< steps taken
+  std::string data;     ///< as the user named it
+  int64_t threads = 1;  ///< that computed it; other numbers round otherwise
   uint64_t statesBytes = 0;
   uint64_t statesChecksum = 0; ///< xxh64 of the states' file
 };
@@ -41,6 +44,7 @@ struct CheckpointManifest {
 /// What run.json says: the identity, and for people what was asked for.
 struct RunDescription {
   RunIdentity run;
+  uint64_t program = 0; ///< fingerprint of the folder's artifact
   std::string method;
   std::string data;
   int64_t heldOut = 0; ///< images that training leaves out

@@ -119,6 +119,12 @@ Result<void> RunFolder::check() const {
   return fail("the run folder {} was removed or replaced while the run went on", root.string());
 }
 
+Result<void> RunFolder::takeArtifact(std::span<const std::byte> bytes, const RunDescription &text) {
+  DOPPEL_CHECK(check());
+  DOPPEL_CHECK(writeFileAtomically(artifact(), bytes));
+  return describe(text);
+}
+
 Result<void> RunFolder::describe(const RunDescription &text) {
   return writeFileAtomically(description(), bytesOf(textOf(text)));
 }

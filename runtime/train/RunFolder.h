@@ -37,6 +37,8 @@ public:
                      std::string_view heldOut);
   /// Writes run.json anew, for one that was damaged.
   Result<void> describe(const RunDescription &description);
+  /// Goes on with another artifact of the same method; the folder holds the one that is run.
+  Result<void> takeArtifact(std::span<const std::byte> artifact, const RunDescription &description);
   /// Fails if the folder was removed, or replaced by another, since it was opened.
   Result<void> check() const;
 

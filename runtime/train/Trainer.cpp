@@ -4,6 +4,7 @@
 #include "runtime/core/Text.h"
 #include "runtime/data/Loader.h"
 #include "runtime/train/Checkpoint.h"
+#include "runtime/train/Difference.h"
 #include "runtime/train/Schedules.h"
 
 #include <chrono>
@@ -89,7 +90,9 @@ private:
           "compile with --set samples={}",
           options.artifact.string(), program.samples(), options.data, dataset->size(),
           dataset->size());
-    manifest.run = {.fingerprint = artifact.fingerprint(),
+    manifest.program = artifact.fingerprints().program;
+    manifest.run = {.states = artifact.fingerprints().states,
+                    .method = artifact.fingerprints().method,
                     .seed = options.seed.value_or(0),
                     .samples = dataset->size(),
                     .epochs = options.epochs.value_or(program.epochs()),
@@ -119,8 +122,10 @@ private:
     auto warn = [&](const std::string &message) { observer.warned(message); };
     Result<RunIdentity> said = readDescription(folder.description());
     std::optional<RunIdentity> run;
-    if (said)
+    if (said) {
       run = *said;
+      DOPPEL_CHECK(checkMethod(*run, folder.description()));
+    }
     DOPPEL_TRY(restored,
                restoreCheckpoint(folder.checkpoints(), run, std::nullopt, *executable, warn));
     if (!restored) {
@@ -140,22 +145,50 @@ private:
           "the run was computed by {} threads so far, now by {}: it goes on as well, but not to "
           "the same bits; --threads {} would keep them",
           theirs.threads, manifest.threads, theirs.threads));
-    if (!run) {
+    if (theirs.program != manifest.program)
+      observer.warned(fmt::format("the run was computed by another program so far{}: it goes on as "
+                                  "well, but not to the same bits",
+                                  recordedTarget()));
+    if (!run)
       observer.warned(said.error().message + "; it is written anew from the checkpoint");
+    auto recorded = readFile(folder.artifact());
+    if (!recorded || !std::ranges::equal(bytesOf(*recorded), artifact.bytes())) {
+      DOPPEL_CHECK(folder.takeArtifact(artifact.bytes(), describe()));
+    } else if (!run) {
       DOPPEL_CHECK(folder.describe(describe()));
     }
     return makeLoader();
+  }
+
+  /// " (cpu znver5, doppel 0.1.0)": what the folder's artifact was compiled for, and by.
+  std::string recordedTarget() const {
+    auto recorded = Artifact::load(folder.artifact());
+    if (!recorded)
+      return "";
+    const schema::Program &program = recorded->program();
+    std::string name = program.target()->name()->str();
+    return fmt::format(" ({}{}{}, {})", program.target()->kind()->string_view(),
+                       name.empty() ? "" : " ", name, program.producer()->string_view());
+  }
+
+  /// A run goes on with what was compiled from the same method, for whatever machine.
+  Result<void> checkMethod(const RunIdentity &theirs, const fs::path &where) const {
+    const Fingerprints &ours = artifact.fingerprints();
+    if (theirs.method == ours.method && theirs.states == ours.states)
+      return {};
+    std::string difference;
+    if (auto recorded = Artifact::load(folder.artifact()))
+      difference = ": " + describeDifference(*recorded, artifact);
+    return fail("{} is of another method{}; go on with the artifact in the run folder, or start a "
+                "new run with --out",
+                where.string(), difference);
   }
 
   /// A resumed run must be the run that wrote `where`; it goes on with that run's seed and epochs.
   Result<void> continueAs(const RunIdentity &theirs, const std::string &theirData,
                           const fs::path &where) {
     RunIdentity &ours = manifest.run;
-    if (theirs.fingerprint != ours.fingerprint)
-      return fail(
-          "{} is of another artifact ({:016x}, this one is {:016x}); resume with the artifact "
-          "in the run folder, or start a new run with --out",
-          where.string(), theirs.fingerprint, ours.fingerprint);
+    DOPPEL_CHECK(checkMethod(theirs, where));
     if (options.seed && *options.seed != theirs.seed)
       return fail("the run in {} has seed {}, not {}", folder.path().string(), theirs.seed,
                   *options.seed);
@@ -204,6 +237,7 @@ private:
   RunDescription describe() {
     const schema::Program &program = artifact.program();
     RunDescription description{.run = manifest.run,
+                               .program = manifest.program,
                                .method = program.method()->str(),
                                .data = manifest.data,
                                .heldOut = int64_t(dataset->heldOut().size()),
@@ -218,8 +252,7 @@ private:
     const schema::Program &program = artifact.program();
     std::vector<ConfigurationLine> lines{
         {"method", program.method()->str()},
-        {"artifact",
-         fmt::format("{} ({:016x})", options.artifact.string(), manifest.run.fingerprint)},
+        {"artifact", fmt::format("{} ({:016x})", options.artifact.string(), manifest.program)},
         {"data", fmt::format("{}: {}", options.data, dataset->summary())},
         {"batch",
          fmt::format("{} images, {} steps an epoch", executable->batch(), loader->stepsPerEpoch())},

@@ -133,7 +133,8 @@ std::vector<test::ProgramParts> partsOfEachCall() {
     std::vector<uint32_t> inputs, outputs;
     std::vector<int64_t> ints;
   };
-  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0}, halved = {2, 2, 2, 2, 0, 0, 0, 0};
+  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0},
+                             halved = {2, 2, 2, 2, 0, 0, 0, 0};
   const Variant variants[] = {{LibraryOp::Matmul, {8, 9}, {10}, {0, 1}},
                               {LibraryOp::Conv2D, {11, 12}, {13}, same},
                               {LibraryOp::Conv2DBackwardData, {13, 12}, {11}, same},
@@ -170,14 +171,32 @@ std::vector<test::ProgramParts> partsOfEachCall() {
   return all;
 }
 
-/// A right artifact for each library operation: what changes begin with, so that no file of another
-/// schema version is kept.
+/// Code of every kind in two modules each.
+std::vector<std::byte> withManySegments() {
+  using format::SegmentKind, schema::CodeKind;
+  test::ProgramParts parts;
+  parts.targetArchitectures = {"sm_80", "sm_90"};
+  parts.kernels.push_back({"row_1", schema::KernelKind::Row, 7, 0, 1});
+  parts.code = {{CodeKind::Elf, "", {0, 1}, {{1, 0}, {1, 0}}},
+                {CodeKind::Ptx, "sm_80", {2, 3}, {{256, 0}, {128, 4096}}},
+                {CodeKind::Cubin, "sm_90", {4, 5}, {{256, 0}, {512, 16384}}}};
+  std::vector<test::SegmentPart> segments;
+  for (SegmentKind kind : {SegmentKind::Elf, SegmentKind::Elf, SegmentKind::Ptx, SegmentKind::Ptx,
+                           SegmentKind::Cubin, SegmentKind::Cubin, SegmentKind::SpecSource})
+    segments.emplace_back(kind, "code");
+  return test::artifactOf(parts.bytes(), {}, segments);
+}
+
+/// Right artifacts, one for each library operation and one with code for several machines: what
+/// changes begin with, so that no file of another schema version is kept.
 std::vector<std::vector<std::byte>> makeSeeds() {
   std::vector<std::vector<std::byte>> seeds;
-  for (const test::ProgramParts &parts : partsOfEachCall()) {
+  for (const test::ProgramParts &parts : partsOfEachCall())
     seeds.push_back(test::artifactOf(parts.bytes()));
+  seeds.push_back(withManySegments());
+  for (const std::vector<std::byte> &seed : seeds) {
     LookingDevice device;
-    auto artifact = Artifact::parse(seeds.back(), "seed");
+    auto artifact = Artifact::parse(seed, "seed");
     if (!artifact)
       broken(artifact.error().message);
     if (auto executable = Executable::create(*artifact, device); !executable)

@@ -21,15 +21,21 @@ namespace {
 }
 
 std::string seedText(bool description) {
-  RunIdentity run{.fingerprint = 0x0123456789abcdef,
+  RunIdentity run{.states = 0x0123456789abcdef,
+                  .method = 0x1123456789abcdef,
                   .seed = 7,
                   .samples = 1000,
                   .epochs = 10,
                   .pictures = 0xfedcba9876543210};
   if (description)
-    return textOf(RunDescription{
-        .run = run, .method = "Toy", .data = "shapes:1000", .batch = 4, .params = {{"dim", "8"}}});
+    return textOf(RunDescription{.run = run,
+                                 .program = 3,
+                                 .method = "Toy",
+                                 .data = "shapes:1000",
+                                 .batch = 4,
+                                 .params = {{"dim", "8"}}});
   return textOf(CheckpointManifest{.run = run,
+                                   .program = 3,
                                    .step = 12,
                                    .data = "shapes:1000",
                                    .threads = 2,

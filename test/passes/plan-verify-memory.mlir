@@ -246,3 +246,20 @@ plan.func @input_gone {
   // expected-error @below {{in @input_gone reads byte 0 of the transient arena for storage 0}}
   plan.collective_wait %a -> %b order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
 }
+
+// -----
+
+plan.arena @state state 0
+plan.arena @transient transient 256
+plan.arena @io io 256
+plan.func @two_into_one {
+  %x = plan.buffer @io[0] : !plan.buffer<tensor<32xf32>>
+  %a = plan.buffer @transient[0] storage 0 : !plan.buffer<tensor<32xf32>>
+  %b = plan.buffer @transient[64] storage 1 : !plan.buffer<tensor<32xf32>>
+  plan.collective_start all_reduce %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-note @below {{here}}
+  plan.collective_start all_reduce %x -> %b order 1 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  // expected-error @below {{in @two_into_one waits for byte 64 of the transient arena, which was written since the collective started}}
+  plan.collective_wait %x -> %a order 0 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+  plan.collective_wait %x -> %b order 1 : !plan.buffer<tensor<32xf32>> -> !plan.buffer<tensor<32xf32>>
+}

@@ -1,6 +1,6 @@
 // RUN: doppel-opt %S/Inputs/momentum-contrast.mlir --ssl-to-step | FileCheck %s
 
-// CHECK: module attributes {nn.batch = 8 : i64, nn.epochs = 3 : i64, nn.method = "Tiny", nn.params = {dim = "4"}}
+// CHECK: module attributes {nn.batch = 8 : i64, nn.epochs = 3 : i64, nn.fingerprint = {{-?[0-9]+}} : i64, nn.method = "Tiny", nn.params = {dim = "4"}}
 // CHECK-DAG: nn.state @online.fc.weight {{ *}}parameter : tensor<4x12xf32>
 // CHECK-DAG: nn.state @key.fc.weight {{ *}}ema : tensor<4x12xf32>
 // CHECK-DAG: nn.state @key.bn.mean {{ *}}buffer : tensor<4xf32>

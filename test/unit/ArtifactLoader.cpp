@@ -34,15 +34,56 @@ TEST(ArtifactLoader, GivesBackWhatWasWritten) {
   EXPECT_EQ(bufferBytes(*artifact->program().buffers()->Get(2)), 256u);
 }
 
-TEST(ArtifactLoader, FingerprintFollowsTheProgram) {
-  auto first = Artifact::parse(artifactOf(ProgramParts().bytes()), "a");
-  ProgramParts other;
-  other.epochs = 11;
-  auto second = Artifact::parse(artifactOf(other.bytes()), "b");
-  ASSERT_TRUE(first && second);
-  EXPECT_NE(first->fingerprint(), second->fingerprint());
-  EXPECT_EQ(first->fingerprint(),
-            Artifact::parse(artifactOf(ProgramParts().bytes()), "c")->fingerprint());
+Fingerprints printsOf(const std::function<void(ProgramParts &)> &change) {
+  ProgramParts parts;
+  change(parts);
+  auto artifact = Artifact::parse(artifactOf(parts.bytes()), "toy.dpx");
+  EXPECT_TRUE(artifact) << artifact.error().message;
+  return artifact ? artifact->fingerprints() : Fingerprints();
+}
+
+TEST(ArtifactLoader, FingerprintsTellStatesMethodAndProgram) {
+  Fingerprints base = printsOf([](auto &) {});
+  EXPECT_EQ(base, printsOf([](auto &) {}));
+  EXPECT_EQ(base.method, 17u);
+
+  Fingerprints placed = printsOf([](auto &p) { p.targetKind = "cuda"; });
+  EXPECT_EQ(placed.states, base.states);
+  EXPECT_EQ(placed.method, base.method);
+  EXPECT_NE(placed.program, base.program);
+
+  Fingerprints said = printsOf([](auto &p) { p.method = 18; });
+  EXPECT_EQ(said.states, base.states);
+  EXPECT_NE(said.method, base.method);
+
+  for (auto change : std::initializer_list<void (*)(ProgramParts &)>{
+           [](ProgramParts &p) { p.states[0].name = "weights"; },
+           [](ProgramParts &p) { p.states[0].kind = schema::StateKind::Ema; },
+           [](ProgramParts &p) {
+             p.buffers.push_back({0, 256, schema::DType::F32, {64}});
+             p.states[1].buffer = 8;
+           },
+           [](ProgramParts &p) {
+             p.buffers.push_back({0, 256, schema::DType::I32, {8, 8}});
+             p.states[1].buffer = 8;
+           },
+           [](ProgramParts &p) { p.states.pop_back(); }}) {
+    Fingerprints other = printsOf(change);
+    EXPECT_NE(other.states, base.states);
+    EXPECT_EQ(other.method, base.method);
+  }
+}
+
+TEST(ArtifactLoader, AnotherOrderOfStatesIsNoOtherNetwork) {
+  Fingerprints base = printsOf([](auto &) {});
+  Fingerprints other = printsOf([](auto &p) { std::swap(p.states[0], p.states[1]); });
+  EXPECT_EQ(other.states, base.states);
+  EXPECT_NE(other.program, base.program);
+}
+
+TEST(ArtifactLoader, WhatWasCompiledFromALaterPhaseHasTheMethodOfItsProgram) {
+  Fingerprints unsaid = printsOf([](auto &p) { p.method = 0; });
+  EXPECT_EQ(unsaid.method, unsaid.program);
 }
 
 TEST(ArtifactLoader, RejectsEveryTruncation) {

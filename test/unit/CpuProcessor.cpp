@@ -4,6 +4,7 @@
 #include "ArtifactFixture.h"
 
 #include "runtime/device/cpu/Processor.h"
+#include "runtime/executor/Executable.h"
 #include <gtest/gtest.h>
 
 namespace doppel::runtime::test {
@@ -43,6 +44,18 @@ TEST(CpuProcessor, RefusesCodeForAnother) {
   EXPECT_NE(error.find("this one lacks avx9000, psychic"), std::string::npos) << error;
   EXPECT_NE(error.find("doppel compile toy.dpl -o ARTIFACT --set dim=8"), std::string::npos)
       << error;
+}
+
+TEST(CpuProcessor, IsAskedBeforeAProgramIsLoaded) {
+  ProgramParts parts;
+  parts.features = {"avx9000"};
+  auto artifact = Artifact::parse(artifactOf(parts.bytes()), "toy.dpx");
+  std::unique_ptr<Device> device = makeCpuDevice(1);
+  auto executable = Executable::create(artifact.value(), *device);
+  ASSERT_FALSE(executable);
+  EXPECT_NE(executable.error().message.find("toy.dpx: was compiled for the processor any"),
+            std::string::npos)
+      << executable.error().message;
 }
 
 TEST(CpuProcessor, RefusesCodeForNoProcessor) {

@@ -29,7 +29,8 @@ protected:
     auto created = Executable::create(*artifact, device);
     ASSERT_TRUE(created) << created.error().message;
     executable = *std::move(created);
-    run = {.fingerprint = artifact->fingerprint(),
+    run = {.states = artifact->fingerprints().states,
+           .method = artifact->fingerprints().method,
            .seed = 5,
            .samples = 8,
            .epochs = 2,
@@ -48,7 +49,7 @@ protected:
     return value;
   }
   CheckpointManifest manifestAt(int64_t step) {
-    return {.run = run, .step = step, .data = "shapes"};
+    return {.run = run, .program = program, .step = step, .data = "shapes"};
   }
   /// Writes a checkpoint whose states are all `step`.
   fs::path write(int64_t step) {
@@ -90,6 +91,7 @@ protected:
   std::optional<Artifact> artifact;
   std::unique_ptr<Executable> executable;
   RunIdentity run;
+  uint64_t program = 17;
   std::vector<std::string> warnings;
 };
 
@@ -168,13 +170,32 @@ TEST_F(TrainCheckpoint, OneOfAnotherRunIsPassedOver) {
   expectStep(1, "is of another run than the run.json beside it");
 }
 
-TEST_F(TrainCheckpoint, OneOfAnotherArtifactIsAnError) {
-  ++run.fingerprint;
+TEST_F(TrainCheckpoint, OneOfOtherStatesIsAnError) {
+  ++run.states;
   write(1);
   auto restored = restore();
   ASSERT_FALSE(restored);
-  EXPECT_NE(restored.error().message.find("is of another artifact"), std::string::npos);
-  EXPECT_EQ(state(), -1.0f) << "its states were loaded";
+  EXPECT_NE(
+      restored.error().message.find("has not the states of this artifact: their kinds differ"),
+      std::string::npos)
+      << restored.error().message;
+}
+
+TEST_F(TrainCheckpoint, OneOfAnotherMethodIsOfAnotherRun) {
+  write(1);
+  ++run.method;
+  write(2);
+  --run.method;
+  expectStep(1, "is of another run than the run.json beside it");
+}
+
+TEST_F(TrainCheckpoint, OneOfAnotherProgramIsLoaded) {
+  ++program;
+  write(1);
+  auto restored = restore();
+  ASSERT_TRUE(restored && *restored);
+  EXPECT_EQ(state(), 1.0f);
+  EXPECT_EQ((*restored)->manifest.program, program);
 }
 
 TEST_F(TrainCheckpoint, WhereNoneIsWholeTheErrorIsTheNewests) {

@@ -26,7 +26,8 @@ protected:
   }
   void begin(RunFolder &folder, const std::string &artifact) {
     RunDescription description;
-    description.run = {.fingerprint = 1, .seed = 2, .samples = 3, .epochs = 4, .pictures = 5};
+    description.run = {
+        .states = 1, .method = 6, .seed = 2, .samples = 3, .epochs = 4, .pictures = 5};
     description.method = artifact;
     auto begun = folder.begin(bytesOf(artifact), description, artifact == "old" ? "a.png\n" : "");
     ASSERT_TRUE(begun) << begun.error().message;

@@ -10,12 +10,14 @@ namespace doppel::runtime::test {
 namespace {
 
 CheckpointManifest manifestOf() {
-  return {.run = {.fingerprint = 0x0123456789abcdef,
+  return {.run = {.states = 0x0123456789abcdef,
+                  .method = 0x1123456789abcdef,
                   .seed = ~uint64_t(0),
                   .samples = 5000,
                   .epochs = 3,
                   .holdout = 0.1,
                   .pictures = 0xfedcba9876543210},
+          .program = 0x2123456789abcdef,
           .step = 42,
           .data = "bilder/\xc3\xa9t\xc3\xa9",
           .threads = 2,
@@ -41,6 +43,7 @@ TEST(TrainManifest, SaysWhatWasWritten) {
   auto read = parseManifest(textOf(manifest), "m.json");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->run, manifest.run);
+  EXPECT_EQ(read->program, manifest.program);
   EXPECT_EQ(read->step, 42);
   EXPECT_EQ(read->data, manifest.data);
   EXPECT_EQ(read->threads, 2);
@@ -62,6 +65,7 @@ TEST(TrainManifest, EveryBitThatTurnedIsDamage) {
 
 TEST(TrainManifest, EveryBitOfADescriptionThatTurnedIsDamage) {
   RunDescription description{.run = manifestOf().run,
+                             .program = 11,
                              .method = "Toy",
                              .data = "shapes",
                              .heldOut = 3,
@@ -86,8 +90,8 @@ TEST(TrainManifest, RefusesWhatNoRunCanSay) {
     Json value;
     const char *message;
   } cases[] = {
-      {"format", "doppel checkpoint 1", "is no \"doppel checkpoint 2\""},
-      {"format", 7, "is no \"doppel checkpoint 2\""},
+      {"format", "doppel checkpoint 2", "is no \"doppel checkpoint 3\""},
+      {"format", 7, "is no \"doppel checkpoint 3\""},
       {"step", -1, "'step' is missing or not an integer from 0 on"},
       {"step", 1.5, "'step'"},
       {"step", "1", "'step'"},
@@ -100,8 +104,11 @@ TEST(TrainManifest, RefusesWhatNoRunCanSay) {
       {"holdout", 1.0, "'holdout' is missing or not a number from 0 on and below 1"},
       {"holdout", -0.5, "'holdout'"},
       {"holdout", "0.1", "'holdout'"},
-      {"artifact", "0123", "'artifact' is missing or not sixteen hexadecimal digits"},
-      {"artifact", "0123456789ABCDEF", "'artifact'"},
+      {"states_fingerprint", "0123",
+       "'states_fingerprint' is missing or not sixteen hexadecimal digits"},
+      {"states_fingerprint", "0123456789ABCDEF", "'states_fingerprint'"},
+      {"method_fingerprint", 5, "'method_fingerprint'"},
+      {"program_fingerprint", "", "'program_fingerprint'"},
       {"pictures", 5, "'pictures'"},
       {"data", Json::array(), "'data'"},
       {"states_bytes", -5, "'states_bytes'"},

@@ -13,6 +13,7 @@ namespace doppel::cli {
 struct EvalOptions {
   std::string run; ///< a run folder, or an artifact with `untrained`
   std::string data;
+  std::optional<std::string> artifact; ///< in place of the run's own: for this machine
   std::optional<std::string> test; ///< images to classify, in place of the data's own test split
   bool untrained = false;          ///< the encoder as initialised by `seed`
   std::optional<int64_t> step;     ///< a checkpoint other than the newest

@@ -41,13 +41,16 @@ Result<Encoder> findEncoder(const EvalOptions &options) {
   std::error_code ignored;
   DOPPEL_CHECK(expectRun(path, options.untrained));
   DOPPEL_CHECK(expectData(options.data));
+  if (options.artifact)
+    DOPPEL_CHECK(expectArtifact("eval", *options.artifact));
   if (options.test)
     DOPPEL_CHECK(expectData(*options.test));
   if (!fs::is_directory(path, ignored))
     return Encoder{path, std::nullopt};
-  if (!fs::exists(path / "artifact.dpx", ignored))
+  fs::path artifact = options.artifact ? fs::path(*options.artifact) : path / "artifact.dpx";
+  if (!options.artifact && !fs::exists(artifact, ignored))
     return fail("{} holds no run (no artifact.dpx)", path.string());
-  return Encoder{path / "artifact.dpx", path};
+  return Encoder{artifact, path};
 }
 
 /// Loads the states of a run, by the rule of --resume.
@@ -61,8 +64,12 @@ Result<CheckpointManifest> loadCheckpoint(const fs::path &run, std::optional<int
   DOPPEL_TRY(std::optional<RestoredCheckpoint> restored,
              restoreCheckpoint(run / kCheckpointsFolder, identity, step, executable,
                                [](const std::string &message) { warn(message); }));
-  if (restored)
+  if (restored) {
+    if (restored->manifest.program != executable.fingerprints().program)
+      warn("the run was computed by another program than the one that represents the images: "
+           "features may differ in their last bits");
     return restored->manifest;
+  }
   if (step)
     return fail("{} has no checkpoint of step {}", run.string(), *step);
   return fail("{} has no checkpoint yet", run.string());

@@ -179,7 +179,9 @@ int runInspect(const InspectOptions &options) {
       {"code", codeText(*artifact)},
       {"file", fmt::format("{:.1f} KiB", double(artifact->bytes().size()) / 1024)},
       {"memory", mebibytes(program.peak_bytes()) + " of states and a step, beside the libraries'"},
-      {"fingerprint", fmt::format("{:016x}", artifact->fingerprint())}};
+      {"fingerprints", fmt::format("states {:016x}, method {:016x}, program {:016x}",
+                                   artifact->fingerprints().states, artifact->fingerprints().method,
+                                   artifact->fingerprints().program)}};
   printOut("{}", formatTable(rows));
   if (program.params()->size() > 0) {
     printOut("\n");

@@ -257,6 +257,9 @@ int runProgram(int argc, char **argv) {
                    "as for run; its test split, or what the run held out, is classified by its "
                    "training split")
       ->required();
+  evalCommand->add_option("--artifact", eval.artifact,
+                          "an artifact of the same networks in place of the run's own, compiled "
+                          "for this machine");
   evalCommand->add_option(
       "--test", eval.test,
       "images to classify in place of those: a folder of class folders, or data "
