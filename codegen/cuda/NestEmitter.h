@@ -71,11 +71,12 @@ private:
                 llvm::ArrayRef<const plan::Store *> stores);
   llvm::Value *joinLanes(llvm::Value *accumulator, nn::ReduceKind kind);
   llvm::Value *joinWarp(llvm::Value *value, nn::ReduceKind kind);
-  /// The values that threads leave in shared memory, at numbers `first`, `first` + `stride`, ... of
-  /// `count`, one after the other. Those of threads where `writes` holds (null: of all) are left,
-  /// at `slot`.
-  llvm::Value *joinShared(llvm::Value *value, nn::ReduceKind kind, llvm::Value *writes,
-                          llvm::Value *slot, llvm::Value *first, int64_t count, int64_t stride);
+  struct Slots;
+  Slots slotsFor(llvm::Type *type, int64_t count);
+  void writeSlot(const Slots &slots, llvm::Value *number, llvm::Value *value);
+  llvm::Value *readSlot(const Slots &slots, llvm::Value *number);
+  llvm::Value *joinWarps(llvm::Value *value, nn::ReduceKind kind);
+  llvm::Value *joinRows(llvm::Value *value, nn::ReduceKind kind, int64_t down, int64_t across);
 
   kernels::ThreadLanes lanes;
   const plan::Machine &machine;

@@ -43,40 +43,61 @@ Value *NestEmitter::joinWarp(Value *value, nn::ReduceKind kind) {
   return value;
 }
 
-Value *NestEmitter::joinShared(Value *value, nn::ReduceKind kind, Value *writes, Value *slot,
-                               Value *first, int64_t count, int64_t stride) {
-  llvm::Type *type = value->getType();
+/// How an accumulator lies in shared memory, as element `number` of an array.
+struct NestEmitter::Slots {
+  llvm::Type *type, *stored;
+  llvm::Align align;
+  Value *memory;
+};
+
+NestEmitter::Slots NestEmitter::slotsFor(llvm::Type *type, int64_t count) {
   llvm::Type *stored = type->getScalarSizeInBits() < 8 ? type->getWithNewType(b.getInt8Ty()) : type;
   uint64_t bytes = stored->getScalarSizeInBits() / 8 * (type->isVectorTy() ? uint64_t(width) : 1);
-  shared = std::max(shared, bytes * uint64_t(count) * uint64_t(stride));
-  Value *memory = gpu.shared();
-  auto at = [&](Value *number) { return b.CreateInBoundsGEP(stored, memory, number); };
-  llvm::Align align(std::min<uint64_t>(bytes, 16));
-  auto write = [&] {
-    b.CreateAlignedStore(stored == type ? value : b.CreateZExt(value, stored), at(slot), align);
-  };
-  if (writes)
-    inBranch(writes, write);
-  else
-    write();
+  shared = std::max(shared, bytes * uint64_t(count));
+  return {type, stored, llvm::Align(std::min<uint64_t>(bytes, 16)), gpu.shared()};
+}
+
+void NestEmitter::writeSlot(const Slots &slots, Value *number, Value *value) {
+  b.CreateAlignedStore(slots.stored == slots.type ? value : b.CreateZExt(value, slots.stored),
+                       b.CreateInBoundsGEP(slots.stored, slots.memory, number), slots.align);
+}
+
+Value *NestEmitter::readSlot(const Slots &slots, Value *number) {
+  Value *loaded = b.CreateAlignedLoad(
+      slots.stored, b.CreateInBoundsGEP(slots.stored, slots.memory, number), slots.align);
+  return slots.stored == slots.type ? loaded : b.CreateTrunc(loaded, slots.type);
+}
+
+/// The numbers of all warps, one after the other, in every thread.
+Value *NestEmitter::joinWarps(Value *value, nn::ReduceKind kind) {
+  int64_t warps = machine.threads / machine.warpThreads;
+  Slots slots = slotsFor(value->getType(), warps);
+  Value *lane = b.CreateURem(thread, constant(machine.warpThreads)),
+        *warp = b.CreateUDiv(thread, constant(machine.warpThreads));
+  inBranch(b.CreateICmpEQ(lane, constant(0)), [&] { writeSlot(slots, warp, value); });
   gpu.barrier();
-  auto read = [&](Value *number) -> Value * {
-    Value *loaded = b.CreateAlignedLoad(stored, at(number), align);
-    return stored == type ? loaded : b.CreateTrunc(loaded, type);
-  };
-  constexpr int64_t mostUnrolled = 16;
-  Value *total = read(first);
-  if (count <= mostUnrolled) {
-    for (int64_t i = 1; i < count; ++i)
-      total = combine(kind, total, read(b.CreateAdd(first, constant(i * stride))));
-  } else {
-    Carried carried{total};
-    loop(constant(1), constant(count), 1, 0, carried, [&](Value *i, Carried &values) {
-      Value *number = b.CreateAdd(first, b.CreateMul(i, constant(stride)));
-      values[0] = combine(kind, values[0], read(number));
+  Value *total = readSlot(slots, constant(0));
+  for (int64_t i = 1; i < warps; ++i)
+    total = combine(kind, total, readSlot(slots, constant(i)));
+  gpu.barrier(); // before the next number is written
+  return total;
+}
+
+/// The numbers of all threads of a tile's column, `down` rows of `across` threads: the lower half
+/// upon the upper one, then again. Every thread that added all of them itself would hold the rows
+/// of a whole column in registers at once.
+Value *NestEmitter::joinRows(Value *value, nn::ReduceKind kind, int64_t down, int64_t across) {
+  Slots slots = slotsFor(value->getType(), down * across);
+  writeSlot(slots, thread, value);
+  for (int64_t half = down / 2; half > 0; half /= 2) {
+    gpu.barrier();
+    inBranch(b.CreateICmpSLT(thread, constant(half * across)), [&] {
+      Value *lower = readSlot(slots, b.CreateAdd(thread, constant(half * across)));
+      writeSlot(slots, thread, combine(kind, readSlot(slots, thread), lower));
     });
-    total = carried[0];
   }
+  gpu.barrier();
+  Value *total = readSlot(slots, b.CreateURem(thread, constant(across)));
   gpu.barrier(); // before the memory is used again
   return total;
 }
@@ -181,10 +202,7 @@ void NestEmitter::reduceRow(const Team &team, ArrayRef<unsigned> reduced, Value 
       value = joinWarp(value, kind);
     if (team.size <= machine.warpThreads)
       return value;
-    Value *isFirst =
-        b.CreateICmpEQ(b.CreateURem(thread, constant(machine.warpThreads)), constant(0));
-    return joinShared(value, kind, isFirst, b.CreateUDiv(thread, constant(machine.warpThreads)),
-                      constant(0), machine.threads / machine.warpThreads, 1);
+    return joinWarps(value, kind);
   };
   Value *isFirst = team.size > 1 ? b.CreateICmpEQ(team.lane, constant(0)) : nullptr;
   sweepAll(reduced, b.CreateMul(team.lane, constant(width)), count, team.size * width, combined,
@@ -233,7 +251,7 @@ void NestEmitter::emitSegmentSum(Value *group) {
 //===- Columns --------------------------------------------------------------------------------===//
 
 /// The block is a tile: its threads lie along the columns, a vector each, and the rest of them
-/// along the rows, which they take in turn. Their sums meet in shared memory, in the order of rows.
+/// along the rows, which they take in turn. Their sums meet in shared memory, half upon half.
 void NestEmitter::emitColumns(Value *group) {
   SmallVector<unsigned> outer, reduced, inner;
   uint32_t outerLoops = 0, innerLoops = Node::afterReduction;
@@ -264,8 +282,7 @@ void NestEmitter::emitColumns(Value *group) {
   Value *low = b.CreateMul(innerGroup, constant(perGroup));
   Value *high = least(b.CreateAdd(low, constant(perGroup)), constant(columns));
   auto combined = [&](Value *accumulator, nn::ReduceKind kind) {
-    return down == 1 ? accumulator
-                     : joinShared(accumulator, kind, nullptr, thread, x, down, across);
+    return down == 1 ? accumulator : joinRows(accumulator, kind, down, across);
   };
   Carried none;
   loop(first, last, 1, outerLoops, none, [&](Value *point, Carried &) {
