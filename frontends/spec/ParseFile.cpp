@@ -101,9 +101,10 @@ Name ParserImpl::expectName(llvm::StringRef purpose) {
   if (at(TokenKind::Identifier)) {
     advance();
     if (token.text == "__metadata__")
-      error(Code::ReservedName, token.range,
-            "'__metadata__' is no state's name: checkpoints are safetensors files, which keep their "
-            "own text under it");
+      error(
+          Code::ReservedName, token.range,
+          "'__metadata__' is no state's name: checkpoints are safetensors files, which keep their "
+          "own text under it");
     return {token.text, token.range};
   }
   if (isKeyword(token.kind)) {

@@ -147,7 +147,8 @@ std::vector<test::ProgramParts> partsOfEachCall() {
     std::vector<uint32_t> inputs, outputs;
     std::vector<int64_t> ints;
   };
-  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0}, halved = {2, 2, 2, 2, 0, 0, 0, 0};
+  const std::vector<int64_t> same = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0},
+                             halved = {2, 2, 2, 2, 0, 0, 0, 0};
   const Variant variants[] = {{LibraryOp::Matmul, {8, 9}, {10}, {0, 1}},
                               {LibraryOp::Conv2D, {11, 12}, {13}, same},
                               {LibraryOp::Conv2DBackwardData, {13, 12}, {11}, same},
