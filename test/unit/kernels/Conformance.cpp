@@ -94,9 +94,9 @@ void use_scratch(void *const *buffers, int64_t begin, int64_t end, void *scratch
   }
 }
 
-/// images [4], the run's scalars -> y: f32 [64], loss: f32 []; y[i] = the first level of image i mod
-/// 4, plus 256 times the step, or NaN in the step that has the number of the run's seed. The loss
-/// is y[1].
+/// images [4], the run's scalars -> y: f32 [64], loss: f32 []; y[i] = the first level of image i
+/// mod 4, plus 256 times the step, or NaN in the step that has the number of the run's seed. The
+/// loss is y[1].
 void toy_step(void *const *buffers, int64_t begin, int64_t end, void *) {
   const ImageRef *images = at<ImageRef>(buffers, 0);
   const RunScalars &run = *at<RunScalars>(buffers, 1);
