@@ -63,9 +63,12 @@ llvm::DenseSet<Operation *> findLateUpdates(Block &block) {
     llvm::SmallSetVector<Operation *, 16> computed;
     llvm::SmallSetVector<Value, 8> needed;
     computed.insert(&op);
-    int64_t made = 0, keeps = 0;
-    for (Value result : op.getResults())
-      made += bytesOf(result);
+    int64_t made = 0, most = 0, keeps = 0;
+    for (Value result : op.getResults()) {
+      int64_t bytes = bytesOf(result);
+      made += bytes;
+      most += bytes <= statisticBytes ? 5 * bytes : bytes;
+    }
     for (size_t i = 0; i < computed.size() && computed.size() <= mostInline; ++i)
       for (Value operand : computed[i]->getOperands()) {
         Operation *maker = operand.getDefiningOp();
@@ -75,7 +78,6 @@ llvm::DenseSet<Operation *> findLateUpdates(Block &block) {
                  bytesOf(operand) > std::max(smallBytes, made / 16))
           keeps += bytesOf(operand);
       }
-    int64_t most = made <= statisticBytes ? 5 * made : made;
     if (computed.size() > mostInline || keeps > most)
       continue;
     kept.insert(needed.begin(), needed.end());

@@ -146,3 +146,32 @@ func.func @statistic(%x: tensor<64x64xf32>) -> tensor<64xf32> {
   nn.write @bias, %new : tensor<64xf32>
   return %y : tensor<64xf32>
 }
+
+// Statistics of several layers in one kernel wait like those of one, however many they are together.
+// CHECK-LABEL: func.func @statistics
+// CHECK: nn.exp
+// CHECK: %[[NEW:.+]]:2 = nn.fused map
+// CHECK: nn.write @mean_a, %[[NEW]]#0
+// CHECK-NEXT: nn.write @mean_b, %[[NEW]]#1
+nn.state @mean_a buffer : tensor<12288xf32>
+nn.state @mean_b buffer : tensor<12288xf32>
+func.func @statistics(%x: tensor<64x12288xf32>, %y: tensor<64x12288xf32>) -> (tensor<12288xf64>, tensor<12288xf64>) {
+  %a = nn.read @mean_a : tensor<12288xf32>
+  %b = nn.read @mean_b : tensor<12288xf32>
+  %x64 = nn.convert %x : tensor<64x12288xf32> -> tensor<64x12288xf64>
+  %y64 = nn.convert %y : tensor<64x12288xf32> -> tensor<64x12288xf64>
+  %sa = nn.reduce sum %x64 [0] : tensor<64x12288xf64> -> tensor<12288xf64>
+  %sb = nn.reduce sum %y64 [0] : tensor<64x12288xf64> -> tensor<12288xf64>
+  %na, %nb = nn.fused map(%a, %b, %sa, %sb) : (tensor<12288xf32>, tensor<12288xf32>, tensor<12288xf64>, tensor<12288xf64>) -> (tensor<12288xf32>, tensor<12288xf32>) {
+  ^bb0(%0: tensor<12288xf32>, %1: tensor<12288xf32>, %2: tensor<12288xf64>, %3: tensor<12288xf64>):
+    %4 = nn.convert %2 : tensor<12288xf64> -> tensor<12288xf32>
+    %5 = nn.convert %3 : tensor<12288xf64> -> tensor<12288xf32>
+    %6 = nn.add %0, %4 : tensor<12288xf32>
+    %7 = nn.add %1, %5 : tensor<12288xf32>
+    nn.yield %6, %7 : tensor<12288xf32>, tensor<12288xf32>
+  }
+  %z = nn.exp %sa : tensor<12288xf64>
+  nn.write @mean_a, %na : tensor<12288xf32>
+  nn.write @mean_b, %nb : tensor<12288xf32>
+  return %z, %sb : tensor<12288xf64>, tensor<12288xf64>
+}
