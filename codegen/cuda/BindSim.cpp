@@ -153,8 +153,9 @@ void SimBinder::wrap(llvm::Function &kernel) {
   IRBuilder<> b(llvm::BasicBlock::Create(context, "entry", wrapper));
   llvm::SmallVector<Value *> buffers;
   for (unsigned i = 0; i < kernel.arg_size(); ++i)
-    buffers.push_back(
-        b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_32(pointer, wrapper->getArg(0), i)));
+    // Of a reserved kernel some are numbers, in place of pointers.
+    buffers.push_back(b.CreateLoad(kernel.getArg(i)->getType(),
+                                   b.CreateConstInBoundsGEP1_32(pointer, wrapper->getArg(0), i)));
   b.CreateCall(&kernel, buffers);
   b.CreateRetVoid();
 }

@@ -8,6 +8,7 @@
 #include "codegen/cuda/KernelEmitter.h"
 #include "codegen/cuda/Placeholders.h"
 #include "codegen/cuda/Ptx.h"
+#include "codegen/cuda/Reserved.h"
 #include "codegen/kernels/Draws.h"
 #include "dialects/plan/Machine.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -25,20 +26,23 @@ namespace {
 /// not follow the number of cores.
 constexpr size_t mostParts = 16;
 
-/// The kernels of a module, and the draws that they call: nothing refers to another module.
 mlir::LogicalResult emitKernels(llvm::ArrayRef<plan::KernelOp> kernels,
                                 const plan::Machine &machine, const DisjointBuffers &disjoint,
                                 llvm::Module &llvmModule) {
   for (plan::KernelOp kernel : kernels)
     if (failed(emitKernel(kernel, machine, llvmModule, disjoint.lookup(kernel.getSymName()))))
       return mlir::failure();
+  return mlir::success();
+}
+
+/// Defines the draws that a module's kernels call: nothing refers to another module.
+void defineDraws(llvm::Module &llvmModule) {
   for (const std::string &draw : kernels::missingDraws(llvmModule)) {
     kernels::defineDraw(draw, llvmModule);
     llvm::Function *function = llvmModule.getFunction(draw);
     function->setVisibility(llvm::GlobalValue::DefaultVisibility);
     function->setLinkage(llvm::GlobalValue::InternalLinkage);
   }
-  return mlir::success();
 }
 
 /// Emits the kernels of a program into as many modules as `parts` will have, one of which
@@ -109,11 +113,15 @@ mlir::FailureOr<GpuCode> cuda::compileKernels(mlir::ModuleOp module, const Assem
   };
   auto kernels = kernelsOf(module);
   std::vector<Part> parts(partsFor(kernels.size()));
-  auto blocks = emitProgram(module, kernels, parts.size(), [&](size_t number) -> llvm::Module & {
-    return parts[number].llvmModule;
-  });
+  auto moduleOf = [&](size_t number) -> llvm::Module & { return parts[number].llvmModule; };
+  auto blocks = emitProgram(module, kernels, parts.size(), moduleOf);
   if (failed(blocks))
     return mlir::failure();
+  for (auto [i, block] : llvm::enumerate(*blocks))
+    addFlag(*moduleOf(i % parts.size()).getFunction(block.kernel));
+  emitReserved(parts.back().llvmModule);
+  for (Part &part : parts)
+    defineDraws(part.llvmModule);
   llvm::SmallVector<std::string> architectures = architecturesOf(module);
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
   for (Part &part : parts)
@@ -149,6 +157,7 @@ mlir::FailureOr<SimCode> cuda::compileForSimulator(mlir::ModuleOp module) {
     return mlir::failure();
   bool checked = plan::findTarget(module).getCheck() != nullptr;
   for (cpu::ObjectPart &part : parts) {
+    defineDraws(part.llvmModule);
     if (llvm::Error error = bindSim(part.llvmModule, checked))
       return module.emitError() << llvm::toString(std::move(error));
     if (failed(cpu::finishPart(part, *processor, module)))
@@ -167,6 +176,7 @@ mlir::FailureOr<std::string> cuda::kernelsAsLlvm(mlir::ModuleOp module) {
   if (failed(machine) ||
       failed(emitKernels(kernelsOf(module), *machine, disjointBuffers(module), llvmModule)))
     return mlir::failure();
+  defineDraws(llvmModule);
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvmModule.print(stream, nullptr);

@@ -17,7 +17,8 @@ struct BlockShape {
 };
 
 /// Code of some kernels of a program, which refers to none of the others; a kernel's symbol is its
-/// name.
+/// name. The last argument of each is the flag, and the last module has what every program for GPUs
+/// has (runtime/schema/GpuAbi.h).
 struct GpuModule {
   std::string ptx;
   /// For each architecture of the target, in its order; none without an assembler.

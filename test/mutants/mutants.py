@@ -27,6 +27,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = "build/release"
+HEADERS = "build/cuda"  # of CUDA, fetched by ./do
 PLACE = os.path.join(ROOT, "build", "mutants")
 BASE, COPY = os.path.join(PLACE, "base"), os.path.join(PLACE, "tree")  # as it was when we began; where mutants are built
 COLUMN = 7  # where the text of a line begins
@@ -230,7 +231,7 @@ class MountedCopy:
         self.prefix = [*unshare, "bash", "-c", 'mount --bind "$0" "$1" && cd "$1" && shift && exec "$@"', COPY, ROOT]
 
     def freeze(self):
-        mirror(ROOT, BASE, tree_files() | files_below(ROOT, BUILD), files_below(BASE))
+        mirror(ROOT, BASE, tree_files() | files_below(ROOT, HEADERS) | files_below(ROOT, BUILD), files_below(BASE))
 
     def refresh(self):
         mirror(BASE, COPY, files_below(BASE), files_below(COPY))
@@ -243,7 +244,7 @@ class ConfiguredCopy:
     prefix = []
 
     def freeze(self):
-        mirror(ROOT, BASE, tree_files(), files_below(BASE))
+        mirror(ROOT, BASE, tree_files() | files_below(ROOT, HEADERS), files_below(BASE))
 
     def refresh(self):
         wanted, present = files_below(BASE), files_below(COPY, without={"build"})

@@ -28,6 +28,7 @@
 // PTX: ld.global.nc.v4.b32
 // PTX: .visible .entry row_1(
 // PTX: shfl.sync.bfly
+// PTX: .visible .entry doppel_check_partials(
 // LEAST: .target sm_80
 // NEWER: .version 8.7
 // NEWER-NEXT: .target sm_120

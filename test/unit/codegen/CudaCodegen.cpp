@@ -85,10 +85,32 @@ TEST_F(CudaCodegen, EachKernelIsAnEntryOfOneModule) {
   }
   // What is written over is read by plain loads, vectors in both.
   EXPECT_NE(code->modules[0].ptx.find("ld.global.v4"), std::string::npos) << code->modules[0].ptx;
-  EXPECT_EQ(code->modules[0].ptx.find("ld.global.nc"), std::string::npos) << code->modules[0].ptx;
-  EXPECT_NE(code->modules[1].ptx.find("ld.global.nc"), std::string::npos) << code->modules[1].ptx;
+  EXPECT_EQ(code->modules[0].ptx.find("ld.global.nc.v4"), std::string::npos)
+      << code->modules[0].ptx;
+  EXPECT_NE(code->modules[1].ptx.find("ld.global.nc.v4"), std::string::npos)
+      << code->modules[1].ptx;
   EXPECT_EQ(code->blocks[0].sharedBytes, 0u);
   EXPECT_GE(code->blocks[1].sharedBytes, 64u); // a number of f64 for each of eight warps
+}
+
+TEST_F(CudaCodegen, EachKernelTakesTheFlagAndTheLastModuleHasTheReservedOnes) {
+  auto code = compileKernels(*forGpus(), nullptr);
+  ASSERT_TRUE(succeeded(code));
+  // Two buffers and the flag, three and the flag.
+  for (auto [number, last, none] :
+       {std::tuple(0, ".param .u64 .ptr .align 1 relu_param_2", "relu_param_3"),
+        std::tuple(1, ".param .u64 .ptr .align 1 sum_param_3", "sum_param_4")}) {
+    const std::string &ptx = code->modules[number].ptx;
+    EXPECT_NE(ptx.find(last), std::string::npos) << ptx;
+    EXPECT_EQ(ptx.find(none), std::string::npos) << ptx;
+  }
+  for (const char *kernel :
+       {"doppel_check_partials", "doppel_check_flag", "doppel_copy", "doppel_permutation"})
+    for (size_t number : {0, 1})
+      EXPECT_EQ(code->modules[number].ptx.find(".entry " + std::string(kernel) + "(") !=
+                    std::string::npos,
+                number == 1)
+          << kernel;
 }
 
 TEST_F(CudaCodegen, TheSameProgramGivesTheSameCode) {
