@@ -3,6 +3,7 @@
 
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/device/cpu/Processor.h"
+#include "runtime/device/cuda/CudaDevice.h"
 #include "runtime/device/sim/SimDevice.h"
 
 #include <map>
@@ -61,7 +62,9 @@ Result<void> expectSlabs(const Device &device, std::span<const TensorRef> slabs,
 /// By kind of target.
 static std::map<std::string, DeviceFactory, std::less<>> &registry() {
   static std::map<std::string, DeviceFactory, std::less<>> devices = {
-      {"cpu", cpu::openCpuDevice}, {"cuda-sim", sim::openSimDevice}};
+      {"cpu", cpu::openCpuDevice},
+      {"cuda", cuda::openCudaDevice},
+      {"cuda-sim", sim::openSimDevice}};
   return devices;
 }
 
