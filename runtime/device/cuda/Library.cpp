@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
+#include <set>
 
 namespace fs = std::filesystem;
 
@@ -57,6 +58,9 @@ LibrarySearch usualSearch() {
     addSitePackages(fs::path(home) / ".local", folders);
   addSitePackages("/usr/local", folders);
   addSitePackages("/usr", folders);
+  // CUDA_HOME is often one of the others.
+  std::set<std::string> seen;
+  std::erase_if(folders, [&](const std::string &folder) { return !seen.insert(folder).second; });
   return search;
 }
 

@@ -86,6 +86,19 @@ TEST_F(CudaLibrary, FoldersOfAVirtualEnvironmentAreSearched) {
   EXPECT_FALSE(has("headers/lib"));
 }
 
+TEST(CudaSearch, EachPlaceIsSearchedOnceAndCudaHomeFirst) {
+  std::string before = std::getenv("CUDA_HOME") ? std::getenv("CUDA_HOME") : "";
+  auto foldersWith = [](const char *home) {
+    setenv("CUDA_HOME", home, 1);
+    return usualSearch().then;
+  };
+  std::vector<std::string> usual = foldersWith("/usr/local/cuda"), own = foldersWith("/opt/cuda");
+  before.empty() ? unsetenv("CUDA_HOME") : setenv("CUDA_HOME", before.c_str(), 1);
+  EXPECT_EQ(std::ranges::count(usual, "/usr/local/cuda/lib64"), 1);
+  EXPECT_EQ(own.front(), "/opt/cuda/lib64");
+  EXPECT_EQ(std::ranges::count(own, "/usr/local/cuda/lib64"), 1);
+}
+
 TEST(CudaDriver, TellsItsVersionAndItsGpus) {
   Recording &recording = recordingOf(folder);
   recording.devices = 2;
