@@ -93,12 +93,14 @@ TEST(DataSlabs, AStandInHasRoomOfItsOwn) {
   for (uint64_t memory : {uint64_t(0), uint64_t(1)}) {
     auto dataset = openDataset(folder.path(), Split::Train, {.memoryBytes = memory, .threads = 2});
     ASSERT_TRUE(dataset);
+    // Behind the broken one lies another than its stand-in.
+    const std::vector<int64_t> wanted = {0, 1, 4, 3, 2}, found = {0, 2, 4, 3, 2};
     for (int round = 0; round < 2; ++round) {
-      auto batch = (*dataset)->range(0, 5);
+      auto batch = (*dataset)->gather(wanted);
       ASSERT_TRUE(batch);
       uint64_t end = 0;
       for (int64_t at = 0; at < 5; ++at) {
-        int64_t shown = at == 1 ? 2 : at;
+        int64_t shown = found[size_t(at)];
         EXPECT_EQ(batch->images()[at].index, shown);
         Picture picture = batch->picture(at);
         ASSERT_EQ(picture.extent, (Extent{9, int32_t(10 + shown)}));
