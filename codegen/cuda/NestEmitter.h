@@ -50,8 +50,9 @@ private:
   void partLoop(llvm::Value *low, llvm::Value *high, uint32_t loops,
                 llvm::function_ref<void()> body);
   void storeAll();
-  /// body() in threads where `condition` holds.
-  void inBranch(llvm::Value *condition, llvm::function_ref<void()> body);
+  /// body() in threads where `condition` holds. With `alone`, only they load what the body alone
+  /// reads: an output may lie over it.
+  void inBranch(llvm::Value *condition, llvm::function_ref<void()> body, bool alone = false);
   /// Sets the indices of `loops` from the number of their point, `linear`, which is below the
   /// product of their sizes; the last is the first lane of a vector where it is the lane loop.
   void setIndices(llvm::Value *linear, llvm::ArrayRef<unsigned> loops);

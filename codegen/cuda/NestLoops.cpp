@@ -129,13 +129,14 @@ void NestEmitter::partLoop(Value *low, Value *high, uint32_t loops,
   });
 }
 
-void NestEmitter::inBranch(Value *condition, llvm::function_ref<void()> body) {
+void NestEmitter::inBranch(Value *condition, llvm::function_ref<void()> body, bool alone) {
   llvm::Function *function = b.GetInsertBlock()->getParent();
   BasicBlock *inside = BasicBlock::Create(b.getContext(), "then", function);
   BasicBlock *after = BasicBlock::Create(b.getContext(), "after", function);
   // What does not wait for the branch is emitted before it, so that it is known behind it as well.
   scopes.back().anchor = b.CreateCondBr(condition, inside, after);
   scopes.push_back({scopes.back().loops});
+  scopes.back().closed = alone;
   b.SetInsertPoint(inside);
   body();
   b.CreateBr(after);
@@ -171,7 +172,8 @@ void NestEmitter::storeAll() {
 
 void NestEmitter::emitMap(Value *group) {
   if (nest.loops.empty()) {
-    inBranch(b.CreateICmpEQ(thread, constant(0)), [&] { storeAll(); });
+    inBranch(
+        b.CreateICmpEQ(thread, constant(0)), [&] { storeAll(); }, /*alone=*/true);
     return;
   }
   laneDim = nest.loops.size() - 1;

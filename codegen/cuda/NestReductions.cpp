@@ -174,10 +174,15 @@ void NestEmitter::sweepAll(ArrayRef<unsigned> reduced, Value *first, Value *coun
       if (!atEveryPoint(each))
         store(each, 0);
   };
-  if (stores)
-    inBranch(stores, storeBehind);
-  else
-    storeBehind();
+  if (stores) {
+    inBranch(stores, storeBehind, /*alone=*/true);
+    return;
+  }
+  // The row is this thread's alone.
+  scopes.push_back({scopes.back().loops});
+  scopes.back().closed = true;
+  storeBehind();
+  scopes.pop_back();
 }
 
 //===- Rows -----------------------------------------------------------------------------------===//

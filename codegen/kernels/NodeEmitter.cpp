@@ -96,6 +96,13 @@ Value *NodeEmitter::eval(unsigned number, unsigned instance) {
   auto key = std::make_pair(number, own);
   if (auto found = scopes[depth].known.find(key); found != scopes[depth].known.end())
     return found->second;
+  for (size_t inner = depth + 1; inner < scopes.size(); ++inner) {
+    if (!scopes[inner].closed)
+      continue;
+    depth = inner;
+    if (auto found = scopes[depth].known.find(key); found != scopes[depth].known.end())
+      return found->second;
+  }
   llvm::IRBuilderBase::InsertPointGuard guard(b);
   if (llvm::Instruction *anchor = scopes[depth].anchor)
     b.SetInsertPoint(anchor);

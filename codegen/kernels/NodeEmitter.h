@@ -35,6 +35,9 @@ protected:
     llvm::Instruction *anchor =
         nullptr; ///< what is emitted here goes before it; at the builder's place if null
     llvm::DenseMap<std::pair<unsigned, unsigned>, llvm::Value *> known{}; ///< by node and instance
+    /// What is first wanted in here is emitted in here, not further out: other threads, which do
+    /// not come here, have no business with it.
+    bool closed = false;
   };
   /// One vector of those that an iteration of the lane loop works on.
   struct Instance {
