@@ -89,11 +89,27 @@ void SimBinder::bindPlaceholders() {
         });
 }
 
+/// What an address points into, also where it is one of a vector of addresses into one buffer or
+/// table.
+const Value *objectOf(const Value *address) {
+  for (;;) {
+    address = llvm::getUnderlyingObject(address, /*MaxLookup=*/0);
+    if (auto *element = llvm::dyn_cast<llvm::ExtractElementInst>(address))
+      address = element->getVectorOperand();
+    else if (auto *each = llvm::dyn_cast<llvm::GetElementPtrInst>(address))
+      address = each->getPointerOperand();
+    else if (auto *either = llvm::dyn_cast<llvm::SelectInst>(address))
+      address = either->getTrueValue();
+    else
+      return address;
+  }
+}
+
 /// Shows an access to the simulator, unless it is of memory that no other thread can reach or
 /// write.
 void SimBinder::show(llvm::Instruction &before, Value *address, Value *bytes, llvm::Align align,
                      bool writes) {
-  const Value *object = llvm::getUnderlyingObject(address, /*MaxLookup=*/0);
+  const Value *object = objectOf(address);
   if (llvm::isa<llvm::AllocaInst, llvm::GlobalVariable>(object))
     return;
   IRBuilder<> b(&before);
