@@ -2,7 +2,9 @@
 // loader, device.
 #include "frontends/cli/verify/Compiled.h"
 
-#include "codegen/artifact/Writer.h"
+#include "codegen/cpu/CpuCodegen.h"
+#include "codegen/cpu/Processor.h"
+#include "codegen/cuda/CudaCodegen.h"
 #include "dialects/nn/NnDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
@@ -18,10 +20,11 @@ using reference::Tensor;
 LogicalResult lower(ModuleOp module, Phase from, Phase to, const PipelineOptions &options,
                     plan::TargetAttr target) {
   module.getContext()->loadDialect<plan::PlanDialect>();
-  if (!target) {
-    auto cpuTarget = plan::targetAttrOf(module.getContext(), {.kind = plan::cpuKind});
+  if (!target)
+    target = plan::targetAttrOf(module.getContext(), {.kind = plan::cpuKind});
+  if (target.getKind() != plan::cudaKind) {
     FailureOr<plan::TargetAttr> complete =
-        cpu::completeTarget(cpuTarget, [&] { return module.emitError(); });
+        cpu::completeTarget(target, [&] { return module.emitError(); });
     if (failed(complete))
       return failure();
     target = *complete;
@@ -37,9 +40,25 @@ LogicalResult tell(const runtime::Error &error) {
   return failure();
 }
 
-LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::ObjectCode &code) {
+FailureOr<KernelCode> compileKernels(ModuleOp module) {
+  if (plan::findTarget(module).getKind() == plan::cpuKind) {
+    FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module);
+    if (failed(code))
+      return failure();
+    return KernelCode{.modules = {std::move(code->elf)}, .blocks = {}};
+  }
+  FailureOr<cuda::SimCode> code = cuda::compileForSimulator(module);
+  if (failed(code))
+    return failure();
+  KernelCode made{.modules = {std::move(code->elf)}, .blocks = {}};
+  for (const cuda::BlockShape &shape : code->blocks)
+    made.blocks.push_back({shape.threads, uint32_t(shape.sharedBytes)});
+  return made;
+}
+
+LogicalResult LoadedProgram::parse(ModuleOp module, const KernelCode &code) {
   ArtifactParts parts;
-  parts.code = {{.modules = {code.elf}, .blocks = {}}};
+  parts.code = {code};
   FailureOr<std::string> bytes = serializeArtifact(module, parts);
   if (failed(bytes))
     return failure();
@@ -50,7 +69,7 @@ LogicalResult LoadedProgram::parse(ModuleOp module, const cpu::ObjectCode &code)
   return success();
 }
 
-LogicalResult LoadedProgram::load(ModuleOp module, const cpu::ObjectCode &code, int threads) {
+LogicalResult LoadedProgram::load(ModuleOp module, const KernelCode &code, int threads) {
   if (failed(parse(module, code)))
     return failure();
   auto opened = runtime::openDevice(artifact->program(), {threads});
@@ -115,16 +134,17 @@ void Compiled::rewriteResults(func::FuncOp function) {
   (void)done;
 }
 
-FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase from, int threads) {
+FailureOr<std::unique_ptr<Compiled>> Compiled::create(ModuleOp module, Phase from, int threads,
+                                                      plan::TargetAttr target) {
   std::unique_ptr<Compiled> compiled(new Compiled);
   for (auto function : llvm::to_vector(module.getOps<func::FuncOp>())) {
     if (failed(compiled->rewriteArguments(function)))
       return failure();
     compiled->rewriteResults(function);
   }
-  if (failed(lower(module, from, Phase::Plan)))
+  if (failed(lower(module, from, Phase::Plan, {}, target)))
     return failure();
-  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module);
+  FailureOr<KernelCode> code = compileKernels(module);
   if (failed(code))
     return failure();
   if (failed(compiled->load(module, *code, threads)))

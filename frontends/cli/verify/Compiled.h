@@ -2,8 +2,9 @@
 // oracle at the border.
 #pragma once
 
-#include "codegen/cpu/CpuCodegen.h"
+#include "codegen/artifact/Writer.h"
 #include "codegen/reference/Interpreter.h"
+#include "dialects/plan/Target.h"
 #include "passes/Pipelines.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/executor/Executable.h"
@@ -19,14 +20,18 @@ mlir::LogicalResult lower(mlir::ModuleOp module, Phase from, Phase to,
 struct LoadedProgram {
   /// Writes and parses the artifact of `module`, which is in phase `plan`, with code of its
   /// kernels.
-  mlir::LogicalResult parse(mlir::ModuleOp module, const cpu::ObjectCode &code);
+  mlir::LogicalResult parse(mlir::ModuleOp module, const KernelCode &code);
   /// The same, and binds it to the device.
-  mlir::LogicalResult load(mlir::ModuleOp module, const cpu::ObjectCode &code, int threads);
+  mlir::LogicalResult load(mlir::ModuleOp module, const KernelCode &code, int threads);
 
   std::optional<runtime::Artifact> artifact;
   std::unique_ptr<runtime::Device> device;
   std::unique_ptr<runtime::Executable> executable;
 };
+
+/// Code of the kernels of `module`, which is in phase `plan`, for its target: this machine's
+/// processor, or the simulator of a GPU.
+mlir::FailureOr<KernelCode> compileKernels(mlir::ModuleOp module);
 
 /// An error of the runtime as a failure that was told.
 mlir::LogicalResult tell(const runtime::Error &error);
@@ -34,9 +39,10 @@ mlir::LogicalResult tell(const runtime::Error &error);
 class Compiled : LoadedProgram {
 public:
   /// Compiles `module`, which is in phase `from` and is lowered in place. Arguments that are
-  /// tensors, and results that are not f32, become states that only this class knows.
-  static mlir::FailureOr<std::unique_ptr<Compiled>> create(mlir::ModuleOp module, Phase from,
-                                                           int threads);
+  /// tensors, and results that are not f32, become states that only this class knows. For this
+  /// machine's processor, or for `target`.
+  static mlir::FailureOr<std::unique_ptr<Compiled>>
+  create(mlir::ModuleOp module, Phase from, int threads, plan::TargetAttr target = {});
 
   /// Calls `function`, with the values of the states in `states` before and after, as
   /// reference::Interpreter does.

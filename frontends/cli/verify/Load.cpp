@@ -12,7 +12,7 @@ int load(ModuleOp module, Phase phase, int ranks) {
   options.world = ranks;
   if (failed(lower(module, phase, Phase::Plan, options)))
     return 1;
-  FailureOr<cpu::ObjectCode> code = cpu::compileKernels(module);
+  FailureOr<KernelCode> code = compileKernels(module);
   LoadedProgram loaded;
   if (failed(code) || failed(loaded.parse(module, *code)))
     return 1;

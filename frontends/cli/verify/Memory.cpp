@@ -80,14 +80,14 @@ int memory(ModuleOp module, Phase phase, const MemoryOptions &options) {
   for (bool elide : {true, false})
     for (bool reuse : {true, false})
       variants.push_back({elide, reuse});
-  std::optional<cpu::ObjectCode> code; // kernels are made before memory is
+  std::optional<KernelCode> code; // kernels are made before memory is
   int64_t batch = 0, samples = 0, epochs = 1;
   for (Variant &variant : variants) {
     OwningOpRef<ModuleOp> plan;
     if (failed(place(module, variant, plan)))
       return 1;
     if (!code) {
-      FailureOr<cpu::ObjectCode> made = cpu::compileKernels(*plan);
+      FailureOr<KernelCode> made = compileKernels(*plan);
       if (failed(made))
         return 1;
       code = std::move(*made);

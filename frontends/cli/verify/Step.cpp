@@ -2,7 +2,8 @@
 // (test/golden/README.md): losses, the first step's gradients and the states in the end. Three
 // programs are run from the file's states and views: `autodiff`, the step after differentiation
 // with its updates not lowered, in the oracle; `train`, the whole phase, in the oracle; and
-// `compiled`, the program for this machine.
+// `compiled`, the program for this machine; where it is asked for, `simulated`, the program for a
+// GPU in the checking simulator.
 #include "frontends/cli/verify/Compiled.h"
 #include "frontends/cli/verify/Safetensors.h"
 #include "frontends/cli/verify/Verify.h"
@@ -207,7 +208,8 @@ FailureOr<Trajectory> GoldenRun::run(StringRef program, int threads) {
   if (program != "autodiff" && failed(lower(*module, Phase::Step, Phase::Train)))
     return failure();
   auto step = module->lookupSymbol<func::FuncOp>("step");
-  if (program != "compiled") {
+  bool isSimulated = program == "simulated";
+  if (program != "compiled" && !isSimulated) {
     reference::Interpreter interpreter(*module);
     return follow(step, [&](ArrayRef<reference::Value> arguments, const abi::RunScalars &run,
                             std::map<std::string, Tensor> &states) {
@@ -219,7 +221,14 @@ FailureOr<Trajectory> GoldenRun::run(StringRef program, int threads) {
     });
   }
   OwningOpRef<ModuleOp> lowered = module->clone();
-  auto compiled = Compiled::create(*lowered, Phase::Train, threads);
+  plan::TargetAttr target;
+  if (isSimulated) {
+    module->getContext()->loadDialect<plan::PlanDialect>();
+    target = plan::targetAttrOf(
+        module->getContext(),
+        {.kind = plan::simulatorKind, .architectures = {"sm_80"}, .check = true});
+  }
+  auto compiled = Compiled::create(*lowered, Phase::Train, threads, target);
   if (failed(compiled))
     return failure();
   return follow(step, [&](ArrayRef<reference::Value> arguments, const abi::RunScalars &run,
@@ -254,7 +263,8 @@ static double worstElement(const Tensor &found, const Tensor &expected) {
 }
 
 bool GoldenRun::judge(StringRef program, const Trajectory &found) {
-  const Limits &limits = program == "compiled" ? limitsOfCompiled : limitsOfOracle;
+  const Limits &limits =
+      program == "compiled" || program == "simulated" ? limitsOfCompiled : limitsOfOracle;
   bool isFine = true;
   auto report = [&](StringRef what, double error, double limit, const std::string &where) {
     bool isClose = error <= limit;

@@ -136,8 +136,9 @@ struct RoundingOptions {
 int rounding(mlir::ModuleOp module, Phase phase, const RoundingOptions &options);
 
 struct StepOptions {
-  std::string golden;                ///< the safetensors file
-  std::vector<std::string> programs; ///< of autodiff, train, compiled; empty: all
+  std::string golden; ///< the safetensors file
+  std::vector<std::string>
+      programs; ///< of autodiff, train, compiled, simulated; empty: the first three
   int threads = 0;
 };
 int step(mlir::MLIRContext &context, llvm::StringRef specPath, const StepOptions &options);

@@ -90,9 +90,11 @@ static cl::opt<bool> ptx("ptx",
 static cl::opt<std::string> golden("golden",
                                    cl::desc("The golden file, whose settings the spec gets"),
                                    cl::value_desc("FILE.safetensors"), cl::sub(stepCommand));
-static cl::list<std::string> programs("program",
-                                      cl::desc("autodiff, train or compiled; default: all"),
-                                      cl::sub(stepCommand));
+static cl::list<std::string>
+    programs("program",
+             cl::desc("autodiff, train or compiled, by default all three; or "
+                      "simulated: a GPU's, each access checked"),
+             cl::sub(stepCommand));
 
 /// `kernels`, `simulate`, `rounding`, `memory` or `load`, of a module in `phase`.
 static int compiled(mlir::ModuleOp module, Phase phase) {
