@@ -76,6 +76,6 @@ if os.environ.get("DOPPEL_TEST_LONG"):
 try:
     import psutil  # noqa: F401  (lit needs it to stop a test that hangs)
 
-    lit_config.maxIndividualTestTime = 900
+    lit_config.maxIndividualTestTime = 1800 if os.environ.get("DOPPEL_TEST_LONG") else 900
 except ImportError:
     pass
