@@ -170,6 +170,11 @@ func.func @slice(%x: tensor<33x6xf32>, %y: tensor<5x12xf32>) -> (tensor<33x4xf32
   %t = nn.slice %y offsets [0, 2] strides [1, 1] : tensor<5x12xf32> -> tensor<5x8xf32>
   return %s, %t : tensor<33x4xf32>, tensor<5x8xf32>
 }
+func.func @narrow(%x: tensor<33x6xf32>) -> tensor<33x4xf32> {
+  %s = nn.slice %x offsets [0, 0] strides [1, 1] : tensor<33x6xf32> -> tensor<33x4xf32>
+  %e = nn.exp %s : tensor<33x4xf32>
+  return %e : tensor<33x4xf32>
+}
 func.func @transpose(%x: tensor<33x12xf32>) -> tensor<12x33xf32> {
   %c = nn.transpose %x [1, 0] : tensor<33x12xf32> -> tensor<12x33xf32>
   return %c : tensor<12x33xf32>
