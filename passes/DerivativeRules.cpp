@@ -40,7 +40,8 @@ void matmulRule(nn::MatmulOp op, Adjoints &adjoints) {
   Value a = op.getLhs(), b = op.getRhs(), dy = adjoints.of(op.getResult());
   bool ta = op.getTransposeLhs(), tb = op.getTransposeRhs();
   auto product = [&](Value like, Value x, Value y, bool tx, bool ty) {
-    adjoints.add(like, nn::MatmulOp::create(adjoints.builder, like.getType(), x, y, tx, ty));
+    adjoints.add(like, nn::MatmulOp::create(adjoints.builder, like.getType(), x, y, tx, ty,
+                                            op.getPrecision()));
   };
   if (adjoints.wants(a)) // dy b^T, or its transpose b dy^T
     ta ? product(a, b, dy, tb, true) : product(a, dy, b, false, !tb);
@@ -51,13 +52,15 @@ void matmulRule(nn::MatmulOp op, Adjoints &adjoints) {
 void conv2dRule(nn::Conv2DOp op, Adjoints &adjoints) {
   Value x = op.getInput(), w = op.getWeight(), dy = adjoints.of(op.getResult());
   if (adjoints.wants(x))
-    adjoints.add(x, nn::Conv2DBackwardDataOp::create(
-                        adjoints.builder, x.getType(), dy, w, op.getStrides(), op.getPadding(),
-                        op.getDilations(), op.getGroups(), op.getChannelsLast()));
+    adjoints.add(x, nn::Conv2DBackwardDataOp::create(adjoints.builder, x.getType(), dy, w,
+                                                     op.getStrides(), op.getPadding(),
+                                                     op.getDilations(), op.getGroups(),
+                                                     op.getChannelsLast(), op.getPrecision()));
   if (adjoints.wants(w))
-    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(
-                        adjoints.builder, w.getType(), x, dy, op.getStrides(), op.getPadding(),
-                        op.getDilations(), op.getGroups(), op.getChannelsLast()));
+    adjoints.add(w, nn::Conv2DBackwardWeightsOp::create(adjoints.builder, w.getType(), x, dy,
+                                                        op.getStrides(), op.getPadding(),
+                                                        op.getDilations(), op.getGroups(),
+                                                        op.getChannelsLast(), op.getPrecision()));
 }
 
 void batchNormRule(nn::BatchNormOp op, Adjoints &adjoints) {

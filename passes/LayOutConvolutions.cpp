@@ -83,7 +83,7 @@ template <typename Op>
 Value again(Op op, ImplicitLocOpBuilder &builder, RankedTensorType type, Value first,
             Value second) {
   return Op::create(builder, type, first, second, op.getStrides(), op.getPadding(),
-                    op.getDilations(), op.getGroups(), /*channels_last=*/true);
+                    op.getDilations(), op.getGroups(), /*channels_last=*/true, op.getPrecision());
 }
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }

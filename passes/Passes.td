@@ -39,6 +39,15 @@ def SslToStep : Pass<"ssl-to-step", "::mlir::ModuleOp"> {
 
 //===-- To the train phase --------------------------------------------------------------------------===//
 
+def MixedPrecision : Pass<"nn-mixed-precision", "::mlir::func::FuncOp"> {
+  let summary = "matmul, conv2d => the same {precision = tf32}";
+  let description = [{
+    What convolutions and products round their operands to; autodiff gives it to their derivatives. Only the calls of libraries have a
+    precision: what kernels compute is f32.
+  }];
+  let options = [Option<"precision", "precision", "std::string", [{"f32"}], "f32 or tf32">];
+}
+
 def Differentiate : Pass<"nn-differentiate", "::mlir::func::FuncOp"> {
   let summary = "optimize(loss, w...) => update_parameters(d loss / d w...)";
   let description = [{
@@ -130,6 +139,21 @@ def LayOutConvolutions : Pass<"nn-lay-out-convolutions", "::mlir::func::FuncOp">
     The states keep their order; transposes are fused with what makes and reads filters. Groups are not padded.
   }];
   let dependentDialects = ["::doppel::nn::NnDialect"];
+}
+
+def FuseEpilogues : Pass<"nn-fuse-epilogues", "::mlir::func::FuncOp"> {
+  let summary = "relu(matmul(a, b) + c + broadcast(bias)) => gemm(a, b, c, bias) relu";
+  let description = [{
+    ```
+    matmul(a, b) + broadcast(v)    => gemm(a, b) bias v                v [N], one for each column
+    matmul(a, b) + c               => gemm(a, b) add c                 where c is in memory anyway
+    relu(...)                      => gemm(...) {relu}
+    ```
+    In any order that ends in relu, through reshapes. Each value on the way has one reader, so nothing is lost. For targets whose library
+    does that before it stores. README.md tells what is left to kernels.
+  }];
+  let dependentDialects = ["::doppel::nn::NnDialect"];
+  let statistics = [Statistic<"fused", "epilogues-fused", "products that took something">];
 }
 
 def RemakeUpdates : Pass<"nn-remake-updates", "::mlir::func::FuncOp"> {

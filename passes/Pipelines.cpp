@@ -25,6 +25,7 @@ static void buildStep(OpPassManager &manager, const PipelineOptions &options) {
 
 /// step -> train: gradients, optimizers and averages, still functional.
 static void buildTrain(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addNestedPass<func::FuncOp>(createMixedPrecision({options.precision}));
   manager.addNestedPass<func::FuncOp>(createDifferentiate());
   manager.addNestedPass<func::FuncOp>(createDecomposeBatchNorm());
   manager.addPass(createPackStates({options.world}));
@@ -43,6 +44,7 @@ static void buildFused(OpPassManager &manager, const PipelineOptions &options) {
   manager.addNestedPass<func::FuncOp>(createDecomposePools());
   manager.addNestedPass<func::FuncOp>(createLayOutConvolutions());
   manager.addNestedPass<func::FuncOp>(createCSEPass()); // forward and backward read the same
+  manager.addNestedPass<func::FuncOp>(createFuseEpilogues());
   manager.addNestedPass<func::FuncOp>(createRemakeUpdates());
   manager.addNestedPass<func::FuncOp>(createFuse());
   addVerifier(manager, "fused");

@@ -17,6 +17,9 @@ enum class Phase { Ssl, Step, Train, Fused, Plan, Code, Artifact };
 /// What the pipelines need to know of the run and its machine.
 struct PipelineOptions : mlir::PassPipelineOptions<PipelineOptions> {
   Option<int64_t> world{*this, "world", llvm::cl::desc("Number of ranks"), llvm::cl::init(1)};
+  Option<std::string> precision{*this, "precision",
+                                llvm::cl::desc("What products are rounded to: f32 or tf32"),
+                                llvm::cl::init("f32")};
   Option<std::string> target{
       *this, "target",
       llvm::cl::desc("What the program is for, as --target; empty where the module says it"),

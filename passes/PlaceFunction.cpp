@@ -74,7 +74,8 @@ private:
   void placePack(nn::PackOp pack);
   void call(Operation *op, plan::LibraryOp callee, ArrayRef<int64_t> ints) {
     SmallVector<Value> inputs = operands(op);
-    plan::CallOp::create(code, op->getLoc(), callee, inputs, allocateResults(op), ints);
+    plan::CallOp::create(code, op->getLoc(), callee, inputs, allocateResults(op), ints,
+                         nn::precisionOf(op));
   }
   void collective(Operation *op, plan::CollectiveKind kind) {
     Value input = operands(op).front(), output = allocateResults(op).front();
@@ -246,6 +247,12 @@ LogicalResult FunctionPlacer::placeOp(Operation *op) {
       })
       .Case([&](nn::MatmulOp matmul) {
         call(op, LibraryOp::Matmul, {matmul.getTransposeLhs(), matmul.getTransposeRhs()});
+        return success();
+      })
+      .Case([&](nn::GemmOp gemm) {
+        call(op, LibraryOp::Gemm,
+             {gemm.getTransposeLhs(), gemm.getTransposeRhs(), bool(gemm.getAddend()),
+              bool(gemm.getBias()), gemm.getRelu()});
         return success();
       })
       .Case([&](nn::Conv2DOp conv) {

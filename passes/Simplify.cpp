@@ -36,7 +36,7 @@ struct TransposeIntoMatmul : OpRewritePattern<nn::MatmulOp> {
       return failure();
     rewriter.replaceOpWithNewOp<nn::MatmulOp>(
         op, op.getType(), lhs ? lhs : op.getLhs(), rhs ? rhs : op.getRhs(),
-        op.getTransposeLhs() != bool(lhs), op.getTransposeRhs() != bool(rhs));
+        op.getTransposeLhs() != bool(lhs), op.getTransposeRhs() != bool(rhs), op.getPrecision());
     return success();
   }
 
@@ -56,7 +56,8 @@ struct TransposeOfMatmul : OpRewritePattern<nn::TransposeOp> {
     if (!matmul || !matmul->hasOneUse() || !swapsLastTwo(op.getPermutation()))
       return failure();
     rewriter.replaceOpWithNewOp<nn::MatmulOp>(op, op.getType(), matmul.getRhs(), matmul.getLhs(),
-                                              !matmul.getTransposeRhs(), !matmul.getTransposeLhs());
+                                              !matmul.getTransposeRhs(), !matmul.getTransposeLhs(),
+                                              matmul.getPrecision());
     return success();
   }
 };

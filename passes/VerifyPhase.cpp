@@ -1,7 +1,7 @@
 // The postcondition of each phase (dialects/nn/README.md has them as a table). A violation is a bug
 // of a pass: the message names the phase and the operation that should be gone, so that a late and
 // cryptic failure becomes an early one.
-#include "dialects/plan/Target.h"
+#include "dialects/plan/Machine.h"
 #include "dialects/ssl/SslDialect.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
@@ -82,6 +82,9 @@ private:
         return report(&op) << "should be lowered";
       if (phase == Phase::Fused && !isAllowedBesideKernels(&op))
         return report(&op) << "should be in a kernel";
+      if (phase == Phase::Fused && nn::precisionOf(&op) == nn::Precision::TF32 &&
+          !plan::machineOf(plan::findTarget(module)).roundsToTf32)
+        return report(&op) << "has the precision tf32, which the target lacks";
     }
     return phase >= Phase::Train ? verifyStates(function) : success();
   }

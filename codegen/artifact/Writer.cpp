@@ -29,8 +29,9 @@ using flatbuffers::Offset;
 static_assert(uint32_t(format::SegmentKind::Elf) == uint32_t(schema::CodeKind::Elf) &&
               uint32_t(format::SegmentKind::Cubin) == uint32_t(schema::CodeKind::Cubin));
 static_assert(uint32_t(plan::ArenaKind::Io) == uint32_t(schema::ArenaKind::Io) &&
-              uint32_t(plan::LibraryOp::RandomPermutation) ==
-                  uint32_t(schema::LibraryOp::RandomPermutation) &&
+              uint32_t(plan::LibraryOp::Gemm) == uint32_t(schema::LibraryOp::Gemm) &&
+              uint32_t(nn::Precision::BF16) == uint32_t(schema::Precision::BF16) &&
+              uint32_t(nn::Precision::TF32) == uint32_t(schema::Precision::TF32) &&
               uint32_t(plan::LibraryOp::MaxPool2D) == uint32_t(schema::LibraryOp::MaxPool2D) &&
               uint32_t(plan::CollectiveKind::AllReduceMax) ==
                   uint32_t(schema::CollectiveKind::AllReduceMax) &&
@@ -208,8 +209,9 @@ LogicalResult ProgramWriter::writeInstruction(Operation *op,
             auto out = vectorOf(outputs);
             auto ints = vectorOf(std::vector<int64_t>(call.getInts()));
             auto op = schema::LibraryOp(uint32_t(call.getCallee()));
+            auto precision = schema::Precision(uint32_t(call.getPrecision()));
             return add(schema::Operation::Call,
-                       schema::CreateCall(builder, op, in, out, ints).Union());
+                       schema::CreateCall(builder, op, in, out, ints, precision).Union());
           });
         });
       })

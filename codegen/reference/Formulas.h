@@ -29,6 +29,9 @@ Tensor reduce(const Tensor &input, nn::ReduceKind kind, Numbers dims, const Shap
 /// Rank 2, or rank 3 with a batch in front.
 Tensor matmul(const Tensor &lhs, const Tensor &rhs, bool transposeLhs, bool transposeRhs,
               const Shape &result);
+/// f(lhs rhs + addend + bias of each column): f is relu or nothing; what is null is not added.
+Tensor gemm(const Tensor &lhs, const Tensor &rhs, const Tensor *addend, const Tensor *bias,
+            bool transposeLhs, bool transposeRhs, bool relu, const Shape &shape);
 
 //===- Windows (Windows.cpp) ------------------------------------------------------------------===//
 

@@ -295,6 +295,12 @@ LogicalResult Evaluation::executeTensor(Operation *op) {
         return give(op, matmul(tensor(o.getLhs()), tensor(o.getRhs()), o.getTransposeLhs(),
                                o.getTransposeRhs(), shape(op)));
       })
+      .Case([&](nn::GemmOp o) {
+        return give(op, gemm(tensor(o.getLhs()), tensor(o.getRhs()),
+                             o.getAddend() ? &tensor(o.getAddend()) : nullptr,
+                             o.getBias() ? &tensor(o.getBias()) : nullptr, o.getTransposeLhs(),
+                             o.getTransposeRhs(), o.getRelu(), shape(op)));
+      })
       .Case([&](nn::GatherRowsOp o) {
         return give(op, gatherRows(tensor(o.getTable()), tensor(o.getIndices())));
       })

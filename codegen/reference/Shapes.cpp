@@ -107,4 +107,18 @@ Tensor matmul(const Tensor &lhs, const Tensor &rhs, bool transposeLhs, bool tran
   return result;
 }
 
+Tensor gemm(const Tensor &lhs, const Tensor &rhs, const Tensor *addend, const Tensor *bias,
+            bool transposeLhs, bool transposeRhs, bool relu, const Shape &shape) {
+  Tensor result = matmul(lhs, rhs, transposeLhs, transposeRhs, shape);
+  for (int64_t i = 0; i < result.size(); ++i) {
+    double value = result[i];
+    if (addend)
+      value += (*addend)[i];
+    if (bias)
+      value += (*bias)[i % shape.back()];
+    result[i] = relu && value < 0 ? 0 : value;
+  }
+  return result;
+}
+
 } // namespace doppel::reference

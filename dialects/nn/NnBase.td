@@ -39,6 +39,8 @@ def Nn_OwnKernel : Nn_Trait<"OwnKernel">;
 def Nn_ReadsRun : Nn_Trait<"ReadsRun">;
 // A library executes it, by one plan.call.
 def Nn_LibraryCall : Nn_Trait<"LibraryCall">;
+// Sums products: has an attribute `precision`.
+def Nn_SumsProducts : Nn_Trait<"SumsProducts">;
 // All ranks execute it together, in one order. An effect on the ranks comes with it.
 def Nn_Collective : Nn_Trait<"Collective">;
 // Says where bytes lie: placement names or copies parts of buffers for it.
@@ -77,6 +79,10 @@ def Nn_DistributionAttr : EnumAttr<Nn_Dialect, Nn_Distribution, "distribution">;
 def Nn_RunValueAttr : EnumAttr<Nn_Dialect, Nn_RunValue, "run_value">;
 
 def Nn_OptimizerRuleAttr : EnumAttr<Nn_Dialect, Nn_OptimizerRule, "optimizer_rule">;
+
+def Nn_PrecisionAttr : EnumAttr<Nn_Dialect, Nn_Precision, "precision">;
+// Of each operation that sums products; not printed where it is f32.
+def Nn_CallPrecision : DefaultValuedAttr<Nn_PrecisionAttr, "::doppel::nn::Precision::F32">;
 
 def Nn_KernelKindAttr : EnumAttr<Nn_Dialect, Nn_KernelKind, "kernel_kind">;
 

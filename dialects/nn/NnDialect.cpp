@@ -36,6 +36,16 @@ Operation *NnDialect::materializeConstant(OpBuilder &builder, Attribute value, T
   return elements ? ConstantOp::create(builder, location, type, elements).getOperation() : nullptr;
 }
 
+Precision doppel::nn::precisionOf(Operation *op) {
+  auto precision = op->hasTrait<SumsProducts>() ? op->getAttrOfType<PrecisionAttr>("precision")
+                                                : PrecisionAttr();
+  return precision ? precision.getValue() : Precision::F32;
+}
+
+void doppel::nn::setPrecision(Operation *op, Precision precision) {
+  op->setAttr("precision", PrecisionAttr::get(op->getContext(), precision));
+}
+
 int64_t doppel::nn::worldOf(ModuleOp module) {
   auto world = module->getAttrOfType<IntegerAttr>("nn.world");
   return world ? world.getInt() : 1;

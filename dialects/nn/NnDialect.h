@@ -29,4 +29,9 @@ namespace doppel::nn {
 /// The ranks that execute the module's functions together (nn.world), 1 if it does not say.
 int64_t worldOf(mlir::ModuleOp module);
 
+/// What `op` rounds the operands of its products to; f32 where it has none.
+Precision precisionOf(mlir::Operation *op);
+/// `op` sums products.
+void setPrecision(mlir::Operation *op, Precision precision);
+
 } // namespace doppel::nn

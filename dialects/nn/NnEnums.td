@@ -33,6 +33,10 @@ def Nn_RunValue : Nn_Enum<"RunValue", "a scalar of the run", [
 def Nn_OptimizerRule : Nn_Enum<"OptimizerRule", "an update rule", [
   I32EnumAttrCase<"Sgd", 1, "sgd">, I32EnumAttrCase<"Lars", 2, "lars">, I32EnumAttrCase<"AdamW", 3, "adamw">]>;
 
+// Same numbers as schema.Precision.
+def Nn_Precision : Nn_Enum<"Precision", "what a product rounds its operands to", [
+  I32EnumAttrCase<"F32", 1, "f32">, I32EnumAttrCase<"TF32", 2, "tf32">, I32EnumAttrCase<"BF16", 3, "bf16">]>;
+
 // Same numbers as schema.KernelKind.
 def Nn_KernelKind : Nn_Enum<"KernelKind", "the shape of a kernel's loops", [
   I32EnumAttrCase<"Map", 1, "map">, I32EnumAttrCase<"Row", 2, "row">, I32EnumAttrCase<"Column", 3, "column">,

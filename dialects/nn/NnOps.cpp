@@ -288,38 +288,56 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
-LogicalResult MatmulOp::verify() {
-  auto lhs = getLhs().getType();
-  auto rhs = getRhs().getType();
-  auto result = getType();
-  if (failed(verifySameElementType(*this, "lhs", getLhs(), "rhs", getRhs())) ||
-      failed(verifySameElementType(*this, "lhs", getLhs(), "the result", getResult())))
+/// `result` = op(lhs) op(rhs), of matmul and gemm.
+template <typename Op> static LogicalResult verifyProduct(Op op) {
+  auto lhs = op.getLhs().getType();
+  auto rhs = op.getRhs().getType();
+  auto result = op.getType();
+  if (failed(verifySameElementType(op, "lhs", op.getLhs(), "rhs", op.getRhs())) ||
+      failed(verifySameElementType(op, "lhs", op.getLhs(), "the result", op.getResult())))
     return failure();
   int64_t rank = lhs.getRank();
   if ((rank != 2 && rank != 3) || rhs.getRank() != rank || result.getRank() != rank)
-    return emitOpError() << "lhs is " << lhs << ", rhs is " << rhs << ", the result is " << result
-                         << ": all must have rank 2, or all rank 3";
+    return op.emitOpError() << "lhs is " << lhs << ", rhs is " << rhs << ", the result is "
+                            << result << ": all must have rank 2, or all rank 3";
   int64_t batchRank = rank - 2;
   auto dim = [&](RankedTensorType type, bool transposed, int64_t which) {
     return type.getDimSize(batchRank + (transposed ? 1 - which : which));
   };
-  int64_t inner = dim(lhs, getTransposeLhs(), 1);
-  if (inner != dim(rhs, getTransposeRhs(), 0))
-    return emitOpError() << "lhs is " << lhs << (getTransposeLhs() ? " (transposed)" : "")
-                         << ", rhs is " << rhs << (getTransposeRhs() ? " (transposed)" : "")
-                         << ": the inner dimensions " << inner << " and "
-                         << dim(rhs, getTransposeRhs(), 0) << " differ";
+  int64_t inner = dim(lhs, op.getTransposeLhs(), 1);
+  if (inner != dim(rhs, op.getTransposeRhs(), 0))
+    return op.emitOpError() << "lhs is " << lhs << (op.getTransposeLhs() ? " (transposed)" : "")
+                            << ", rhs is " << rhs << (op.getTransposeRhs() ? " (transposed)" : "")
+                            << ": the inner dimensions " << inner << " and "
+                            << dim(rhs, op.getTransposeRhs(), 0) << " differ";
   SmallVector<int64_t> expected;
   if (batchRank == 1) {
     if (lhs.getDimSize(0) != rhs.getDimSize(0))
-      return emitOpError() << "lhs is " << lhs << ", rhs is " << rhs << ": the batch differs";
+      return op.emitOpError() << "lhs is " << lhs << ", rhs is " << rhs << ": the batch differs";
     expected.push_back(lhs.getDimSize(0));
   }
-  expected.push_back(dim(lhs, getTransposeLhs(), 0));
-  expected.push_back(dim(rhs, getTransposeRhs(), 1));
+  expected.push_back(dim(lhs, op.getTransposeLhs(), 0));
+  expected.push_back(dim(rhs, op.getTransposeRhs(), 1));
   if (result.getShape() != ArrayRef<int64_t>(expected))
-    return emitOpError() << "the product is [" << ArrayRef<int64_t>(expected) << "], the result is "
-                         << result;
+    return op.emitOpError() << "the product is [" << ArrayRef<int64_t>(expected)
+                            << "], the result is " << result;
+  return success();
+}
+
+LogicalResult MatmulOp::verify() { return verifyProduct(*this); }
+
+LogicalResult GemmOp::verify() {
+  if (failed(verifyProduct(*this)))
+    return failure();
+  if (!getAddend() && !getBias() && !getRelu())
+    return emitOpError("has neither addend nor bias nor relu: that is a matmul");
+  if (getAddend() && getAddend().getType() != getType())
+    return emitOpError() << "the addend is " << getAddend().getType() << ", the result is "
+                         << getType();
+  auto columns = RankedTensorType::get({getType().getShape().back()}, getType().getElementType());
+  if (getBias() && getBias().getType() != columns)
+    return emitOpError() << "the bias is " << getBias().getType() << ", but the result "
+                         << getType() << " has " << columns.getDimSize(0) << " columns";
   return success();
 }
 

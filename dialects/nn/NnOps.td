@@ -265,22 +265,42 @@ def Nn_ReduceOp : Nn_Op<"reduce", [Pure, Nn_Fusible]> {
   let hasFolder = 1;
 }
 
-def Nn_MatmulOp : Nn_Op<"matmul", [Pure, Nn_LibraryCall]> {
+def Nn_MatmulOp : Nn_Op<"matmul", [Pure, Nn_LibraryCall, Nn_SumsProducts]> {
   let summary = "op(a) @ op(b), op transposes the last two dimensions or not; rank 2, or rank 3 with a batch";
   let description = [{
-    result[b, m, n] = sum over k of op(lhs)[b, m, k] op(rhs)[b, k, n].
+    result[b, m, n] = sum over k of op(lhs)[b, m, k] op(rhs)[b, k, n]. `precision` tells what lhs and rhs are rounded to before.
   }];
-  let arguments = (ins Nn_FloatTensor:$lhs, Nn_FloatTensor:$rhs, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs);
+  let arguments = (ins Nn_FloatTensor:$lhs, Nn_FloatTensor:$rhs, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs,
+                       Nn_CallPrecision:$precision);
   let results = (outs Nn_FloatTensor:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` functional-type(operands, $result)";
   let hasVerifier = 1;
 }
 
-class Nn_Window<string mnemonic> : Nn_Op<mnemonic, [Pure, Nn_LibraryCall]> {
+def Nn_GemmOp : Nn_Op<"gemm", [Pure, Nn_LibraryCall, Nn_SumsProducts, AttrSizedOperandSegments]> {
+  let summary = "op(a) @ op(b) + addend + bias, or the relu of that: a product and what its library does on the way to memory";
+  let description = [{
+    result[b, m, n] = f(sum over k of op(lhs)[b, m, k] op(rhs)[b, k, n] + addend[b, m, n] + bias[n]), f the identity or with `relu` max(x, 0).
+    Made by nn-fuse-epilogues, behind autodiff.
+    ```mlir
+    %y = nn.gemm %x, %w bias %b {relu, transpose_rhs} : (tensor<8x4xf32>, tensor<6x4xf32>, tensor<6xf32>) -> tensor<8x6xf32>
+    ```
+  }];
+  let arguments = (ins Nn_FloatTensor:$lhs, Nn_FloatTensor:$rhs, Optional<Nn_FloatTensor>:$addend,
+                       Optional<Nn_FloatTensor>:$bias, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs, UnitAttr:$relu,
+                       Nn_CallPrecision:$precision);
+  let results = (outs Nn_FloatTensor:$result);
+  let assemblyFormat = [{
+    $lhs `,` $rhs (`add` $addend^)? (`bias` $bias^)? attr-dict `:` functional-type(operands, $result)
+  }];
   let hasVerifier = 1;
 }
 
-def Nn_Conv2DOp : Nn_Window<"conv2d"> {
+class Nn_Window<string mnemonic, list<Trait> traits = []> : Nn_Op<mnemonic, [Pure, Nn_LibraryCall] # traits> {
+  let hasVerifier = 1;
+}
+
+def Nn_Conv2DOp : Nn_Window<"conv2d", [Nn_SumsProducts]> {
   let summary = "cross-correlation. x: [N, H, W, I], w: [O, I / groups, KH, KW] -> [N, OH, OW, O]";
   let description = [{
     y[n, i, j, o] = sum over ky, kx, c of x[n, i * strides_y + ky * dilations_y - top, j * strides_x + kx * dilations_x - left, c] w[o, c, ky, kx],
@@ -289,29 +309,29 @@ def Nn_Conv2DOp : Nn_Window<"conv2d"> {
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$input, 4DTensorOf<[F32, F64]>:$weight, DenseI64ArrayAttr:$strides,
                        DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
-                       UnitAttr:$channels_last);
+                       UnitAttr:$channels_last, Nn_CallPrecision:$precision);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, $result)";
 }
-def Nn_Conv2DBackwardDataOp : Nn_Window<"conv2d_backward_data"> {
+def Nn_Conv2DBackwardDataOp : Nn_Window<"conv2d_backward_data", [Nn_SumsProducts]> {
   let summary = "derivative of conv2d by x. dy: [N, OH, OW, O], w -> [N, H, W, I]";
   let description = [{
     dx[n, y, x, c] = sum of dy[n, i, j, o] w[o, c, ky, kx] over all (i, j, o, ky, kx) at which conv2d multiplies x[n, y, x, c] with it.
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$gradient, 4DTensorOf<[F32, F64]>:$weight, DenseI64ArrayAttr:$strides,
                        DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
-                       UnitAttr:$channels_last);
+                       UnitAttr:$channels_last, Nn_CallPrecision:$precision);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$gradient `,` $weight attr-dict `:` functional-type(operands, $result)";
 }
-def Nn_Conv2DBackwardWeightsOp : Nn_Window<"conv2d_backward_weights"> {
+def Nn_Conv2DBackwardWeightsOp : Nn_Window<"conv2d_backward_weights", [Nn_SumsProducts]> {
   let summary = "derivative of conv2d by w. x: [N, H, W, I], dy: [N, OH, OW, O] -> [O, I / groups, KH, KW]";
   let description = [{
     dw[o, c, ky, kx] = sum over n, i, j of dy[n, i, j, o] x[...], with the x that conv2d multiplies with it.
   }];
   let arguments = (ins 4DTensorOf<[F32, F64]>:$input, 4DTensorOf<[F32, F64]>:$gradient, DenseI64ArrayAttr:$strides,
                        DenseI64ArrayAttr:$padding, DenseI64ArrayAttr:$dilations, I64Attr:$groups,
-                       UnitAttr:$channels_last);
+                       UnitAttr:$channels_last, Nn_CallPrecision:$precision);
   let results = (outs 4DTensorOf<[F32, F64]>:$result);
   let assemblyFormat = "$input `,` $gradient attr-dict `:` functional-type(operands, $result)";
 }

@@ -11,6 +11,7 @@ template <typename Op> class Fusible : public mlir::OpTrait::TraitBase<Op, Fusib
 template <typename Op> class OwnKernel : public mlir::OpTrait::TraitBase<Op, OwnKernel> {};
 template <typename Op> class ReadsRun : public mlir::OpTrait::TraitBase<Op, ReadsRun> {};
 template <typename Op> class LibraryCall : public mlir::OpTrait::TraitBase<Op, LibraryCall> {};
+template <typename Op> class SumsProducts : public mlir::OpTrait::TraitBase<Op, SumsProducts> {};
 template <typename Op> class Collective : public mlir::OpTrait::TraitBase<Op, Collective> {};
 template <typename Op> class Layout : public mlir::OpTrait::TraitBase<Op, Layout> {};
 template <typename Op> class WritesStates : public mlir::OpTrait::TraitBase<Op, WritesStates> {};

@@ -42,6 +42,8 @@ static Machine cpuMachine(TargetAttr target) {
       .filtersChannelsLast = false,
       .channelMultiple = 1,
       .poolsAreCalls = true,
+      .roundsToTf32 = false,
+      .productsTakeEpilogues = false, // kernels do it while the product is in a cache
       .vectorBytes = wide          ? 64
                      : has("avx2") ? 32
                                    : 16,
@@ -87,6 +89,8 @@ static Machine cudaMachine(TargetAttr target) {
       .filtersChannelsLast = true,
       .channelMultiple = 8,
       .poolsAreCalls = false, // cuDNN's graphs have no backward of a max pool
+      .roundsToTf32 = true,   // since sm_80
+      .productsTakeEpilogues = true,
       .vectorBytes = 16,
       .threads = 256,
       .warpThreads = 32,

@@ -58,7 +58,7 @@ struct Machine {
   /// More operations in one kernel would leave the code generator too long a function.
   int64_t mostOperations;
 
-  // Library calls (passes/LayOutConvolutions.cpp).
+  // Library calls (passes/LayOutConvolutions.cpp, where no other pass is named).
 
   /// Whether convolutions want their filters as [O, KH, KW, I / groups].
   bool filtersChannelsLast;
@@ -66,6 +66,12 @@ struct Machine {
   int64_t channelMultiple;
   /// Whether pools are calls; else they are kernels (passes/DecomposePools.cpp).
   bool poolsAreCalls;
+
+  /// Whether products and convolutions can round their operands to tf32.
+  bool roundsToTf32;
+  /// Whether a product adds a matrix and a bias and takes relu before it stores (passes/
+  /// FuseEpilogues.cpp).
+  bool productsTakeEpilogues;
 
   // Code.
 

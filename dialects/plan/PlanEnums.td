@@ -20,7 +20,7 @@ def Plan_LibraryOp : Plan_Enum<"LibraryOp", "an operation of a library", [
   I32EnumAttrCase<"Conv2DBackwardWeights", 4, "conv2d_backward_weights">,
   I32EnumAttrCase<"MaxPool2D", 5, "max_pool2d">, I32EnumAttrCase<"MaxPool2DBackward", 6, "max_pool2d_backward">,
   I32EnumAttrCase<"AvgPool2D", 7, "avg_pool2d">, I32EnumAttrCase<"AvgPool2DBackward", 8, "avg_pool2d_backward">,
-  I32EnumAttrCase<"RandomPermutation", 9, "random_permutation">]>;
+  I32EnumAttrCase<"RandomPermutation", 9, "random_permutation">, I32EnumAttrCase<"Gemm", 10, "gemm">]>;
 
 def Plan_CollectiveKind : Plan_Enum<"CollectiveKind", "what ranks do together", [
   I32EnumAttrCase<"AllReduceSum", 1, "all_reduce">, I32EnumAttrCase<"AllReduceMax", 2, "all_reduce_max">,

@@ -126,7 +126,47 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   return check("output", body.getTerminator()->getOperands(), getOutputs());
 }
 
+/// Whether the library rounds operands of this one.
+static bool sumsProducts(LibraryOp callee) {
+  switch (callee) {
+  case LibraryOp::Matmul:
+  case LibraryOp::Gemm:
+  case LibraryOp::Conv2D:
+  case LibraryOp::Conv2DBackwardData:
+  case LibraryOp::Conv2DBackwardWeights:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// An addend is like the result of gemm, a bias has one element for each of its columns.
+static LogicalResult verifyAdded(CallOp gemm) {
+  auto typeOf = [](Value buffer) {
+    return dyn_cast<RankedTensorType>(cast<BufferType>(buffer.getType()).getValue());
+  };
+  RankedTensorType result = typeOf(gemm.getOutputs().front());
+  if (!result || result.getRank() < 2)
+    return gemm.emitOpError() << "gives " << gemm.getOutputs().front().getType()
+                              << ", which is no matrix";
+  SmallVector<RankedTensorType> wanted;
+  if (gemm.getInts()[2])
+    wanted.push_back(result);
+  if (gemm.getInts()[3])
+    wanted.push_back(RankedTensorType::get({result.getShape().back()}, result.getElementType()));
+  for (auto [input, type] : llvm::zip(gemm.getInputs().drop_front(2), wanted))
+    if (typeOf(input) != type)
+      return gemm.emitOpError() << "adds " << cast<BufferType>(input.getType()).getValue() << " to "
+                                << result;
+  return success();
+}
+
 LogicalResult CallOp::verify() {
+  if (getCallee() == LibraryOp::Gemm && getInts().size() != 5)
+    return emitOpError() << "gemm takes 5 integers, not " << getInts().size();
+  if (getPrecision() != nn::Precision::F32 && !sumsProducts(getCallee()))
+    return emitOpError() << stringifyLibraryOp(getCallee()) << " sums no products, so it has no "
+                         << "precision " << nn::stringifyPrecision(getPrecision());
   struct Form {
     size_t inputs, outputs, ints;
   };
@@ -147,6 +187,8 @@ LogicalResult CallOp::verify() {
       return {1, 1, 8};
     case LibraryOp::RandomPermutation:
       return {1, 1, 1};
+    case LibraryOp::Gemm:
+      return {2 + size_t(llvm::count(getInts().slice(2, 2), 1)), 1, 5};
     }
     llvm_unreachable("an enumerator without a form");
   }();
@@ -160,7 +202,7 @@ LogicalResult CallOp::verify() {
     for (Value input : getInputs())
       if (input == output)
         return emitOpError() << "writes a buffer that it reads";
-  return success();
+  return getCallee() == LibraryOp::Gemm ? verifyAdded(*this) : success();
 }
 
 LogicalResult CopyOp::verify() {

@@ -145,10 +145,11 @@ def Plan_LaunchOp : Plan_InstructionOp<"launch", [DeclareOpInterfaceMethods<Symb
 def Plan_CallOp : Plan_InstructionOp<"call", [AttrSizedOperandSegments]> {
   let summary = "a library operation";
   let description = [{
-    README.md, "Calls", has the operands and `ints` of each. Outputs overlap no input.
+    README.md, "Calls", has the operands and `ints` of each. Outputs overlap no input. `precision` is what a call that sums products rounds its
+    operands to, f32 of all others.
   }];
   let arguments = (ins Plan_LibraryOpAttr:$callee, Variadic<Plan_BufferType>:$inputs, Variadic<Plan_BufferType>:$outputs,
-                       DenseI64ArrayAttr:$ints);
+                       DenseI64ArrayAttr:$ints, Nn_CallPrecision:$precision);
   let assemblyFormat = "$callee `(` $inputs `)` `->` `(` $outputs `)` $ints attr-dict `:` functional-type($inputs, $outputs)";
   let hasVerifier = 1;
 }

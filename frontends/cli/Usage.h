@@ -27,6 +27,7 @@ inline constexpr OptionOwners optionOwners[] = {
     {"--import-path", "compile check train"},
     {"--output", "compile"},
     {"--target", "compile train"},
+    {"--precision", "compile train"},
     {"--emit", "compile"},
     {"--dump-phases", "compile"},
     {"--dump-kernels", "compile"},

@@ -45,12 +45,11 @@ Value TensorEmitter::matmul(const Value &left, const Value &right, SourceRange l
       stack *= size;
     lhs = reshape(range, lhs, {stack, a[rank - 2], a[rank - 1]});
     rhs = reshape(range, rhs, {stack, b[rank - 2], b[rank - 1]});
-    mlir::Value product = make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs,
-                                             rhs, UnitAttr(), UnitAttr());
+    mlir::Value product =
+        make<nn::MatmulOp>(range, f32({stack, a[rank - 2], b[rank - 1]}), lhs, rhs);
     return Value::tensor(reshape(range, product, result));
   }
-  return Value::tensor(
-      make<nn::MatmulOp>(range, f32(result), lhs, rhs, UnitAttr(), UnitAttr()).getResult());
+  return Value::tensor(make<nn::MatmulOp>(range, f32(result), lhs, rhs).getResult());
 }
 
 static nn::ComparePredicate predicateOf(BinaryOp op) {

@@ -28,6 +28,7 @@ public:
 
   Result<void> run() {
     using schema::LibraryOp;
+    DOPPEL_CHECK(precision());
     switch (call.op()) {
     case LibraryOp::Matmul:
       return matmul();
@@ -47,6 +48,8 @@ public:
       return pool(output(0), input(0), none, 1, 1);
     case LibraryOp::RandomPermutation:
       return permutation();
+    case LibraryOp::Gemm:
+      return gemm();
     case LibraryOp::Unspecified:
       break;
     }
@@ -92,8 +95,58 @@ private:
                 Shape(call.ints()->begin(), call.ints()->end()));
   }
 
+  static bool sumsProducts(schema::LibraryOp op) {
+    using enum schema::LibraryOp;
+    return op == Matmul || op == Gemm || op == Conv2D || op == Conv2DBackwardData ||
+           op == Conv2DBackwardWeights;
+  }
+
+  /// A device may round to what is asked, so it has to be one that is known for that.
+  Result<void> precision() const {
+    using schema::Precision;
+    Precision wanted = call.precision();
+    if (wanted == Precision::F32)
+      return {};
+    std::string_view kind = program.target()->kind()->string_view();
+    bool isGpu = kind == "cuda" || kind == "cuda-sim";
+    if (wanted == Precision::TF32 && isGpu && sumsProducts(call.op()))
+      return {};
+    const char *name = schema::EnumNamePrecision(wanted);
+    return fail("{}: {} on a target '{}' is not made with the precision {}", where,
+                schema::EnumNameLibraryOp(call.op()), kind,
+                *name ? name : std::to_string(int(wanted)));
+  }
+
   Result<void> matmul() const {
     DOPPEL_CHECK(counts(2, 1, 2));
+    return product();
+  }
+
+  /// With an addend like the result, a bias of each column, or both.
+  Result<void> gemm() const {
+    const auto &ints = *call.ints();
+    bool readable = ints.size() == 5 && isAligned(ints);
+    uint32_t addend = readable && ints.Get(2) == 1, bias = readable && ints.Get(3) == 1;
+    DOPPEL_CHECK(counts(2 + addend + bias, 1, 5));
+    DOPPEL_CHECK(product());
+    Shape result = shape(output(0));
+    if (ints.Get(4) > 1)
+      return fail("{}: relu is 0 or 1, not {}", where, ints.Get(4));
+    auto takes = [&](uint32_t index, const Shape &expected) -> Result<void> {
+      DOPPEL_CHECK(dtype(index, schema::DType::F32));
+      if (shape(index) != expected)
+        return fail("{}: what is added, {}, and the result {} do not fit", where, shape(index),
+                    result);
+      return {};
+    };
+    if (addend)
+      DOPPEL_CHECK(takes(input(2), result));
+    if (bias)
+      DOPPEL_CHECK(takes(input(2 + addend), {result.back()}));
+    return {};
+  }
+
+  Result<void> product() const {
     for (uint32_t index : {input(0), input(1), output(0)})
       DOPPEL_CHECK(dtype(index, schema::DType::F32));
     Shape a = shape(input(0)), b = shape(input(1)), c = shape(output(0));

@@ -89,6 +89,8 @@ struct LibraryCall {
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
   std::vector<int64_t> ints;
+  /// What a device may round operands of products to; computing in more is always right.
+  schema::Precision precision = schema::Precision::F32;
 };
 
 /// Where a value was found that is not finite.

@@ -145,7 +145,11 @@ Result<void> Executable::record(const schema::Function &function) {
     }
     case schema::Operation::Call: {
       const schema::Call *source = instruction->operation_as_Call();
-      LibraryCall call{source->op(), tensors(source->inputs()), tensors(source->outputs()), {}};
+      LibraryCall call{source->op(),
+                       tensors(source->inputs()),
+                       tensors(source->outputs()),
+                       {},
+                       source->precision()};
       if (source->ints())
         call.ints.assign(source->ints()->begin(), source->ints()->end());
       DOPPEL_CHECK(commands->call(call));

@@ -23,8 +23,12 @@ struct RightCall {
   std::vector<int64_t> ints;
 };
 
-std::string errorOf(const RightCall &call) {
+std::string errorOf(const RightCall &call, schema::Precision precision = schema::Precision::F32,
+                    const std::string &target = "") {
   ProgramParts parts;
+  parts.precision = precision;
+  if (!target.empty())
+    parts.targetKind = target;
   parts.arenas[1] = {"transient", schema::ArenaKind::Transient, 1 << 20};
   parts.peak = (1 << 20) + 512;
   parts.call = call.op;
@@ -70,6 +74,13 @@ const std::vector<RightCall> kRightCalls = {
     {LibraryOp::MaxPool2DBackward, {kPooled, kPlaces}, {kImage}, kPool},
     {LibraryOp::AvgPool2D, {kImage}, {kPooled}, kPool},
     {LibraryOp::AvgPool2DBackward, {kPooled}, {kImage}, kPool},
+    {LibraryOp::Gemm, {{{2, 3}}, {{3, 5}}}, {{{2, 5}}}, {0, 0, 0, 0, 1}},
+    {LibraryOp::Gemm, {{{2, 3}}, {{3, 5}}, {{2, 5}}}, {{{2, 5}}}, {0, 0, 1, 0, 1}},
+    {LibraryOp::Gemm, {{{2, 3}}, {{5, 3}}, {{5}}}, {{{2, 5}}}, {0, 1, 0, 1, 1}},
+    {LibraryOp::Gemm,
+     {{{7, 3, 2}}, {{7, 3, 5}}, {{7, 2, 5}}, {{5}}},
+     {{{7, 2, 5}}},
+     {1, 0, 1, 1, 1}},
 };
 
 TEST(ArtifactCalls, RightOnesAreTaken) {
@@ -99,9 +110,31 @@ TEST(ArtifactCalls, EveryIntegerMatters) {
       for (int64_t change : {-1, 1}) {
         RightCall wrong = right;
         wrong.ints[number] += change;
+        // Without relu it is a right call as well, of something else.
+        if (right.op == LibraryOp::Gemm && number == 4 && change < 0)
+          continue;
         EXPECT_NE(errorOf(wrong), "")
             << schema::EnumNameLibraryOp(right.op) << " integer " << number << " by " << change;
       }
+}
+
+/// A device may round to what a call says, so only one that is known for that gets such a call.
+TEST(ArtifactCalls, PrecisionIsOneThatTheTargetHas) {
+  using schema::Precision;
+  const RightCall &product = kRightCalls.front(), &pool = kRightCalls[12];
+  ASSERT_EQ(pool.op, LibraryOp::AvgPool2D);
+  for (const char *target : {"cuda", "cuda-sim"}) {
+    EXPECT_EQ(errorOf(product, Precision::TF32, target), "");
+    EXPECT_NE(errorOf(pool, Precision::TF32, target).find("not made with the precision TF32"),
+              std::string::npos);
+  }
+  EXPECT_NE(errorOf(product, Precision::TF32)
+                .find("Matmul on a target 'cpu' is not made with the precision TF32"),
+            std::string::npos)
+      << errorOf(product, Precision::TF32);
+  for (Precision unknown : {Precision::Unspecified, Precision(7)})
+    EXPECT_NE(errorOf(product, unknown, "cuda").find("is not made with the precision"),
+              std::string::npos);
 }
 
 TEST(ArtifactCalls, ElementsAreOfTheLibrarysTypes) {

@@ -59,6 +59,7 @@ struct ProgramParts {
   std::vector<uint32_t> inputs = {4, 2}, outputs = {5};
   std::vector<int64_t> ints = {0, 1};
   schema::LibraryOp call = schema::LibraryOp::Matmul;
+  schema::Precision precision = schema::Precision::F32;
   uint32_t kernel = 0, launchOutputs = 1;
   std::vector<uint32_t> launch = {5, 1, 3};
   std::vector<uint32_t> starts = {0, 1}, waits = {0, 1}; ///< orders, one start and wait in turn
@@ -128,7 +129,7 @@ struct ProgramParts {
     auto in = b.CreateVector(inputs);
     auto out = b.CreateVector(outputs);
     auto integers = b.CreateVector(ints);
-    add(schema::Operation::Call, schema::CreateCall(b, call, in, out, integers));
+    add(schema::Operation::Call, schema::CreateCall(b, call, in, out, integers, precision));
     // What it computes is copied to the state behind the check, or written by it there.
     auto operands = b.CreateVector(launch);
     auto addLaunch = [&] {

@@ -161,6 +161,57 @@ TEST_P(DeviceConformance, MultipliesMatricesTransposedOrNot) {
       }
 }
 
+/// An addend like the result, a bias of each column, relu: each alone and together.
+TEST_P(DeviceConformance, AddsToProductsAndTakesRelu) {
+  constexpr int64_t kRows = 5, kInner = 7, kColumns = 4;
+  for (int64_t batch : {0, 2})
+    for (int parts = 1; parts < 8; ++parts) {
+      bool hasAddend = parts & 1, hasBias = parts & 2, relu = parts & 4;
+      SCOPED_TRACE(parts);
+      auto shape = [&](int64_t rows, int64_t columns) {
+        return batch ? std::vector<int64_t>{batch, rows, columns}
+                     : std::vector<int64_t>{rows, columns};
+      };
+      std::vector<float> a, b, c, v;
+      TensorRef left = random(shape(kRows, kInner), 1, a);
+      TensorRef right = random(shape(kColumns, kInner), 2, b);
+      TensorRef addend = random(shape(kRows, kColumns), 3, c), bias = random({kColumns}, 4, v);
+      TensorRef result = empty(shape(kRows, kColumns));
+      LibraryCall call{
+          schema::LibraryOp::Gemm, {left, right}, {result}, {0, 1, hasAddend, hasBias, relu}};
+      if (hasAddend)
+        call.inputs.push_back(addend);
+      if (hasBias)
+        call.inputs.push_back(bias);
+      execute(call);
+      std::vector<Sum> expected(c.size());
+      for (size_t i = 0; i < expected.size(); ++i) {
+        size_t row = i / kColumns, column = i % kColumns, n = row / kRows;
+        for (size_t k = 0; k < kInner; ++k)
+          expected[i].add(double(a[row * kInner + k]) * b[(n * kColumns + column) * kInner + k]);
+        if (hasAddend)
+          expected[i].add(c[i]);
+        if (hasBias)
+          expected[i].add(v[column]);
+        if (relu)
+          expected[i].value = std::max(expected[i].value, 0.0);
+      }
+      expectSums(values(result), expected);
+    }
+}
+
+/// Else a step whose numbers have left the finite ones would go on as if they had not.
+TEST_P(DeviceConformance, ReluOfAProductKeepsNaN) {
+  std::vector<float> a, b;
+  TensorRef left = random({3, 3}, 1, a), right = random({3, 3}, 2, b), result = empty({3, 3});
+  a[4] = NAN;
+  ASSERT_TRUE(device->upload(left, a.data()));
+  execute({schema::LibraryOp::Gemm, {left, right}, {result}, {0, 0, 0, 0, 1}});
+  std::vector<float> found = values(result);
+  for (size_t i = 0; i < found.size(); ++i)
+    EXPECT_EQ(std::isnan(found[i]), i / 3 == 1) << i;
+}
+
 /// A pool's extents; ints as its call has them.
 struct PoolCase {
   int64_t batch;

@@ -4,6 +4,7 @@
 #include "codegen/cpu/CpuCodegen.h"
 #include "codegen/cuda/CudaCodegen.h"
 #include "dialects/nn/NnDialect.h"
+#include "dialects/plan/Machine.h"
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/ssl/SslDialect.h"
 #include "frontends/cli/compile/Assemblers.h"
@@ -124,6 +125,7 @@ private:
   int dump(Phase phase, StringRef text);
   int writeText(StringRef text);
   int chooseTarget();
+  int checkPrecision();
   int emitCode();
   int emitForCpu();
   int emitForSimulator();
@@ -210,6 +212,8 @@ int Compilation::lookAtSchedules() {
 int Compilation::lowerTo(Phase last) {
   if (int code = load())
     return code;
+  if (int code = checkPrecision())
+    return code;
   if (last > Phase::Ssl)
     if (int code = lookAtSchedules())
       return code;
@@ -222,6 +226,8 @@ int Compilation::lowerTo(Phase last) {
       if (options.timing)
         manager.enableTiming();
       PipelineOptions pipeline;
+      if (options.precision)
+        pipeline.precision = nn::stringifyPrecision(*options.precision).str();
       buildPipeline(manager, phase, next, pipeline);
       if (failed(manager.run(*module)))
         return afterFailure(next);
@@ -263,6 +269,26 @@ int Compilation::chooseTarget() {
                     .str());
   plan::setTarget(*module, *target);
   return done;
+}
+
+/// That the target has what is asked for, and that it is asked in time.
+int Compilation::checkPrecision() {
+  if (!options.precision)
+    return done;
+  if (phase >= Phase::Train)
+    return fail((options.input + " is in the phase '" + getPhase(phase).name +
+                 "', where calls have their precision; compile the spec again with --precision")
+                    .str());
+  plan::TargetAttr named = plan::findTarget(*module);
+  if (options.target || !named)
+    named = plan::targetAttrOf(&context, options.target.value_or(plan::TargetName{plan::cpuKind}));
+  if (*options.precision != nn::Precision::TF32 || plan::machineOf(named).roundsToTf32)
+    return done;
+  mlir::emitError(UnknownLoc::get(&context))
+      << "E0601: the target " << named.getKind()
+      << " does not round to tf32, which tensor cores of "
+      << "GPUs do: leave --precision out, or give --target cuda with it";
+  return userError;
 }
 
 int Compilation::emitCode() {

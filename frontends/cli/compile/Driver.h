@@ -21,6 +21,7 @@ struct CompileOptions {
   std::vector<std::pair<std::string, std::string>> sets;
   std::vector<std::string> importPaths;
   std::optional<plan::TargetName> target; ///< without, that of the module, or this machine
+  std::optional<nn::Precision> precision; ///< of products; without, f32
   Phase emit = Phase::Artifact;
   bool emitAst = false;
   bool emitPtx = false;      ///< of kernels for GPUs; `emit` is Phase::Code then

@@ -120,7 +120,7 @@ int run(int argc, char **argv) {
 
   cli::CompileOptions options;
   std::vector<std::string> sets;
-  std::string emit = "artifact", code, target = "cpu";
+  std::string emit = "artifact", code, target = "cpu", precision = "f32";
 
   CLI::App *compile = app.add_subcommand("compile", "compile a spec into an artifact");
   compile
@@ -146,6 +146,15 @@ int run(int argc, char **argv) {
         plan::parseTarget(target, error);
         return error;
       });
+  compile
+      ->add_option(
+          "--precision", precision,
+          "what convolutions and products round their operands to. f32: nothing; tf32: 10 "
+          "bits, in the tensor cores of GPUs (with --target cuda; cuda-sim computes such a "
+          "program in f32)")
+      ->type_name("PRECISION")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "tf32"}));
   compile->add_option("--emit", emit, "stop at this phase and print it: " + phaseNames())
       ->type_name("PHASE")
       ->check([](const std::string &name) {
@@ -227,6 +236,8 @@ int run(int argc, char **argv) {
   std::string error;
   if (compile->count("--target"))
     options.target = plan::parseTarget(target, error);
+  if (compile->count("--precision"))
+    options.precision = nn::symbolizePrecision(precision);
   options.emitAst = emit == "ast";
   options.emitPtx = emit == "ptx";
   if (options.emitPtx)

@@ -134,6 +134,20 @@ void printNets(const schema::Program &program) {
   printOut("{}", formatTable(rows, {false, false, true, true, true}));
 }
 
+/// What convolutions and products round their operands to: "f32", or "tf32" and how many do.
+std::string precisionText(const schema::Program &program) {
+  std::map<schema::Precision, int64_t> counts;
+  for (const schema::Function *function : *program.functions())
+    for (const schema::Instruction *instruction : *function->instructions())
+      if (const schema::Call *call = instruction->operation_as_Call())
+        ++counts[call->precision()];
+  std::string text;
+  for (auto [precision, name] : {std::pair(schema::Precision::TF32, "tf32")})
+    if (counts[precision] > 0)
+      text += fmt::format("{} in {} library calls, else ", name, formatCount(counts[precision]));
+  return text + "f32";
+}
+
 /// "ELF, 120.3 KiB", or every set: "PTX sm_80, 80.1 KiB; Cubin sm_90, 210.0 KiB".
 std::string codeText(const Artifact &artifact) {
   std::string text;
@@ -173,6 +187,7 @@ int runInspect(const InspectOptions &options) {
       {"producer", textOf(program.producer())},
       {"target",
        fmt::format("{} {}", textOf(program.target()->kind()), textOf(program.target()->name()))},
+      {"precision", precisionText(program)},
       {"batch", formatCount(program.batch())},
       {"epochs", formatCount(program.epochs())},
       {"kernels", formatCount(program.kernels()->size())},

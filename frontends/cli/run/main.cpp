@@ -201,7 +201,7 @@ int runProgram(int argc, char **argv) {
         folder ? run.run(runtime::Artifact::load(artifact), *folder) : cli::report(folder.error());
   });
 
-  std::string spec, target;
+  std::string spec, target, precision;
   std::vector<std::string> sets, imports;
   RunArguments trained;
   CLI::App *trainCommand = app.add_subcommand("train", "compile a spec and train with it");
@@ -216,6 +216,9 @@ int runProgram(int argc, char **argv) {
   trainCommand->add_option(
       "--target", target,
       "what to compile for: cpu (this one), cpu:NAME, cuda, cuda:ARCHITECTURES or cuda-sim");
+  trainCommand
+      ->add_option("--precision", precision, "what products are rounded to: f32, or on GPUs tf32")
+      ->check(CLI::IsMember({"f32", "tf32"}));
   trainCommand->callback([&] {
     // What can be known before the compiler runs.
     if (!isExpected(cli::expectSpec("train", spec), code) ||
@@ -237,6 +240,8 @@ int runProgram(int argc, char **argv) {
       words.insert(words.end(), {"-I", folder});
     if (!target.empty())
       words.insert(words.end(), {"--target", target});
+    if (!precision.empty())
+      words.insert(words.end(), {"--precision", precision});
     code = callCompiler(words);
     if (code != 0)
       return;

@@ -252,6 +252,33 @@ PreparedCall prepareMatmul(const LibraryCall &call) {
   return prepared.finish();
 }
 
+/// A product, then what is added to it, in the order of `nn.gemm`. Programs for GPUs alone have it,
+/// and run here in the simulator, so it is made plainly; relu keeps a NaN, as kernels do.
+PreparedCall prepareGemm(const LibraryCall &call) {
+  PreparedCall product = prepareMatmul(call);
+  bool hasAddend = call.ints[2], hasBias = call.ints[3], relu = call.ints[4];
+  const TensorRef &c = call.outputs[0];
+  auto *result = static_cast<float *>(c.data);
+  auto *addend = hasAddend ? static_cast<const float *>(call.inputs[2].data) : nullptr;
+  auto *bias = hasBias ? static_cast<const float *>(call.inputs[2 + hasAddend].data) : nullptr;
+  int64_t columns = c.shape.back(), rows = c.elements() / std::max<int64_t>(columns, 1);
+  auto run = [=, multiply = std::move(product.run)](void *workspace) {
+    multiply(workspace);
+#pragma omp parallel for
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t column = 0; column < columns; ++column) {
+        int64_t i = row * columns + column;
+        float value = result[i];
+        if (addend)
+          value += addend[i];
+        if (bias)
+          value += bias[column];
+        result[i] = relu && value < 0 ? 0 : value;
+      }
+  };
+  return {run, product.workspaceBytes};
+}
+
 dnnl::pooling_forward::primitive_desc poolingForward(dnnl::algorithm algorithm,
                                                      const memory::desc &input,
                                                      const memory::desc &output,
@@ -316,8 +343,8 @@ struct Arity {
   size_t inputs, outputs, ints;
 };
 
-Arity arityOf(schema::LibraryOp op) {
-  switch (op) {
+Arity arityOf(const LibraryCall &call) {
+  switch (call.op) {
   case schema::LibraryOp::Matmul:
     return {2, 1, 2};
   case schema::LibraryOp::Conv2D:
@@ -333,6 +360,10 @@ Arity arityOf(schema::LibraryOp op) {
     return {1, 1, 8};
   case schema::LibraryOp::RandomPermutation:
     return {1, 1, 1};
+  case schema::LibraryOp::Gemm: {
+    bool whole = call.ints.size() == 5;
+    return {size_t(2) + (whole && call.ints[2]) + (whole && call.ints[3]), 1, 5};
+  }
   case schema::LibraryOp::Unspecified:
     break;
   }
@@ -359,6 +390,8 @@ PreparedCall prepareChecked(const LibraryCall &call) {
     return preparePoolBackward(call, dnnl::algorithm::pooling_avg_include_padding);
   case schema::LibraryOp::RandomPermutation:
     return preparePermutation(call);
+  case schema::LibraryOp::Gemm:
+    return prepareGemm(call);
   case schema::LibraryOp::Unspecified:
     break;
   }
@@ -374,7 +407,7 @@ std::string oneDnnVersion() {
 
 Result<PreparedCall> prepareCall(const LibraryCall &call) {
   std::string name = schema::EnumNameLibraryOp(call.op);
-  Arity arity = arityOf(call.op);
+  Arity arity = arityOf(call);
   if (arity.outputs == 0)
     return failInternal("unknown library operation {}", int(call.op));
   if (call.inputs.size() != arity.inputs || call.outputs.size() != arity.outputs ||

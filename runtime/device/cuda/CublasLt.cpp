@@ -7,8 +7,9 @@
 namespace doppel::runtime::cuda {
 
 std::string Product::key() const {
-  return fmt::format("{}x[{}, {}] {}[{}, {}]{}{}", batch, m, k, transposeA ? "(turned) " : "", k, n,
-                     transposeB ? " (turned)" : "", tf32 ? " tf32" : "");
+  return fmt::format("{}x[{}, {}] {}[{}, {}]{}{}{}{}{}", batch, m, k, transposeA ? "(turned) " : "",
+                     k, n, transposeB ? " (turned)" : "", addend ? " + addend" : "",
+                     bias ? " + bias" : "", relu ? " relu" : "", tf32 ? " tf32" : "");
 }
 
 namespace {
@@ -54,14 +55,19 @@ public:
         bytes(found.workspaceSize), key(std::move(key)) {}
 
   size_t workspaceBytes() const override { return bytes; }
-  Result<void> run(const void *a, const void *b, void *c, void *workspace,
-                   CUstream_st *stream) override {
-    const float one = 1, zero = 0;
+  Result<void> run(const ProductOperands &o, void *workspace, CUstream_st *stream) override {
+    const float one = 1, share = o.addend ? 1 : 0;
+    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    // The description is read when the product is put on the stream: products share it.
+    if (o.bias)
+      status = lt.cublasLtMatmulDescSetAttribute(
+          description->matmul.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, &o.bias, sizeof o.bias);
     // Column-major, as it reads them, each matrix is its transpose: c^T = b^T a^T.
-    cublasStatus_t status =
-        lt.cublasLtMatmul(handle, description->matmul.get(), &one, b, description->b.get(), a,
-                          description->a.get(), &zero, c, description->c.get(), c,
-                          description->c.get(), &algorithm, workspace, bytes, stream);
+    if (status == CUBLAS_STATUS_SUCCESS)
+      status = lt.cublasLtMatmul(handle, description->matmul.get(), &one, o.b, description->b.get(),
+                                 o.a, description->a.get(), &share, o.addend ? o.addend : o.c,
+                                 description->c.get(), o.c, description->c.get(), &algorithm,
+                                 workspace, bytes, stream);
     if (status != CUBLAS_STATUS_SUCCESS)
       return fail("cuBLASLt does not run the product {}: {}", key,
                   lt.cublasLtGetStatusString(status));
@@ -144,6 +150,22 @@ Result<std::shared_ptr<Description>> OpenCublasLt::describe(const Product &p) co
     DOPPEL_CHECK(check(lt.cublasLtMatmulDescSetAttribute(made, which, &operation, sizeof operation),
                        "turn a matrix"));
   }
+  if (p.bias || p.relu) {
+    // Along the rows of c^T, which are the columns of c.
+    cublasLtEpilogue_t epilogue = !p.relu  ? CUBLASLT_EPILOGUE_BIAS
+                                  : p.bias ? CUBLASLT_EPILOGUE_RELU_BIAS
+                                           : CUBLASLT_EPILOGUE_RELU;
+    DOPPEL_CHECK(check(lt.cublasLtMatmulDescSetAttribute(made, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                         &epilogue, sizeof epilogue),
+                       "end a product so"));
+  }
+  if (p.bias) {
+    // Algorithms are looked for with a pointer of the alignment that buffers have; none reads it.
+    auto *somewhere = reinterpret_cast<const void *>(uintptr_t(productAlignment));
+    DOPPEL_CHECK(check(lt.cublasLtMatmulDescSetAttribute(made, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                         &somewhere, sizeof somewhere),
+                       "take a bias"));
+  }
   DOPPEL_TRY(auto a, p.transposeA ? layout(p.k, p.m, p.batch) : layout(p.m, p.k, p.batch));
   DOPPEL_TRY(auto b, p.transposeB ? layout(p.n, p.k, p.batch) : layout(p.k, p.n, p.batch));
   DOPPEL_TRY(auto c, layout(p.m, p.n, p.batch));
@@ -163,6 +185,12 @@ OpenCublasLt::choose(const Product &product, size_t workspaceLimit,
       check(lt.cublasLtMatmulPreferenceSetAttribute(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                                     &workspaceLimit, sizeof workspaceLimit),
             "take a limit of workspace"));
+  for (auto which :
+       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+    DOPPEL_CHECK(check(lt.cublasLtMatmulPreferenceSetAttribute(made, which, &productAlignment,
+                                                               sizeof productAlignment),
+                       "take an alignment"));
   std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
   int count = 0;
   DOPPEL_CHECK(check(lt.cublasLtMatmulAlgoGetHeuristic(

@@ -1,4 +1,5 @@
 // Commands are recorded as functions that put themselves on a stream; a graph is a capture of all.
+#include "runtime/device/cuda/Calls.h"
 #include "runtime/device/cuda/CudaParts.h"
 #include "runtime/schema/GpuAbi.h"
 
@@ -11,57 +12,12 @@ namespace {
 uint64_t address(const void *pointer) { return reinterpret_cast<uint64_t>(pointer); }
 CUdeviceptr gpuAddress(const void *pointer) { return reinterpret_cast<CUdeviceptr>(pointer); }
 
-/// Operands and ints: dialects/plan/README.md, "Calls".
-Result<Convolution> convolutionOf(const LibraryCall &call) {
-  using Kind = Convolution::Kind;
-  const TensorRef &first = call.inputs[0], &second = call.inputs[1], &result = call.outputs[0];
-  Kind kind = call.op == schema::LibraryOp::Conv2D               ? Kind::Forward
-              : call.op == schema::LibraryOp::Conv2DBackwardData ? Kind::BackwardData
-                                                                 : Kind::BackwardWeights;
-  const auto &x = kind == Kind::BackwardData ? result.shape : first.shape;
-  const auto &y = kind == Kind::Forward           ? result.shape
-                  : kind == Kind::BackwardWeights ? second.shape
-                                                  : first.shape;
-  const auto &w = kind == Kind::BackwardWeights ? result.shape : second.shape;
-  const std::vector<int64_t> &ints = call.ints;
-  if (x.size() != 4 || y.size() != 4 || w.size() != 4 || ints.size() != 10)
-    return failInternal("a convolution of other shapes");
-  if (!ints[9])
-    return fail("a convolution has its filters in the order of a processor, not of a GPU: compile "
-                "the spec with --target cuda");
-  return Convolution{.kind = kind,
-                     .batch = x[0],
-                     .height = x[1],
-                     .width = x[2],
-                     .channels = x[3],
-                     .outHeight = y[1],
-                     .outWidth = y[2],
-                     .filters = y[3],
-                     .kernelHeight = w[1],
-                     .kernelWidth = w[2],
-                     .strideY = ints[0],
-                     .strideX = ints[1],
-                     .dilationY = ints[6],
-                     .dilationX = ints[7],
-                     .top = ints[2],
-                     .left = ints[3],
-                     .bottom = ints[4],
-                     .right = ints[5],
-                     .groups = ints[8]};
-}
-
-Result<Product> productOf(const LibraryCall &call) {
-  const auto &a = call.inputs[0].shape, &c = call.outputs[0].shape;
-  size_t rank = c.size();
-  if (rank < 2 || rank > 3 || a.size() != rank || call.ints.size() != 2)
-    return failInternal("a product of other shapes");
-  bool transposeA = call.ints[0], transposeB = call.ints[1];
-  return Product{.batch = rank == 3 ? c[0] : 1,
-                 .m = c[rank - 2],
-                 .n = c[rank - 1],
-                 .k = a[transposeA ? rank - 2 : rank - 1],
-                 .transposeA = transposeA,
-                 .transposeB = transposeB};
+CallShapes shapesOf(const LibraryCall &call) {
+  CallShapes shapes;
+  for (const auto *tensors : {&call.inputs, &call.outputs})
+    for (const TensorRef &tensor : *tensors)
+      shapes.push_back(tensor.shape);
+  return shapes;
 }
 
 } // namespace
@@ -138,7 +94,8 @@ Result<void> CudaCommandList::call(const LibraryCall &call) {
   case schema::LibraryOp::Conv2D:
   case schema::LibraryOp::Conv2DBackwardData:
   case schema::LibraryOp::Conv2DBackwardWeights: {
-    DOPPEL_TRY(Convolution convolution, convolutionOf(call));
+    DOPPEL_TRY(Convolution convolution,
+               convolutionOf(call.op, shapesOf(call), call.ints, call.precision));
     DOPPEL_TRY(std::shared_ptr<ConvolutionPlan> plan, context.planOf(convolution));
     DOPPEL_CHECK(context.reserve(plan->workspaceBytes()));
     commands.push_back({call.outputs, [=, this](const Placement &) {
@@ -147,13 +104,18 @@ Result<void> CudaCommandList::call(const LibraryCall &call) {
                         }});
     return {};
   }
-  case schema::LibraryOp::Matmul: {
-    DOPPEL_TRY(Product product, productOf(call));
+  case schema::LibraryOp::Matmul:
+  case schema::LibraryOp::Gemm: {
+    DOPPEL_TRY(Product product, productOf(call.op, shapesOf(call), call.ints, call.precision));
+    ProductOperands o{.a = operands[0], .b = operands[1], .c = operands.back()};
+    if (product.addend)
+      o.addend = operands[2];
+    if (product.bias)
+      o.bias = operands[operands.size() - 2];
     DOPPEL_TRY(std::shared_ptr<ProductPlan> plan, context.planOf(product));
     DOPPEL_CHECK(context.reserve(plan->workspaceBytes()));
     commands.push_back({call.outputs, [=, this](const Placement &) {
-                          return plan->run(operands[0], operands[1], operands[2],
-                                           context.workspace(), context.recording());
+                          return plan->run(o, context.workspace(), context.recording());
                         }});
     return {};
   }

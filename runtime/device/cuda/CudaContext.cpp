@@ -217,10 +217,17 @@ Result<std::shared_ptr<ProductPlan>> Context::planOf(const Product &p) {
   }
   size_t operand = size_t(p.batch * std::max(p.m, p.n) * p.k) * sizeof(float),
          result = size_t(p.batch * p.m * p.n) * sizeof(float);
+  // The addend is like the result, and a bias is no longer than that.
+  size_t read = p.addend || p.bias ? std::max(operand, result) : operand;
   auto accept = [&](ProductPlan &plan) {
-    return givesTheSameTwice(operand, result, plan.workspaceBytes(),
+    return givesTheSameTwice(read, result, plan.workspaceBytes(),
                              [&](const void *input, void *output, void *workspace) {
-                               return plan.run(input, input, output, workspace, recording_);
+                               return plan.run({.a = input,
+                                                .b = input,
+                                                .addend = p.addend ? input : nullptr,
+                                                .bias = p.bias ? input : nullptr,
+                                                .c = output},
+                                               workspace, recording_);
                              });
   };
   DOPPEL_TRY(std::unique_ptr<ProductPlan> plan, cublasLt->choose(p, workspaceLimit, accept));

@@ -49,3 +49,20 @@ func.func @between_kernels(%a: tensor<ROWSxSUMxf32>, %b: tensor<SUMxCOLSxf32>)
       : (tensor<ROWSxSUMxf32>, tensor<ROWSxSUMxf32>) -> tensor<ROWSxROWSxf32>
   return %t, %g : tensor<COLSxROWSxf32>, tensor<ROWSxROWSxf32>
 }
+
+// What a product adds before it stores, as programs for GPUs have it.
+// CHECK-LABEL: @epilogues
+// CHECK-COUNT-7: ok
+func.func @epilogues(%a: tensor<ROWSxSUMxf32>, %bt: tensor<COLSxSUMxf32>, %c: !c, %v: tensor<COLSxf32>,
+                     %s: tensor<3xROWSxSUMxf32>, %st: tensor<3xSUMxCOLSxf32>, %sc: !batch) -> (!c, !c, !c, !c, !c, !batch, !batch) {
+  %0 = nn.gemm %a, %bt add %c {transpose_rhs} : (tensor<ROWSxSUMxf32>, tensor<COLSxSUMxf32>, !c) -> !c
+  %1 = nn.gemm %a, %bt bias %v {transpose_rhs} : (tensor<ROWSxSUMxf32>, tensor<COLSxSUMxf32>, tensor<COLSxf32>) -> !c
+  %2 = nn.gemm %a, %bt {relu, transpose_rhs} : (tensor<ROWSxSUMxf32>, tensor<COLSxSUMxf32>) -> !c
+  %3 = nn.gemm %a, %bt bias %v {relu, transpose_rhs} : (tensor<ROWSxSUMxf32>, tensor<COLSxSUMxf32>, tensor<COLSxf32>) -> !c
+  %4 = nn.gemm %a, %bt add %c bias %v {relu, transpose_rhs}
+      : (tensor<ROWSxSUMxf32>, tensor<COLSxSUMxf32>, !c, tensor<COLSxf32>) -> !c
+  %5 = nn.gemm %s, %st add %sc bias %v
+      : (tensor<3xROWSxSUMxf32>, tensor<3xSUMxCOLSxf32>, !batch, tensor<COLSxf32>) -> !batch
+  %6 = nn.gemm %s, %st {relu} : (tensor<3xROWSxSUMxf32>, tensor<3xSUMxCOLSxf32>) -> !batch
+  return %0, %1, %2, %3, %4, %5, %6 : !c, !c, !c, !c, !c, !batch, !batch
+}

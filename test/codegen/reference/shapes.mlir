@@ -66,6 +66,28 @@ func.func @products(%a: tensor<2x3xf32> {nn.value = dense<[[1.0, 2.0, 3.0], [4.0
   return %0, %1, %2, %3, %5 : tensor<2x2xf32>, tensor<2x2xf32>, tensor<3x3xf32>, tensor<3x3xf32>, tensor<2x1x1xf32>
 }
 
+// In this order: the product, an addend, a bias of each column, relu, which leaves a NaN.
+// CHECK-LABEL: @gemm
+func.func @gemm(%a: tensor<2x2xf32> {nn.value = dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>},
+                %b: tensor<2x2xf32> {nn.value = dense<[[1.0, 0.0], [-1.0, 1.0]]> : tensor<2x2xf32>},
+                %c: tensor<2x2xf32> {nn.value = dense<[[10.0, -20.0], [0x7FC00000, 40.0]]> : tensor<2x2xf32>},
+                %v: tensor<2xf32> {nn.value = dense<[100.0, 0.5]> : tensor<2xf32>})
+    -> (tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<1x2x2xf32>) {
+  // CHECK: result 0 [2, 2] = 9 -18 nan 44
+  %0 = nn.gemm %a, %b add %c : (tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  // CHECK: result 1 [2, 2] = 99 2.5 99 4.5
+  %1 = nn.gemm %a, %b bias %v : (tensor<2x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<2x2xf32>
+  // CHECK: result 2 [2, 2] = 0 3 0 4
+  %2 = nn.gemm %a, %b {relu, transpose_lhs} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  // CHECK: result 3 [2, 2] = 111 0 nan 41.5
+  %3 = nn.gemm %a, %b add %c bias %v {relu, transpose_rhs}
+      : (tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<2x2xf32>
+  %4 = nn.reshape %a : tensor<2x2xf32> -> tensor<1x2x2xf32>
+  // CHECK: result 4 [1, 2, 2] = 107 10.5 115 22.5
+  %5 = nn.gemm %4, %4 bias %v : (tensor<1x2x2xf32>, tensor<1x2x2xf32>, tensor<2xf32>) -> tensor<1x2x2xf32>
+  return %0, %1, %2, %3, %5 : tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<1x2x2xf32>
+}
+
 // CHECK-LABEL: @rows
 func.func @rows(%table: tensor<4x2xf32> {nn.value = dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]> : tensor<4x2xf32>},
                 %indices: tensor<3xi32> {nn.value = dense<[2, 0, 2]> : tensor<3xi32>})

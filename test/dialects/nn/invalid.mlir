@@ -242,6 +242,38 @@ func.func @matmul_result(%a: tensor<2x3xf32>, %b: tensor<3x4xf32>) {
 
 // -----
 
+func.func @gemm_of_nothing(%a: tensor<2x3xf32>, %b: tensor<3x4xf32>) {
+  // expected-error@+1 {{has neither addend nor bias nor relu: that is a matmul}}
+  %0 = nn.gemm %a, %b : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @gemm_inner(%a: tensor<2x3xf32>, %b: tensor<4x4xf32>) {
+  // expected-error@+1 {{the inner dimensions 3 and 4 differ}}
+  %0 = nn.gemm %a, %b {relu} : (tensor<2x3xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @gemm_addend(%a: tensor<2x3xf32>, %b: tensor<3x4xf32>, %c: tensor<4x2xf32>) {
+  // expected-error@+1 {{the addend is 'tensor<4x2xf32>', the result is 'tensor<2x4xf32>'}}
+  %0 = nn.gemm %a, %b add %c : (tensor<2x3xf32>, tensor<3x4xf32>, tensor<4x2xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @gemm_bias(%a: tensor<2x3xf32>, %b: tensor<3x4xf32>, %v: tensor<2xf32>) {
+  // expected-error@+1 {{the bias is 'tensor<2xf32>', but the result 'tensor<2x4xf32>' has 4 columns}}
+  %0 = nn.gemm %a, %b bias %v : (tensor<2x3xf32>, tensor<3x4xf32>, tensor<2xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
 func.func @gather_rows(%table: tensor<8x4xf32>, %indices: tensor<3xi32>) {
   // expected-error@+1 {{the table is 'tensor<8x4xf32>', the result is 'tensor<3x5xf32>': they must differ in dimension 0 alone}}
   %0 = nn.gather_rows %table, %indices : (tensor<8x4xf32>, tensor<3xi32>) -> tensor<3x5xf32>

@@ -99,6 +99,8 @@ func.func @tensors(%x: tensor<2x3xf32>, %table: tensor<8x4xf32>, %i: tensor<3xi3
   %6 = nn.reduce max %x [1] : tensor<2x3xf32> -> tensor<2xf32>
   // CHECK: nn.matmul %{{.*}}, %{{.*}} {transpose_rhs} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x2xf32>
   %7 = nn.matmul %x, %x {transpose_rhs} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x2xf32>
+  // CHECK: nn.gemm %{{.*}}, %{{.*}} add %[[PRODUCT:.*]] {precision = #nn<precision tf32>, transpose_rhs} : (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  %gemm = nn.gemm %x, %x add %7 {precision = #nn<precision tf32>, transpose_rhs} : (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   // CHECK: nn.gather_rows
   %8 = nn.gather_rows %table, %i : (tensor<8x4xf32>, tensor<3xi32>) -> tensor<3x4xf32>
   // CHECK: nn.scatter_rows %{{.*}} {accumulate} :

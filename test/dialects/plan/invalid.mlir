@@ -88,6 +88,45 @@ plan.func @step {
 // -----
 
 plan.func @step {
+  %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %v = plan.alloc : !plan.buffer<tensor<8xf32>>
+  // expected-error @below {{gemm takes 4 inputs, 1 outputs and 5 integers, not 3, 1 and 5}}
+  plan.call gemm(%a, %a, %v) -> (%b) [0, 0, 1, 1, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
+}
+
+// -----
+
+plan.func @step {
+  %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  // expected-error @below {{gemm takes 5 integers, not 2}}
+  plan.call gemm(%a, %a) -> (%b) [0, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
+}
+
+// -----
+
+plan.func @step {
+  %a = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %b = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %v = plan.alloc : !plan.buffer<tensor<6xf32>>
+  // expected-error @below {{adds 'tensor<6xf32>' to 'tensor<8x8xf32>'}}
+  plan.call gemm(%a, %a, %v) -> (%b) [0, 0, 0, 1, 0] : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<6xf32>>) -> !plan.buffer<tensor<8x8xf32>>
+}
+
+// -----
+
+plan.func @step {
+  %r = plan.buffer @io[0] : !plan.buffer<!plan.run>
+  %p = plan.alloc : !plan.buffer<tensor<8xi32>>
+  // expected-error @below {{random_permutation sums no products, so it has no precision tf32}}
+  plan.call random_permutation(%r) -> (%p) [7] {precision = #nn<precision tf32>} : (!plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xi32>>
+}
+plan.arena @io io 192
+
+// -----
+
+plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<8xf32>>
   %b = plan.alloc : !plan.buffer<tensor<4xf32>>
   // expected-error @below {{copies 32 bytes to 16}}

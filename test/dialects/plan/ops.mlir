@@ -30,11 +30,15 @@ plan.func @step {
   %a = plan.alloc : !plan.buffer<tensor<16xf32>>
   // CHECK: %[[V:.+]] = plan.view %[[A]][32] : <tensor<16xf32>> -> <tensor<8xf32>>
   %v = plan.view %a[32] : !plan.buffer<tensor<16xf32>> -> !plan.buffer<tensor<8xf32>>
+  %m = plan.alloc : !plan.buffer<tensor<8x8xf32>>
+  %n = plan.alloc : !plan.buffer<tensor<8x8xf32>>
   plan.input "w" %w : !plan.buffer<tensor<8xf32>>
   // CHECK: plan.launch @k(%[[W]], %[[SCALARS]]) -> (%[[B]])
   plan.launch @k(%w, %run) -> (%b) : (!plan.buffer<tensor<8xf32>>, !plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xf32>>
   // CHECK: plan.call {{ ?}}random_permutation(%[[SCALARS]]) -> (%{{.+}}) [7]
   plan.call random_permutation(%run) -> (%p) [7] : (!plan.buffer<!plan.run>) -> !plan.buffer<tensor<8xi32>>
+  // CHECK: plan.call {{ ?}}gemm(%[[M:.+]], %[[M]], %[[B]]) -> (%{{.+}}) [0, 0, 0, 1, 1] {precision = #nn<precision tf32>} :
+  plan.call gemm(%m, %m, %b) -> (%n) [0, 0, 0, 1, 1] {precision = #nn<precision tf32>} : (!plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8x8xf32>>, !plan.buffer<tensor<8xf32>>) -> !plan.buffer<tensor<8x8xf32>>
   // CHECK: plan.copy %[[B]] -> %[[V]]
   plan.copy %b -> %v : !plan.buffer<tensor<8xf32>> -> !plan.buffer<tensor<8xf32>>
   // CHECK: plan.collective_start {{ ?}}all_reduce_max %[[B]] -> %[[V]] order 0

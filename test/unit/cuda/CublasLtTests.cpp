@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <set>
 
 using namespace doppel::runtime;
 using namespace doppel::runtime::cuda;
@@ -40,7 +41,7 @@ TEST_F(CublasLtProducts, AreRowMajorTurnedOrNot) {
           b[i] = float(i % 7) - 3;
         auto plan = lt->choose(p, limit, any);
         ASSERT_TRUE(plan) << plan.error().message;
-        auto ran = (*plan)->run(a.data(), b.data(), c.data(), nullptr, nullptr);
+        auto ran = (*plan)->run({.a = a.data(), .b = b.data(), .c = c.data()}, nullptr, nullptr);
         ASSERT_TRUE(ran) << ran.error().message;
         for (int64_t n = 0; n < batch; ++n)
           for (int64_t i = 0; i < 5; ++i)
@@ -52,6 +53,69 @@ TEST_F(CublasLtProducts, AreRowMajorTurnedOrNot) {
               ASSERT_EQ(c[n * 20 + i * 4 + j], sum) << p.key();
             }
       }
+}
+
+/// Numbers of which every product and sum is exact.
+std::vector<float> numbers(size_t count, int period) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i)
+    values[i] = float(int(i * 7) % period - period / 2);
+  return values;
+}
+
+TEST_F(CublasLtProducts, AddAMatrixAndABiasAndTakeRelu) {
+  ASSERT_TRUE(lt->attach());
+  std::set<std::string> keys;
+  for (int64_t batch : {1, 3})
+    for (int parts = 0; parts < 8; ++parts) {
+      Product p{.batch = batch,
+                .m = 5,
+                .n = 4,
+                .k = 7,
+                .transposeB = true,
+                .addend = bool(parts & 1),
+                .bias = bool(parts & 2),
+                .relu = bool(parts & 4)};
+      EXPECT_TRUE(keys.insert(p.key()).second) << p.key();
+      auto a = numbers(batch * 35, 11), b = numbers(batch * 28, 9),
+           addend = numbers(batch * 20, 37);
+      auto first = numbers(4, 23), second = numbers(4, 31);
+      std::vector<float> c(batch * 20, -1.0f), d = c;
+      auto plan = lt->choose(p, limit, any);
+      ASSERT_TRUE(plan) << plan.error().message;
+      // One plan for two calls with biases of their own.
+      for (auto [bias, result] : {std::pair(&first, &c), std::pair(&second, &d)}) {
+        auto ran = (*plan)->run({.a = a.data(),
+                                 .b = b.data(),
+                                 .addend = p.addend ? addend.data() : nullptr,
+                                 .bias = p.bias ? bias->data() : nullptr,
+                                 .c = result->data()},
+                                nullptr, nullptr);
+        ASSERT_TRUE(ran) << ran.error().message;
+      }
+      for (auto [bias, result] : {std::pair(&first, &c), std::pair(&second, &d)})
+        for (int64_t i = 0; i < batch * 20; ++i) {
+          int64_t n = i / 20, row = i / 4, column = i % 4;
+          float sum = 0;
+          for (int64_t l = 0; l < 7; ++l)
+            sum += a[row * 7 + l] * b[(n * 4 + column) * 7 + l];
+          sum += (p.addend ? addend[i] : 0) + (p.bias ? (*bias)[column] : 0);
+          ASSERT_EQ((*result)[i], p.relu ? std::max(sum, 0.0f) : sum) << p.key() << " " << i;
+        }
+    }
+}
+
+TEST_F(CublasLtProducts, RoundToTf32WhereItIsAsked) {
+  ASSERT_TRUE(lt->attach());
+  const float value = 1 + 0x1p-11f, other = 1;
+  for (bool tf32 : {false, true}) {
+    Product p{.m = 1, .n = 1, .k = 1, .tf32 = tf32};
+    auto plan = lt->choose(p, limit, any);
+    ASSERT_TRUE(plan) << plan.error().message;
+    float result = 0;
+    ASSERT_TRUE((*plan)->run({.a = &value, .b = &other, .c = &result}, nullptr, nullptr));
+    EXPECT_EQ(result, tf32 ? 1 + 0x1p-10f : value);
+  }
 }
 
 TEST_F(CublasLtProducts, KeepToTheWorkspaceAndToWhatIsAccepted) {

@@ -3,6 +3,7 @@
 // Prints one line an architecture and precision; fails where a convolution has no plan.
 // doppel-cudnn-plans --here: whether cuDNN is.
 #include "Gpus.h"
+#include "runtime/device/cuda/Calls.h"
 
 #include <charconv>
 #include <cstdio>
@@ -32,66 +33,29 @@ std::vector<int64_t> shapeOf(const std::string &type) {
   return numbers(type.substr(0, type.rfind('x')));
 }
 
-/// The convolution of a call: its ints, and the types of its two operands and its result
-/// (dialects/plan/README.md, "Calls"). None where the numbers of these are not a convolution's.
-std::optional<Convolution> convolutionOf(Convolution::Kind kind, const std::vector<int64_t> &ints,
-                                         const std::vector<std::vector<int64_t>> &shapes) {
-  if (ints.size() < 9 || shapes.size() != 3)
-    return std::nullopt;
-  for (const auto &shape : shapes)
-    if (shape.size() != 4)
-      return std::nullopt;
-  using Kind = Convolution::Kind;
-  const auto &x = kind == Kind::BackwardData ? shapes[2] : shapes[0];
-  const auto &y = kind == Kind::Forward           ? shapes[2]
-                  : kind == Kind::BackwardWeights ? shapes[1]
-                                                  : shapes[0];
-  const auto &w = kind == Kind::BackwardWeights ? shapes[2] : shapes[1];
-  bool channelsLast = ints.size() > 9 && ints[9];
-  return Convolution{.kind = kind,
-                     .batch = x[0],
-                     .height = x[1],
-                     .width = x[2],
-                     .channels = x[3],
-                     .outHeight = y[1],
-                     .outWidth = y[2],
-                     .filters = y[3],
-                     .kernelHeight = w[channelsLast ? 1 : 2],
-                     .kernelWidth = w[channelsLast ? 2 : 3],
-                     .strideY = ints[0],
-                     .strideX = ints[1],
-                     .dilationY = ints[6],
-                     .dilationX = ints[7],
-                     .top = ints[2],
-                     .left = ints[3],
-                     .bottom = ints[4],
-                     .right = ints[5],
-                     .groups = ints[8]};
-}
-
 /// Adds the convolutions of a plan's text; false, and a word on stderr, where it has none, or a
 /// call of one cannot be read.
 bool addConvolutions(const char *path, std::map<std::string, Convolution> &convolutions) {
   std::ifstream file(path);
   static const std::regex call(
-      R"(plan\.call +conv2d(_backward_data|_backward_weights)?\([^)]*\) -> \([^)]*\) \[([-0-9, ]*)\] : \((.*)\) -> (.*))");
+      R"(plan\.call +conv2d(_backward_data|_backward_weights)?\([^)]*\) -> \([^)]*\) \[([-0-9, ]*)\](?: \{[^}]*\})? : \((.*)\) -> (.*))");
   static const std::regex tensor(R"(tensor<([0-9x]+xf32)>)");
   size_t found = 0;
   for (std::string line; std::getline(file, line);) {
     if (line.find("plan.call") == std::string::npos || line.find("conv2d") == std::string::npos)
       continue;
     std::smatch parts;
-    std::optional<Convolution> convolution;
+    Result<Convolution> convolution = fail("");
     if (std::regex_search(line, parts, call)) {
       std::string types = parts.str(3) + " " + parts.str(4);
-      std::vector<std::vector<int64_t>> shapes;
+      CallShapes shapes;
       for (std::sregex_iterator type(types.begin(), types.end(), tensor), end; type != end; ++type)
         shapes.push_back(shapeOf(type->str(1)));
-      convolution =
-          convolutionOf(parts.str(1).empty()               ? Convolution::Kind::Forward
-                        : parts.str(1) == "_backward_data" ? Convolution::Kind::BackwardData
-                                                           : Convolution::Kind::BackwardWeights,
-                        numbers(parts.str(2)), shapes);
+      using enum doppel::schema::LibraryOp;
+      convolution = convolutionOf(parts.str(1).empty()               ? Conv2D
+                                  : parts.str(1) == "_backward_data" ? Conv2DBackwardData
+                                                                     : Conv2DBackwardWeights,
+                                  shapes, numbers(parts.str(2)), doppel::schema::Precision::F32);
     }
     if (!convolution) {
       fmt::print(stderr, "{}: not read: {}\n", path, line);
