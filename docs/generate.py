@@ -47,7 +47,7 @@ def errors():
     assert len(entries) == len(re.findall(r"^DIAGNOSTIC\(", text, re.M)), "an entry is not understood"
     parts = ["# Messages\n\nWhat the compiler of specs says, by code; `doppel explain CODE` prints the same. Made by docs/generate.py from "
              "frontends/spec/Errors.def.\n"]
-    titles = {"E00": "Text", "E01": "Syntax", "E02": "Names", "E03": "Types and shapes", "E04": "Methods", "W05": "Warnings"}
+    titles = {"E00": "Text", "E01": "Syntax", "E02": "Names", "E03": "Types and shapes", "E04": "Methods", "W05": "Warnings", "E06": "Targets"}
     group = None
     for code, title, explanation in entries:
         if code[:3] != group:

@@ -5,7 +5,7 @@
                         NAME.safetensors: the CPU's states after the last
     continued/          a run folder of the CPU that stopped half way
     nan.dpx, nan.txt    a method whose loss becomes infinite, and what the CPU says of it
-    speed/NAME.dpx      the works of the table of speeds; NAME.json: bytes that each kernel moves
+    speed/NAME.dpx      the works of the table of speeds, in tf32; NAME.json: bytes that each kernel moves
     tests/              the tests of the CUDA device (--tests)
     run.py, pytorch_steps.py, archive.json
 """
@@ -124,9 +124,9 @@ class Archive:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
-    def compile(self, spec, settings, output, target):
+    def compile(self, spec, settings, output, target, *more):
         sets = [w for setting in settings for w in ("--set", setting)]
-        run([self.compiler, "compile", spec, "-q", "--target", target, "-o", output, *sets])
+        run([self.compiler, "compile", spec, "-q", "--target", target, "-o", output, *sets, *more])
 
     def compile_twice(self, spec, settings, output):
         """For the target, and for this CPU as self.cpu."""
@@ -184,10 +184,12 @@ class Archive:
             file.write(match.group())
 
     def speed(self, name, spec, settings):
-        spec = os.path.join(ROOT, spec)
-        self.compile(spec, settings, self.path("speed", name + ".dpx"), self.options.target)
+        """As PyTorch is asked (pytorch_steps.py): f32 with tf32 allowed."""
+        spec, target = os.path.join(ROOT, spec), self.options.target
+        precision = [] if target.startswith("cpu") else ["--precision", "tf32"]
+        self.compile(spec, settings, self.path("speed", name + ".dpx"), target, *precision)
         sets = [w for setting in settings for w in ("--set", setting)]
-        moved, sweep = launches(run([self.compiler, "compile", spec, "--emit", "plan", "--target", self.options.target, *sets]).stdout)
+        moved, sweep = launches(run([self.compiler, "compile", spec, "--emit", "plan", "--target", target, *precision, *sets]).stdout)
         with open(self.path("speed", name + ".json"), "w") as file:
             json.dump({"bytes": moved, "sweep": sweep}, file)
 

@@ -297,6 +297,43 @@ TEST_F(CudaDeviceTest, ProductsAreCublasLts) {
   EXPECT_EQ(recording.allocations, allocations);
 }
 
+TEST_F(CudaDeviceTest, ProductsAddWhatTheirCallsSay) {
+  TensorRef a = tensor(2, 6).reshaped({2, 3}), b = tensor(3, 12).reshaped({3, 4}),
+            c = tensor(0, 8).reshaped({2, 4}), addend = tensor(-40, 8).reshaped({2, 4}),
+            bias = tensor(5, 4);
+  struct {
+    std::vector<TensorRef> more;
+    std::vector<int64_t> ints;
+    float expected;
+  } cases[] = {{{addend}, {0, 0, 1, 0, 0}, -22},
+               {{bias}, {0, 0, 0, 1, 0}, 23},
+               {{addend, bias}, {0, 0, 1, 1, 0}, -17},
+               {{addend, bias}, {0, 0, 1, 1, 1}, 0}};
+  for (const auto &each : cases) {
+    auto commands = list();
+    doppel::runtime::LibraryCall call{doppel::schema::LibraryOp::Gemm, {a, b}, {c}, each.ints};
+    call.inputs.insert(call.inputs.end(), each.more.begin(), each.more.end());
+    auto called = commands->call(call);
+    ASSERT_TRUE(called) << called.error().message;
+    auto running = stream();
+    double seconds[] = {0};
+    ASSERT_TRUE(running->time(*commands, {}, seconds));
+    EXPECT_EQ(value(c), each.expected);
+  }
+  // Each is another product than the one before it, and was tried by itself.
+  int allocations = recording.allocations;
+  auto commands = list();
+  ASSERT_TRUE(commands->call(
+      {doppel::schema::LibraryOp::Gemm, {a, b, bias}, {c}, {0, 0, 0, 1, 0}}));
+  EXPECT_EQ(recording.allocations, allocations);
+  ASSERT_TRUE(commands->call({doppel::schema::LibraryOp::Matmul,
+                              {a, b},
+                              {c},
+                              {0, 0},
+                              doppel::schema::Precision::TF32}));
+  EXPECT_GT(recording.allocations, allocations);
+}
+
 TEST_F(CudaDeviceTest, CallsOfOtherTargetsAreRefused) {
   TensorRef x = tensor(0);
   auto commands = list();
