@@ -323,14 +323,11 @@ TEST_F(CudaDeviceTest, ProductsAddWhatTheirCallsSay) {
   // Each is another product than the one before it, and was tried by itself.
   int allocations = recording.allocations;
   auto commands = list();
-  ASSERT_TRUE(commands->call(
-      {doppel::schema::LibraryOp::Gemm, {a, b, bias}, {c}, {0, 0, 0, 1, 0}}));
+  ASSERT_TRUE(
+      commands->call({doppel::schema::LibraryOp::Gemm, {a, b, bias}, {c}, {0, 0, 0, 1, 0}}));
   EXPECT_EQ(recording.allocations, allocations);
-  ASSERT_TRUE(commands->call({doppel::schema::LibraryOp::Matmul,
-                              {a, b},
-                              {c},
-                              {0, 0},
-                              doppel::schema::Precision::TF32}));
+  ASSERT_TRUE(commands->call(
+      {doppel::schema::LibraryOp::Matmul, {a, b}, {c}, {0, 0}, doppel::schema::Precision::TF32}));
   EXPECT_GT(recording.allocations, allocations);
 }
 
