@@ -3,10 +3,9 @@
 # only read. Files that a test reads but that are no tests stand in folders named Inputs; tests that take minutes stand in folders named
 # long, which `./do test long` runs (DOPPEL_TEST_LONG in the environment).
 #
-# Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %sets (the settings alone), %examples, %std, %golden, %root (folders of the sources); %python (Debian's python3).
+# Substitutions: %tiny (settings that make SimCLR a matter of seconds: 10 steps an epoch on shapes:160), %sets (the settings alone), %examples, %std, %golden, %root (folders of the sources); %recording (of the stand-ins for NVIDIA's libraries); %python (Debian's python3).
 # Features, for REQUIRES: avx2, avx512 (of this processor), cifar10 and clothing (DOPPEL_CIFAR10 and
-# DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind), no-driver (NVIDIA's is not here), cudnn (of long tests: cuDNN 9 is found).
-import ctypes
+# DOPPEL_CLOTHING name folders of images; then %cifar10 and %clothing stand for them), sanitizer, root (permissions do not bind), cudnn (of long tests: cuDNN 9 is found).
 import os
 import subprocess
 
@@ -48,6 +47,7 @@ config.substitutions += [
     ("%std", os.path.join(source, "frontends", "spec", "std")),
     ("%golden", os.path.join(source, "test", "golden")),
     ("%root", source),
+    ("%recording", os.path.join(config.test_exec_root, "recording")),
     ("%python", python),
 ]
 
@@ -64,10 +64,6 @@ for feature, flag in [("avx2", " avx2 "), ("avx512", " avx512f ")]:
         config.available_features.add(feature)
 if os.geteuid() == 0:
     config.available_features.add("root")
-try:
-    ctypes.CDLL("libcuda.so.1")
-except OSError:
-    config.available_features.add("no-driver")
 if os.environ.get("DOPPEL_TEST_LONG"):
     plans = os.path.join(config.doppel_tools_dir, "doppel-cudnn-plans")
     if os.path.exists(plans) and subprocess.run([plans, "--here"], capture_output=True).returncode == 0:

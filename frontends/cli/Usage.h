@@ -35,7 +35,7 @@ inline constexpr OptionOwners optionOwners[] = {
     {"--timing", "compile"},
     {"--quiet", "compile"},
     {"--check", "fmt"},
-    {"--data", "run train eval preview"},
+    {"--data", "run train eval preview bench"},
     {"--out", "run train preview"},
     {"--epochs", "run train"},
     {"--steps", "run train bench"},

@@ -116,6 +116,8 @@ public:
   /// Whether all pixels are in memory, and how many bytes all of them take (or would take).
   bool inMemory() const { return bool(pixels); }
   uint64_t decodedBytes() const { return totalBytes; }
+  /// The slab of every batch, where all pixels are in memory; else empty.
+  std::span<const uint8_t> keptPixels() const { return {pixels.get(), pixelBytes}; }
 
   /// What was skipped so far. Data kept in memory is known whole when it is opened; otherwise
   /// samples that turn out to be broken while they are read are added then. Safe to call while

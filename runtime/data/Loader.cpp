@@ -75,6 +75,19 @@ std::vector<int64_t> Loader::indicesOf(int64_t step) const {
   return indices;
 }
 
+uint64_t Loader::largestBatchBytes() const {
+  if (dataset.uniformExtent())
+    return uint64_t(sampler.localBatch()) * dataset.extent(0).bytes();
+  uint64_t largest = 0;
+  for (int64_t step = 0; step < stepsPerEpoch(); ++step) {
+    uint64_t bytes = 0;
+    for (int64_t index : indicesOf(step))
+      bytes += dataset.extent(index).bytes();
+    largest = std::max(largest, bytes);
+  }
+  return largest;
+}
+
 Result<void> Loader::addSlot(std::span<const int64_t> indices) {
   auto slot = std::make_shared<Slot>();
   slot->bytes = dataset.decodedBytes(indices);

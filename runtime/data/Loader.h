@@ -46,6 +46,9 @@ public:
   /// calls batchAt() has let go of the batch before.
   bool twoFit() const { return twoBatchesFit; }
 
+  /// Bytes of the pixels of the largest batch of the first epoch.
+  uint64_t largestBatchBytes() const;
+
   /// Bytes of the batches that are decoded ahead now.
   uint64_t bytesAhead();
 

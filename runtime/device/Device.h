@@ -50,6 +50,11 @@ struct TensorRef {
 /// Bytes of the process as a tensor of u8.
 TensorRef hostBytes(const void *data, size_t bytes);
 
+/// A device's own memory as it is now, in bytes. What is not free, this process and others hold.
+struct DeviceMemory {
+  uint64_t free = 0, total = 0;
+};
+
 /// Memory of a device, freed with this object.
 class Allocation {
 public:
@@ -157,6 +162,12 @@ public:
   virtual Result<void> checkTarget(const schema::Program &program) const = 0;
   /// Which of the artifact's ways to run its kernels fits this machine best; null where none does.
   virtual const schema::CodeSet *chooseCode(const Artifact &artifact) const = 0;
+  /// Chooses how libraries do the calls of a program, and takes what calls and kernels work in,
+  /// before the program's own memory is taken: what does not fit is told before anything else is
+  /// begun. After chooseCode().
+  virtual Result<void> prepare(const schema::Program &program) { return {}; }
+  /// Absent where the device's memory is the host's.
+  virtual Result<std::optional<DeviceMemory>> memory() const { return std::nullopt; }
   /// Zeroed memory of the device, aligned to 64 bytes.
   virtual Result<std::unique_ptr<Allocation>> allocate(size_t bytes) = 0;
   /// Memory of the host that streams copy from and to without a detour (pinned), aligned to 64

@@ -16,6 +16,8 @@ Result<std::unique_ptr<Executable>> Executable::create(const Artifact &artifact,
   if (!code)
     return fail("{}: has no code for this device", artifact.name());
   executable->code = code;
+  if (auto prepared = device.prepare(artifact.program()); !prepared)
+    return std::unexpected(std::move(prepared.error()).within(artifact.name()));
   DOPPEL_TRY(executable->stream, device.makeStream());
   DOPPEL_CHECK(executable->allocate());
   DOPPEL_CHECK(executable->allocateInputs());
@@ -478,15 +480,24 @@ int64_t Executable::batch() const { return artifact.program().batch(); }
 
 int64_t Executable::localBatch() const { return batch() / artifact.program().world(); }
 
-uint64_t Executable::arenaBytes(schema::ArenaKind kind) const {
-  uint64_t bytes = 0;
-  for (const schema::Arena *arena : *artifact.program().arenas())
-    if (arena->kind() == kind)
-      bytes += arena->bytes();
-  return bytes;
+Result<void> Executable::reserveImages(size_t input, std::span<const uint8_t> kept,
+                                       uint64_t batchBytes) {
+  if (input >= imageInputs.size())
+    return failInternal("pictures for input {} of {}", input, imageInputs.size());
+  return imageInputs[input].feed->reserve(kept, batchBytes);
 }
 
-uint64_t Executable::stateBytes() const { return arenaBytes(schema::ArenaKind::State); }
-uint64_t Executable::transientBytes() const { return arenaBytes(schema::ArenaKind::Transient); }
+Result<MemoryUse> Executable::memoryUse() const {
+  MemoryUse use;
+  for (const schema::Arena *arena : *artifact.program().arenas())
+    (arena->kind() == schema::ArenaKind::State ? use.states : use.step) += arena->bytes();
+  use.libraries = device.workspaceBytes();
+  for (const ImageInput &input : imageInputs) {
+    use.images += input.feed->bytes();
+    use.imagesStay |= input.feed->isResident();
+  }
+  DOPPEL_TRY(use.device, device.memory());
+  return use;
+}
 
 } // namespace doppel::runtime

@@ -35,6 +35,17 @@ struct Inputs {
   abi::RunScalars run = {};
 };
 
+/// Bytes that a program takes, by what they are for.
+struct MemoryUse {
+  uint64_t states = 0;
+  uint64_t step = 0;                  ///< what a step reuses
+  uint64_t libraries = 0;             ///< workspaces, and scratch memory of kernels
+  uint64_t images = 0;                ///< of the device, beside the host's
+  bool imagesStay = false;            ///< all of a data set; else two batches in turn
+  std::optional<DeviceMemory> device; ///< absent where all of it is the host's
+  uint64_t total() const { return states + step + libraries + images; }
+};
+
 /// A function that was submitted. Tickets are read in order.
 using Ticket = uint64_t;
 
@@ -106,10 +117,11 @@ public:
   /// Samples of a step over all ranks, and those of them that one rank takes.
   int64_t batch() const;
   int64_t localBatch() const;
-  /// Bytes of the states, of what a step reuses, and of the device's own workspace.
-  uint64_t stateBytes() const;
-  uint64_t transientBytes() const;
-  uint64_t workspaceBytes() const { return device.workspaceBytes(); }
+  /// Takes the device's memory for the pictures of an input before the first step wants it: for all
+  /// of `kept`, the slab that batches to come share, where it fits; else for two batches of at most
+  /// `batchBytes`. Takes none where kernels read the host's.
+  Result<void> reserveImages(size_t input, std::span<const uint8_t> kept, uint64_t batchBytes);
+  Result<MemoryUse> memoryUse() const;
 
 private:
   struct Output {
@@ -149,7 +161,6 @@ private:
   Result<RecordedFunction *> find(std::string_view function);
   TensorRef tensor(uint32_t buffer) const;
   bool isState(uint32_t buffer) const;
-  uint64_t arenaBytes(schema::ArenaKind kind) const;
   NonFiniteReport report(const RecordedFunction &function, const NonFinite &failure) const;
 
   Slot &slotOf(Ticket ticket) { return slots[ticket % maxInFlight]; }

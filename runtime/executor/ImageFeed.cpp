@@ -10,6 +10,24 @@ static TensorRef bytesOf(Allocation &memory) {
   return {memory.data(), schema::DType::U8, {int64_t(memory.bytes())}, memory.memory()};
 }
 
+/// What a data set leaves free of a device: graphs and code that is loaded late are the driver's.
+constexpr uint64_t leftFree = uint64_t(256) << 20;
+
+Result<void> ImageFeed::reserve(std::span<const uint8_t> kept, uint64_t batchBytes) {
+  if (device.readsHostMemory())
+    return {};
+  if (!kept.empty()) {
+    DOPPEL_TRY(bool isResident, makeResident(kept));
+    if (isResident)
+      return {};
+  }
+  return growSlots(batchBytes + abi::imagePadding);
+}
+
+uint64_t ImageFeed::bytes() const {
+  return (resident ? resident->bytes() : 0) + (slab ? slab->bytes() : 0);
+}
+
 Result<TensorRef> ImageFeed::place(size_t slot, const ImageBatch &batch,
                                    std::span<abi::ImageRef> refs) {
   if (device.readsHostMemory())
@@ -30,12 +48,30 @@ Result<bool> ImageFeed::makeResident(std::span<const uint8_t> pixels) {
   // The one before goes when its submissions are over.
   resident.reset();
   residentOf = pixels;
+  DOPPEL_TRY(std::optional<DeviceMemory> own, device.memory());
+  if (own && pixels.size() + leftFree > own->free)
+    return false;
   auto memory = device.allocate(pixels.size());
   if (!memory)
     return false;
   DOPPEL_CHECK(device.upload(bytesOf(**memory), pixels.data()));
   resident = *std::move(memory);
   return true;
+}
+
+Result<void> ImageFeed::growSlots(uint64_t bytes) {
+  if (bytes <= slotBytes)
+    return {};
+  // Some more, since batches of pictures of several sizes differ.
+  size_t grown = (bytes + bytes / 8 + 63) / 64 * 64;
+  auto memory = device.allocate(grown * slots.size());
+  if (!memory)
+    return std::unexpected(std::move(memory.error())
+                               .within(fmt::format("no room for {} batches of pictures of {} MiB",
+                                                   slots.size(), (grown >> 20) + 1)));
+  slab = *std::move(memory);
+  slotBytes = grown;
+  return {};
 }
 
 /// Copies the pictures of a batch out of a slab of many, one behind the other.
@@ -65,12 +101,7 @@ Result<TensorRef> ImageFeed::send(size_t number, const ImageBatch &batch,
     for (const abi::ImageRef &image : batch.images)
       bytes += size_t(image.height) * size_t(image.width) * pixelBytes;
   }
-  if (bytes > slotBytes) {
-    // Some more, since batches of pictures of several sizes differ.
-    size_t grown = (bytes + bytes / 8 + 63) / 64 * 64;
-    DOPPEL_TRY(slab, device.allocate(grown * slots.size()));
-    slotBytes = grown;
-  }
+  DOPPEL_CHECK(growSlots(bytes));
   if (!copies) {
     DOPPEL_TRY(copies, device.makeStream());
   }

@@ -24,6 +24,13 @@ public:
   ImageFeed(Device &device, Stream &compute, uint64_t pixelBytes, size_t slots)
       : device(device), compute(compute), pixelBytes(pixelBytes), slots(slots) {}
 
+  /// Takes memory of the device before the first batch wants it: for all of `kept`, which batches
+  /// to come share, where it fits; else for slots of `batchBytes` of pixels each.
+  Result<void> reserve(std::span<const uint8_t> kept, uint64_t batchBytes);
+  /// Of the device, for pictures.
+  uint64_t bytes() const;
+  bool isResident() const { return resident != nullptr; }
+
   /// For what comes next in the compute stream: the slab to run with. `refs` are a copy of the
   /// batch's images, whose offsets become those in that slab. The slot's last submission is over.
   Result<TensorRef> place(size_t slot, const ImageBatch &batch, std::span<abi::ImageRef> refs);
@@ -34,6 +41,7 @@ private:
     std::unique_ptr<Allocation> staging;
   };
   Result<bool> makeResident(std::span<const uint8_t> slab);
+  Result<void> growSlots(uint64_t bytes);
   Result<TensorRef> send(size_t slot, const ImageBatch &batch, std::span<abi::ImageRef> refs);
   Result<void> pack(Slot &slot, const ImageBatch &batch, std::span<abi::ImageRef> refs,
                     size_t bytes);

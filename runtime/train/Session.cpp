@@ -38,6 +38,10 @@ Result<Dataset *> Session::openData(const std::string &data, Split split, DataOp
   return data_.emplace_back(std::move(opened)).get();
 }
 
+Result<void> Session::reserveImages(const Dataset &data, uint64_t batchBytes) {
+  return executable_->reserveImages(0, data.keptPixels(), batchBytes);
+}
+
 Inputs Session::inputsOf(const Batch &batch, int64_t step) const {
   Inputs inputs{{{batch.images(), batch.slab(), batch.sharesSlab()}}, run_};
   inputs.run.step = step;

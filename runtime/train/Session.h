@@ -25,6 +25,10 @@ public:
   /// session's.
   Result<Dataset *> openData(const std::string &data, Split split, DataOptions options = {});
 
+  /// Takes the device's memory for the pictures of `data` before the first step wants it: for all
+  /// of them where they fit, else for two batches of at most `batchBytes` of pixels.
+  Result<void> reserveImages(const Dataset &data, uint64_t batchBytes);
+
   /// What all functions read from now on, but for the step.
   void setRun(const abi::RunScalars &scalars) { run_ = scalars; }
   /// Runs "init" at step 0. Fails if an initial value is not finite.

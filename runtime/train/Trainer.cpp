@@ -58,7 +58,8 @@ public:
     DOPPEL_CHECK(load());
     DOPPEL_CHECK(folder.mode() == FolderMode::Resume ? restore() : begin());
     DOPPEL_CHECK(folder.openMetrics(step));
-    observer.configured(configuration());
+    DOPPEL_TRY(MemoryUse memory, session->executable().memoryUse());
+    observer.configured(configuration(memory));
     return loop();
   }
 
@@ -217,6 +218,8 @@ private:
                   loader->stepsPerEpoch());
     if (options.steps)
       steps = std::min(steps, *options.steps);
+    if (!session->device().readsHostMemory())
+      DOPPEL_CHECK(session->reserveImages(*dataset, loader->largestBatchBytes()));
     session->setRun({.seed = manifest.run.seed,
                      .step = 0,
                      .stepsPerEpoch = loader->stepsPerEpoch(),
@@ -251,7 +254,20 @@ private:
     return description;
   }
 
-  std::vector<ConfigurationLine> configuration() {
+  /// "310 MiB: states 90.1, a step 200.0, libraries 20.0", and what a device of its own memory
+  /// adds.
+  static std::string describeMemory(const MemoryUse &use) {
+    std::string text =
+        fmt::format("{:.0f} MiB: states {:.1f}, a step {:.1f}, libraries {:.1f}", mib(use.total()),
+                    mib(use.states), mib(use.step), mib(use.libraries));
+    if (use.device)
+      text += fmt::format(", pictures {:.1f} ({}); {} of {} MiB are free", mib(use.images),
+                          use.imagesStay ? "all of them" : "two batches", use.device->free >> 20,
+                          use.device->total >> 20);
+    return text;
+  }
+
+  std::vector<ConfigurationLine> configuration(const MemoryUse &memory) {
     const schema::Program &program = artifact.program();
     const Executable &executable = session->executable();
     std::vector<ConfigurationLine> lines{
@@ -263,11 +279,7 @@ private:
         {"steps", fmt::format("{} .. {} ({} epochs)", step, steps, manifest.run.epochs)},
         {"seed", fmt::format("{}", manifest.run.seed)},
         {"device", session->device().description()},
-        {"memory", fmt::format("{:.0f} MiB: states {:.1f}, a step {:.1f}, libraries {:.1f}",
-                               mib(executable.stateBytes() + executable.transientBytes() +
-                                   executable.workspaceBytes()),
-                               mib(executable.stateBytes()), mib(executable.transientBytes()),
-                               mib(executable.workspaceBytes()))},
+        {"memory", describeMemory(memory)},
         {"run folder", folder.path().string()}};
     return lines;
   }
@@ -317,12 +329,27 @@ private:
     while (!loader->twoFit() && session->inFlight() > 0)
       DOPPEL_CHECK(finishStep());
     DOPPEL_TRY(Batch batch, loader->batchAt(number));
-    return session->submit("step", number, std::move(batch));
+    if (auto submitted = session->submit("step", number, std::move(batch)); !submitted)
+      return stopped(std::move(submitted.error()));
+    return {};
+  }
+
+  /// A device that fails in the middle of a run: where the run goes on.
+  std::unexpected<Error> stopped(Error error) const {
+    auto kept = listCheckpoints(folder.checkpoints());
+    error = std::move(error).within(fmt::format("step {}", step));
+    error.message += kept && !kept->empty()
+                         ? fmt::format("; go on from {} with --resume", kept->front().string())
+                         : "; the run has no checkpoint yet";
+    return std::unexpected(std::move(error));
   }
 
   /// Reads the oldest step in flight and tells it.
   Result<void> finishStep() {
-    DOPPEL_TRY(Session::Finished finished, session->next());
+    auto next = session->next();
+    if (!next)
+      return stopped(std::move(next.error()));
+    const Session::Finished &finished = *next;
     if (finished.failure)
       return explain(finished);
     Executable &executable = session->executable();

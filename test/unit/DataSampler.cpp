@@ -1,7 +1,9 @@
 // Shuffling: a permutation for every seed and epoch, without state; ranks share one global batch.
 
+#include "DataFixtures.h"
 #include "runtime/data/DecodeGate.h"
 #include "runtime/data/Loader.h"
+#include "runtime/data/Png.h"
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
@@ -9,6 +11,7 @@
 #include <thread>
 
 using namespace doppel::runtime;
+using namespace doppel::runtime::fixtures;
 
 namespace {
 
@@ -153,6 +156,37 @@ TEST(DataLoader, WhatIsDecodedAheadIsBoundedInBytes) {
       EXPECT_EQ((*loader)->bytesAhead(), uint64_t(expected) * kBatch) << batches << " batches";
     }
   }
+}
+
+TEST(DataLoader, TheLargestBatchIsThatOfTheLargestPictures) {
+  TemporaryFolder folder;
+  for (int32_t size : {4, 5, 6, 7, 8, 30}) {
+    Image image = gradient(size, size + 1);
+    ASSERT_TRUE(
+        writePng(folder.path(std::to_string(size) + ".png"), image.extent, image.pixels.data()));
+  }
+  for (uint64_t memoryBytes : {uint64_t(0), uint64_t(1)}) {
+    auto dataset =
+        openDataset(folder.path(), Split::Train, {.memoryBytes = memoryBytes, .threads = 1});
+    ASSERT_TRUE(dataset) << dataset.error().message;
+    auto loader = Loader::create(**dataset, {.seed = 3, .batch = 2, .threads = 1});
+    ASSERT_TRUE(loader);
+    uint64_t largest = 0;
+    for (int64_t step = 0; step < 3; ++step) {
+      auto batch = (*loader)->batchAt(step);
+      ASSERT_TRUE(batch);
+      uint64_t bytes = 0;
+      for (const doppel::abi::ImageRef &image : batch->images())
+        bytes += uint64_t(image.height * image.width) * 3;
+      largest = std::max(largest, bytes);
+    }
+    EXPECT_EQ((*loader)->largestBatchBytes(), largest);
+  }
+  auto shapes = openDataset("shapes:20,size=8", Split::Train);
+  ASSERT_TRUE(shapes);
+  auto loader = Loader::create(**shapes, {.batch = 5});
+  ASSERT_TRUE(loader);
+  EXPECT_EQ((*loader)->largestBatchBytes(), 5u * 8 * 8 * 3);
 }
 
 TEST(DataLoader, BatchesThatDoNotFitAreRefusedAtTheBeginning) {

@@ -11,8 +11,9 @@ namespace doppel::runtime::test {
 
 class LateDevice : public Device {
 public:
-  explicit LateDevice(int threads = 1, size_t slabBytes = SIZE_MAX)
-      : inner(cpu::makeCpuDevice(threads)), slabBytes(slabBytes) {}
+  explicit LateDevice(int threads = 1, size_t slabBytes = SIZE_MAX,
+                      std::optional<DeviceMemory> own = std::nullopt)
+      : inner(cpu::makeCpuDevice(threads)), slabBytes(slabBytes), own(own) {}
 
   std::string description() const override { return "late " + inner->description(); }
   Result<void> checkTarget(const schema::Program &program) const override {
@@ -21,6 +22,7 @@ public:
   const schema::CodeSet *chooseCode(const Artifact &artifact) const override {
     return inner->chooseCode(artifact);
   }
+  Result<std::optional<DeviceMemory>> memory() const override { return own; }
   /// Nothing larger than `slabBytes` is to be had, so that a data set is not resident.
   Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
     if (bytes > slabBytes)
@@ -116,6 +118,7 @@ private:
 
   std::unique_ptr<Device> inner;
   size_t slabBytes;
+  std::optional<DeviceMemory> own;
 };
 
 } // namespace doppel::runtime::test

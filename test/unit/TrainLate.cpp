@@ -20,7 +20,11 @@ constexpr uint64_t kNever = 1 << 20; ///< a seed that no step has the number of
 
 struct Observer : TrainObserver {
   void loading(std::string_view, int64_t, int64_t) override {}
-  void configured(const std::vector<ConfigurationLine> &) override {}
+  void configured(const std::vector<ConfigurationLine> &lines) override {
+    for (const ConfigurationLine &line : lines)
+      if (line.name == "memory")
+        memory = line.value;
+  }
   void stepped(const StepReport &report) override {
     if (report.step == stopAt)
       stop = true;
@@ -30,6 +34,7 @@ struct Observer : TrainObserver {
   int64_t stopAt = -1;
   std::atomic<bool> stop = false;
   std::vector<int64_t> checkpoints;
+  std::string memory;
 };
 
 class TrainLate : public testing::Test {
@@ -43,11 +48,11 @@ protected:
     fs::remove_all(root);
   }
 
-  void beLate(size_t slabBytes = SIZE_MAX) {
+  void beLate(size_t slabBytes = SIZE_MAX, std::optional<DeviceMemory> own = std::nullopt) {
     registerDevice(
         "cpu",
         [=](const schema::Program &, const DeviceOptions &) -> Result<std::unique_ptr<Device>> {
-          return std::make_unique<LateDevice>(1, slabBytes);
+          return std::make_unique<LateDevice>(1, slabBytes, own);
         });
   }
 
@@ -102,6 +107,41 @@ TEST_F(TrainLate, IsTheRunOfACpu) {
   }
   EXPECT_EQ(resident.checkpoints, cpu.checkpoints);
   EXPECT_EQ(summary->lastLoss, metrics("cpu").back().second);
+}
+
+TEST_F(TrainLate, PicturesTakeADevicesMemoryBeforeTheFirstStep) {
+  constexpr uint64_t mebibyte = 1 << 20, pictures = 40 * 16 * 16 * 3 + 1;
+  auto told = [&](uint64_t free, size_t slabBytes = SIZE_MAX) {
+    beLate(slabBytes, DeviceMemory{free, 1024 * mebibyte});
+    Observer observer;
+    fs::remove_all(root);
+    auto summary = run("late", observer);
+    EXPECT_TRUE(summary) << summary.error().message;
+    return observer.memory.substr(
+        std::min(observer.memory.size(), observer.memory.find("pictures")));
+  };
+  // 256 MiB are left to the driver.
+  EXPECT_EQ(told(256 * mebibyte + pictures),
+            "pictures 0.0 (all of them); 256 of 1024 MiB are free");
+  EXPECT_EQ(told(256 * mebibyte + pictures - 1),
+            "pictures 0.0 (two batches); 256 of 1024 MiB are free");
+  EXPECT_EQ(told(512 * mebibyte, 10'000), "pictures 0.0 (two batches); 512 of 1024 MiB are free");
+  // Where kernels read the host's memory nothing is told of a device's.
+  registerDevice("cpu", cpu::openCpuDevice);
+  Observer observer;
+  ASSERT_TRUE(run("cpu", observer));
+  EXPECT_EQ(observer.memory.find("pictures"), std::string::npos) << observer.memory;
+}
+
+TEST_F(TrainLate, WithoutRoomForTwoBatchesNoRunIsBegun) {
+  beLate(2'000); // the program alone
+  Observer observer;
+  auto summary = run("late", observer);
+  ASSERT_FALSE(summary);
+  EXPECT_TRUE(summary.error().message.starts_with("no room for 2 batches of pictures of 1 MiB: "))
+      << summary.error().message;
+  EXPECT_FALSE(fs::exists(root / "late" / "run.json"));
+  EXPECT_FALSE(fs::exists(root / "late" / "checkpoints"));
 }
 
 TEST_F(TrainLate, ALossThatIsNotFiniteEndsItWithTheStepThatMadeIt) {

@@ -55,10 +55,39 @@ std::string shapesFor(const Artifact &artifact) {
   return fmt::format("shapes:{}", std::max<int64_t>(artifact.program().batch(), 64));
 }
 
+/// Seconds from one step's end to the next one's, as a run has them: a step is submitted while the
+/// one before is computed.
+Result<std::vector<double>> timeSteps(Session &session, const std::string &function,
+                                      const Batch &batch, int64_t warmup, int64_t steps) {
+  std::vector<double> seconds;
+  int64_t done = 0;
+  auto last = Clock::now();
+  auto finish = [&]() -> Result<void> {
+    DOPPEL_TRY(Session::Finished finished, session.next());
+    if (finished.failure)
+      return fail("the {} is not finite at step {}", finished.failure->what, done);
+    auto now = Clock::now();
+    if (done++ >= warmup)
+      seconds.push_back(std::chrono::duration<double>(now - last).count());
+    last = now;
+    return {};
+  };
+  for (int64_t step = 0; step < warmup + steps; ++step) {
+    DOPPEL_CHECK(session.submit(function, 0, batch, Executable::Outputs::Dropped));
+    while (session.nextIsFinished() || !session.hasRoom())
+      DOPPEL_CHECK(finish());
+  }
+  while (session.inFlight() > 0)
+    DOPPEL_CHECK(finish());
+  return seconds;
+}
+
 Result<void> bench(const BenchOptions &options) {
   DOPPEL_CHECK(expectArtifact("bench", options.artifact));
   DOPPEL_TRY(Artifact artifact, Artifact::load(options.artifact));
-  std::string data = shapesFor(artifact);
+  if (options.data)
+    DOPPEL_CHECK(expectData(*options.data));
+  std::string data = options.data.value_or(shapesFor(artifact));
   int64_t batch = artifact.program().batch();
   DOPPEL_TRY(std::unique_ptr<Bench> bench,
              makeBench(std::move(artifact), data, batch, 0, options.threads));
@@ -66,17 +95,8 @@ Result<void> bench(const BenchOptions &options) {
   Executable &executable = session.executable();
   std::string function = options.views ? "preview" : "step";
   int64_t viewCount = int64_t(executable.outputNames("preview").size());
-  std::vector<double> seconds;
-  for (int64_t i = 0; i < options.warmup + options.steps; ++i) {
-    auto start = Clock::now();
-    DOPPEL_CHECK(session.submit(function, 0, bench->batch, Executable::Outputs::Dropped));
-    DOPPEL_TRY(Session::Finished finished, session.next());
-    if (finished.failure)
-      return fail("the {} is not finite at step {}", finished.failure->what, i);
-    double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-    if (i >= options.warmup)
-      seconds.push_back(elapsed);
-  }
+  DOPPEL_TRY(std::vector<double> seconds,
+             timeSteps(session, function, bench->batch, options.warmup, options.steps));
   std::sort(seconds.begin(), seconds.end());
   auto percentile = [&](double p) {
     return seconds[std::min(seconds.size() - 1, size_t(p * double(seconds.size())))];
@@ -98,9 +118,9 @@ Result<void> bench(const BenchOptions &options) {
     printOut("{}\n", json.dump());
     return {};
   }
-  printOut("{} of {} on {}\n", function,
+  printOut("{} of {} on {}; pictures of {}\n", function,
            printable(bench->artifact.program().method()->string_view()),
-           session.device().description());
+           session.device().description(), printable(data));
   std::vector<std::vector<std::string>> rows{
       {"median", "p90", "p99", "images/s", "views/s", "spread", "peak memory"},
       {fmt::format("{:.2f} ms", median * 1e3), fmt::format("{:.2f} ms", percentile(0.9) * 1e3),

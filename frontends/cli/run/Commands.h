@@ -28,6 +28,7 @@ struct EvalOptions {
 
 struct BenchOptions {
   std::string artifact;
+  std::optional<std::string> data; ///< absent: as many built-in pictures as a batch has
   int64_t steps = 20;
   int64_t warmup = 3;
   int threads = 0;

@@ -297,6 +297,10 @@ int runProgram(int argc, char **argv) {
   cli::BenchOptions bench;
   CLI::App *benchCommand = app.add_subcommand("bench", "time a training step without reading data");
   benchCommand->add_option("ARTIFACT", bench.artifact, "artifact")->required();
+  benchCommand->add_option(
+      "--data", bench.data,
+      "as for run; one batch of it is used over and over (default: `shapes` of "
+      "32 pixels; shapes:512,size=256 has so large ones)");
   benchCommand->add_option("--steps", bench.steps, "steps to time")
       ->check(atLeast(1, 1'000'000))
       ->capture_default_str();

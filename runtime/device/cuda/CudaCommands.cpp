@@ -20,7 +20,43 @@ CallShapes shapesOf(const LibraryCall &call) {
   return shapes;
 }
 
+/// Blocks for work on so many vectors of 16 bytes: what a GPU holds at once, and no more than there
+/// is work for.
+uint64_t blocksFor(const GpuInfo &gpu, uint64_t vectors) {
+  return std::clamp<uint64_t>((vectors + abi::gpuReservedThreads - 1) / abi::gpuReservedThreads, 1,
+                              uint64_t(std::max(gpu.multiprocessors, 1)) * 8);
+}
+
+uint64_t checkBlocks(const GpuInfo &gpu, int64_t elements) {
+  return blocksFor(gpu, uint64_t(elements) / 4);
+}
+
 } // namespace
+
+Result<size_t> workspaceOf(Context &context, const LibraryCall &call) {
+  switch (call.op) {
+  case schema::LibraryOp::Conv2D:
+  case schema::LibraryOp::Conv2DBackwardData:
+  case schema::LibraryOp::Conv2DBackwardWeights: {
+    DOPPEL_TRY(Convolution convolution,
+               convolutionOf(call.op, shapesOf(call), call.ints, call.precision));
+    DOPPEL_TRY(std::shared_ptr<ConvolutionPlan> plan, context.planOf(convolution));
+    return plan->workspaceBytes();
+  }
+  case schema::LibraryOp::Matmul:
+  case schema::LibraryOp::Gemm: {
+    DOPPEL_TRY(Product product, productOf(call.op, shapesOf(call), call.ints, call.precision));
+    DOPPEL_TRY(std::shared_ptr<ProductPlan> plan, context.planOf(product));
+    return plan->workspaceBytes();
+  }
+  default:
+    return 0;
+  }
+}
+
+size_t checkBytes(const GpuInfo &gpu, int64_t elements) {
+  return checkBlocks(gpu, elements) * sizeof(uint64_t);
+}
 
 Result<void> CudaModule::check(const KernelLaunch &launch) const {
   DOPPEL_TRY([[maybe_unused]] CUfunction found, module->function(launch.symbol));
@@ -136,13 +172,6 @@ Result<void> CudaCommandList::call(const LibraryCall &call) {
   }
 }
 
-/// Blocks for work on so many vectors of 16 bytes: what a GPU holds at once, and no more than there
-/// is work for.
-static uint64_t blocksFor(const GpuInfo &gpu, uint64_t vectors) {
-  return std::clamp<uint64_t>((vectors + abi::gpuReservedThreads - 1) / abi::gpuReservedThreads, 1,
-                              uint64_t(std::max(gpu.multiprocessors, 1)) * 8);
-}
-
 Result<void> CudaCommandList::copy(const TensorRef &source, const TensorRef &target, bool guarded) {
   DOPPEL_CHECK(context.use());
   DOPPEL_CHECK(expectCopy(device, source, target));
@@ -174,8 +203,8 @@ CudaCommandList::checkOf(const TensorRef &tensor, size_t command) {
   DOPPEL_TRY(CUfunction partials, context.reserved(abi::gpuCheckPartials));
   DOPPEL_TRY(CUfunction last, context.reserved(abi::gpuCheckFlag));
   auto count = uint64_t(tensor.elements());
-  uint64_t blocks = blocksFor(context.gpu(), count / 4);
-  DOPPEL_CHECK(context.reserve(blocks * sizeof(uint64_t)));
+  uint64_t blocks = checkBlocks(context.gpu(), tensor.elements());
+  DOPPEL_CHECK(context.reserve(checkBytes(context.gpu(), tensor.elements())));
   return [=, this, values = tensor.data](const Placement &placement) -> Result<void> {
     uint64_t found = address(context.workspace());
     DOPPEL_CHECK(put(partials, abi::gpuCheckPartials, blocks, abi::gpuReservedThreads,
@@ -227,10 +256,11 @@ Result<CUgraphExec> CudaCommandList::graph(const Placement &placement) {
 
 Result<CUgraphExec> CudaCommandList::capture(const Placement &placement) {
   const Driver &driver = context.driver();
-  context.keepPlans();
-  DOPPEL_CHECK(driver.check(
-      driver.cuStreamBeginCapture(context.recording(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-      "cannot capture a graph"));
+  // Relaxed: a plan that was kept has not run in this process, and its library loads the kernel
+  // now.
+  DOPPEL_CHECK(
+      driver.check(driver.cuStreamBeginCapture(context.recording(), CU_STREAM_CAPTURE_MODE_RELAXED),
+                   "cannot capture a graph"));
   Result<void> put;
   for (size_t i = 0; i < commands.size() && put; ++i)
     put = enqueue(i, placement);

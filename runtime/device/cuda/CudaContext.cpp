@@ -64,13 +64,15 @@ Result<std::unique_ptr<GpuMemory>> Context::allocate(size_t bytes) {
   CUresult status = driver_->cuMemAlloc(&address, std::max<size_t>(bytes, 1));
   if (status == CUDA_ERROR_OUT_OF_MEMORY) {
     DOPPEL_TRY(uint64_t free, freeBytes());
-    return fail("not enough memory on {}: {} MiB wanted, {} of {} MiB are free; end what holds the "
-                "others (`nvidia-smi` lists it), or compile the spec for a smaller batch",
-                gpu_.name, (bytes + (1 << 20) - 1) >> 20, free >> 20, gpu_.totalBytes >> 20);
+    return fail("not enough memory on {}: {} MiB wanted, {} of {} MiB are free, {} are this run's; "
+                "end what holds the others (`nvidia-smi` lists it), or compile the spec for a "
+                "smaller batch (--set batch=N)",
+                gpu_.name, (bytes + (1 << 20) - 1) >> 20, free >> 20, gpu_.totalBytes >> 20,
+                taken >> 20);
   }
   DOPPEL_CHECK(driver_->check(status, fmt::format("cannot take {} bytes of the GPU", bytes)));
-  auto memory =
-      std::make_unique<GpuMemory>(*driver_, address, bytes, Memory{Memory::Place::Device, &device});
+  auto memory = std::make_unique<GpuMemory>(*driver_, address, bytes,
+                                            Memory{Memory::Place::Device, &device}, taken);
   if (bytes > 0) {
     DOPPEL_CHECK(driver_->check(driver_->cuMemsetD8Async(address, 0, bytes, recording_),
                                 "cannot clear memory"));
@@ -117,7 +119,7 @@ Result<void> Context::openCudnn() {
   if (cudnn)
     return {};
   DOPPEL_TRY(std::unique_ptr<Cudnn> opened, Cudnn::open(search));
-  DOPPEL_CHECK(opened->attach(recording_));
+  DOPPEL_CHECK(opened->attach(recording_, gpu_.architecture));
   cudnn = std::move(opened);
   std::error_code ignored;
   if (!artifact.empty() && std::filesystem::is_regular_file(artifact, ignored)) {
@@ -148,7 +150,7 @@ Result<bool>
 Context::givesTheSameTwice(size_t inputBytes, size_t outputBytes, size_t workspaceBytes,
                            const std::function<Result<void>(const void *, void *, void *)> &run) {
   auto beside = [](Error error) {
-    return std::unexpected(std::move(error).within("to try a library's plan beside the program"));
+    return std::unexpected(std::move(error).within("to try a library's plan"));
   };
   auto input = allocate(inputBytes), output = allocate(outputBytes),
        workspace = allocate(workspaceBytes);

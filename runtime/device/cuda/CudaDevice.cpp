@@ -39,9 +39,12 @@ public:
 
   std::string description() const override {
     const GpuInfo &gpu = context->gpu();
-    return fmt::format("{} (sm_{}, {} MiB), CUDA {}{}{}", gpu.name, gpu.architecture,
-                       gpu.totalBytes >> 20, cudaVersion(context->driver().version()),
-                       remark.empty() ? "" : "; ", remark);
+    std::string text = fmt::format("{} (sm_{}, {} MiB), CUDA {}", gpu.name, gpu.architecture,
+                                   gpu.totalBytes >> 20, cudaVersion(context->driver().version()));
+    for (const std::string &each : {remark, context->planRemark()})
+      if (!each.empty())
+        text += "; " + each;
+    return text;
   }
 
   Result<void> checkTarget(const schema::Program &program) const override {
@@ -49,13 +52,7 @@ public:
       return fail("was compiled for {}, this is a GPU: {}", program.target()->kind()->string_view(),
                   compileCommand(program));
     DOPPEL_TRY([[maybe_unused]] CodeChoice choice, chooseOf(program));
-    MemoryNeeds needs;
-    for (const schema::Arena *arena : *program.arenas())
-      (arena->kind() == schema::ArenaKind::State ? needs.states : needs.step) += arena->bytes();
-    DOPPEL_CHECK(context->use());
-    DOPPEL_TRY(uint64_t free, context->freeBytes());
-    DOPPEL_TRY([[maybe_unused]] std::string told, fitMemory(needs, context->gpu(), free));
-    return {};
+    return fit(needsOf(program));
   }
 
   const schema::CodeSet *chooseCode(const Artifact &artifact) const override {
@@ -65,6 +62,32 @@ public:
     remark = choice->remark;
     context->setArtifact(artifact.name());
     return artifact.program().code()->Get(uint32_t(choice->offer));
+  }
+
+  /// Trying a plan takes an operand, a result and a workspace, no more than the program itself
+  /// will; so they come before it.
+  Result<void> prepare(const schema::Program &program) override {
+    DOPPEL_CHECK(context->use());
+    size_t workspace = 0;
+    for (const schema::Function *function : *program.functions())
+      for (const schema::Instruction *instruction : *function->instructions()) {
+        auto bytes = workspaceOf(program, *instruction);
+        if (!bytes)
+          return std::unexpected(
+              std::move(bytes.error())
+                  .within(fmt::format("function '{}'", function->name()->str())));
+        workspace = std::max(workspace, *bytes);
+      }
+    context->keepPlans();
+    MemoryNeeds needs = needsOf(program);
+    needs.libraries = workspace;
+    DOPPEL_CHECK(fit(needs));
+    return context->reserve(workspace);
+  }
+  Result<std::optional<DeviceMemory>> memory() const override {
+    DOPPEL_CHECK(context->use());
+    DOPPEL_TRY(uint64_t free, context->freeBytes());
+    return DeviceMemory{free, context->gpu().totalBytes};
   }
 
   Result<std::unique_ptr<Allocation>> allocate(size_t bytes) override {
@@ -125,6 +148,47 @@ private:
       offers.push_back({set->kind() == schema::CodeKind::Ptx,
                         set->architecture() ? set->architecture()->str() : ""});
     return cuda::chooseCode(offers, context->gpu());
+  }
+
+  static MemoryNeeds needsOf(const schema::Program &program) {
+    MemoryNeeds needs;
+    for (const schema::Arena *arena : *program.arenas())
+      (arena->kind() == schema::ArenaKind::State ? needs.states : needs.step) += arena->bytes();
+    return needs;
+  }
+  Result<void> fit(const MemoryNeeds &needs) const {
+    DOPPEL_CHECK(context->use());
+    DOPPEL_TRY(uint64_t free, context->freeBytes());
+    return fitMemory(needs, context->gpu(), free);
+  }
+  /// What an instruction works in beside its buffers.
+  Result<size_t> workspaceOf(const schema::Program &program,
+                             const schema::Instruction &instruction) {
+    auto shaped = [&](uint32_t index) {
+      const schema::Buffer &buffer = *program.buffers()->Get(index);
+      TensorRef tensor;
+      tensor.dtype = buffer.dtype();
+      if (buffer.shape())
+        tensor.shape.assign(buffer.shape()->begin(), buffer.shape()->end());
+      return tensor;
+    };
+    if (const schema::Launch *launch = instruction.operation_as_Launch()) {
+      const schema::Kernel &kernel = *program.kernels()->Get(launch->kernel());
+      return kernel.scratch_bytes() * size_t(kernel.grid());
+    }
+    if (const schema::Check *check = instruction.operation_as_Check())
+      return checkBytes(context->gpu(), shaped(check->buffer()).elements());
+    const schema::Call *call = instruction.operation_as_Call();
+    if (!call)
+      return 0;
+    LibraryCall shapes{call->op(), {}, {}, {}, call->precision()};
+    for (uint32_t index : *call->inputs())
+      shapes.inputs.push_back(shaped(index));
+    for (uint32_t index : *call->outputs())
+      shapes.outputs.push_back(shaped(index));
+    if (call->ints())
+      shapes.ints.assign(call->ints()->begin(), call->ints()->end());
+    return cuda::workspaceOf(*context, shapes);
   }
 
   std::unique_ptr<Context> context;

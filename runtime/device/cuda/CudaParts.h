@@ -15,11 +15,17 @@ namespace doppel::runtime::cuda {
 /// Memory of the GPU, freed with this object.
 class GpuMemory : public Allocation {
 public:
-  GpuMemory(const Driver &driver, CUdeviceptr address, size_t size, Memory where)
-      : driver(driver), address(address), size(size), where(where) {}
+  /// `taken` counts the bytes of all that live.
+  GpuMemory(const Driver &driver, CUdeviceptr address, size_t size, Memory where, uint64_t &taken)
+      : driver(driver), address(address), size(size), where(where), taken(taken) {
+    taken += size;
+  }
   GpuMemory(const GpuMemory &) = delete;
   GpuMemory &operator=(const GpuMemory &) = delete;
-  ~GpuMemory() override { driver.cuMemFree(address); }
+  ~GpuMemory() override {
+    driver.cuMemFree(address);
+    taken -= size;
+  }
   void *data() override { return reinterpret_cast<void *>(address); }
   size_t bytes() const override { return size; }
   Memory memory() const override { return where; }
@@ -29,6 +35,7 @@ private:
   CUdeviceptr address;
   size_t size;
   Memory where;
+  uint64_t &taken;
 };
 
 /// One GPU's context, and what all lists and streams of it share.
@@ -74,6 +81,8 @@ public:
   /// Writes the plans that were chosen; a folder that cannot be written costs the next run its
   /// time.
   void keepPlans();
+  /// A sentence where plans that were kept are of no use, else empty.
+  std::string planRemark() const { return cache ? cache->remark() : ""; }
 
 private:
   explicit Context(const LibrarySearch &search, const Device &device)
@@ -90,6 +99,7 @@ private:
   GpuInfo gpu_;
   CUcontext context = nullptr;
   CUstream recording_ = nullptr;
+  uint64_t taken = 0; ///< bytes of the GPU's memory, by this process
   std::unique_ptr<GpuMemory> workspace_;
   uint64_t moves = 0;
   CUstream lastUser = nullptr;
@@ -102,6 +112,12 @@ private:
   std::map<std::string, std::shared_ptr<ConvolutionPlan>> convolutions; ///< by key, as products
   std::map<std::string, std::shared_ptr<ProductPlan>> products;
 };
+
+/// Chooses how a library does a call, of which no more than the shapes is looked at: bytes of the
+/// workspace that it wants.
+Result<size_t> workspaceOf(Context &context, const LibraryCall &call);
+/// Bytes that a check of so many values works in.
+size_t checkBytes(const GpuInfo &gpu, int64_t elements);
 
 /// What commands are put on the recording stream with.
 struct Placement {

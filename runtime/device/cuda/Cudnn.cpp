@@ -161,7 +161,7 @@ public:
     return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
   }
 
-  Result<void> attach(CUstream_st *stream) override {
+  Result<void> attach(CUstream_st *stream, int of) override {
     if (handle)
       return failInternal("cuDNN is attached twice");
     if (auto status = fe::detail::create_handle(&handle); status != CUDNN_STATUS_SUCCESS)
@@ -169,6 +169,7 @@ public:
     if (auto status = fe::detail::set_stream(handle, stream); status != CUDNN_STATUS_SUCCESS)
       return fail("cuDNN {} does not take the stream: {}", version(),
                   fe::detail::get_error_string(status));
+    architecture = of;
     return {};
   }
 
@@ -230,10 +231,10 @@ Result<std::unique_ptr<ConvolutionPlan>>
 OpenCudnn::chooseUnguarded(const Convolution &convolution, size_t workspaceLimit,
                            const std::function<Result<bool>(ConvolutionPlan &)> &accept) {
   std::shared_ptr<Graph> graph = makeGraph(convolution);
-  if (!handle) {
+  if (!handle)
     graph->set_device_properties(properties);
-    graph->set_sm_version(architecture);
-  }
+  // Else the frontend asks CUDA's runtime library, which nobody needs to have.
+  graph->set_sm_version(architecture);
   auto wrong = [&](const char *step, const fe::error_object &status) {
     return fail("cuDNN {} has no way for the convolution {} ({}): {}", version(), convolution.key(),
                 step, words(status));
@@ -290,7 +291,10 @@ Result<std::unique_ptr<ConvolutionPlan>> OpenCudnn::restore(const Convolution &c
         std::vector<uint8_t> copy(bytes.begin(), bytes.end());
         if (!handle)
           graph->set_device_properties(properties);
-        auto status = handle ? graph->deserialize(handle, copy) : graph->deserialize(copy);
+        // No warm-up: it would capture a run by CUDA's runtime library, which nobody needs to have.
+        auto status = handle ? graph->deserialize(handle, copy, /*enforce_precompiled=*/false,
+                                                  /*run_warmup=*/false)
+                             : graph->deserialize(copy);
         if (status.is_bad())
           return fail("cuDNN {} does not read a plan for the convolution {}: {}", version(),
                       convolution.key(), words(status));
@@ -309,9 +313,11 @@ Result<std::unique_ptr<Cudnn>> Cudnn::open(const LibrarySearch &search) {
   auto getVersion =
       reinterpret_cast<decltype(&::cudnnGetVersion)>(library->symbol("cudnnGetVersion"));
   size_t number = getVersion ? getVersion() : 0;
-  if (number / 10000 != 9)
-    return fail("{} is cuDNN {}.{}, version 9 is needed: `pip install nvidia-cudnn-cu13` brings it",
-                library->name(), number / 10000, number / 100 % 100);
+  // 8907 is 8.9.7, 90100 is 9.1.0.
+  size_t major = number < 10000 ? number / 1000 : number / 10000;
+  if (major != 9)
+    return fail("{} is cuDNN {}, version 9 is needed: `pip install nvidia-cudnn-cu13` brings it",
+                library->name(), major);
   fe::cudnn_dlhandle = library->handle();
   return std::make_unique<OpenCudnn>(number);
 }

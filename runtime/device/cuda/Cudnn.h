@@ -68,8 +68,9 @@ public:
   virtual std::string
   version() const = 0; ///< "9.19.1", whole: plans of one version are not another's
 
-  /// From here on plans are for the GPU of the current context, and run on `stream`.
-  virtual Result<void> attach(CUstream_st *stream) = 0;
+  /// From here on plans are for the GPU of the current context, an sm_`architecture`, and run on
+  /// `stream`.
+  virtual Result<void> attach(CUstream_st *stream, int architecture) = 0;
   /// From here on plans are for a GPU that is not there; they cannot be run.
   virtual Result<void> describe(const GpuDescription &gpu) = 0;
 

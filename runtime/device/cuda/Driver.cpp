@@ -41,10 +41,7 @@ Result<void> Driver::check(CUresult status, std::string_view what) const {
   case CUDA_ERROR_ASSERT:
   case CUDA_ERROR_CONTEXT_IS_DESTROYED:
   case CUDA_ERROR_UNKNOWN: // of a GPU that fell off the bus
-    return fail(
-        "the GPU is lost to this process, {}: {}; the last checkpoint stands, go on from it "
-        "with --resume",
-        what, words(status));
+    return fail("the GPU is lost to this process, {}: {}", what, words(status));
   case CUDA_ERROR_DEVICE_UNAVAILABLE:
     return fail("{}: {}; another process may have the GPU for itself alone (`nvidia-smi` lists "
                 "processes and the compute mode)",

@@ -79,8 +79,7 @@ public:
   Result<std::vector<GpuInfo>> gpus() const;
 
   /// An error unless `status` is success: "`what`: CUDA_ERROR_OUT_OF_MEMORY (out of memory)". A GPU
-  /// that is lost for this process (fallen off the bus, a kernel that ran wild) says so, and how to
-  /// go on.
+  /// that is lost for this process (fallen off the bus, a kernel that ran wild) says so.
   Result<void> check(CUresult status, std::string_view what) const;
 
 private:

@@ -40,6 +40,20 @@ void addSitePackages(const fs::path &prefix, std::vector<std::string> &folders) 
       }
 }
 
+/// Where the first `python3` of PATH is installed; empty where there is none.
+fs::path prefixOfPython() {
+  std::string path = variable("PATH");
+  std::error_code ignored;
+  for (size_t begin = 0; begin < path.size();) {
+    size_t end = std::min(path.find(':', begin), path.size());
+    fs::path folder = path.substr(begin, end - begin);
+    if (folder.is_absolute() && fs::exists(folder / "python3", ignored))
+      return folder.parent_path();
+    begin = end + 1;
+  }
+  return {};
+}
+
 } // namespace
 
 LibrarySearch usualSearch() {
@@ -54,6 +68,12 @@ LibrarySearch usualSearch() {
   for (const char *name : {"VIRTUAL_ENV", "CONDA_PREFIX"})
     if (std::string prefix = variable(name); !prefix.empty())
       addSitePackages(prefix, folders);
+  // Conda's own packages lie beside its Python's.
+  if (std::string prefix = variable("CONDA_PREFIX"); !prefix.empty())
+    folders.push_back(prefix + "/lib");
+  // Images of containers often name their Python nowhere else.
+  if (fs::path prefix = prefixOfPython(); !prefix.empty())
+    addSitePackages(prefix, folders);
   if (std::string home = variable("HOME"); !home.empty())
     addSitePackages(fs::path(home) / ".local", folders);
   addSitePackages("/usr/local", folders);

@@ -21,8 +21,8 @@ struct LibrarySearch {
 };
 
 /// The usual places: CUDA_HOME and CUDA_PATH, /usr/local/cuda, WSL's folder for the driver, and
-/// `nvidia/*/lib` in the site-packages of Python (of VIRTUAL_ENV and CONDA_PREFIX first, then the
-/// user's, then the system's).
+/// `nvidia/*/lib` in the site-packages of Python (of VIRTUAL_ENV and CONDA_PREFIX first, then of
+/// the `python3` in PATH, the user's, the system's), and CONDA_PREFIX's own libraries.
 LibrarySearch usualSearch();
 
 class Library {

@@ -1,4 +1,4 @@
-// What a program takes of a GPU's memory, told before its first step.
+// What a program takes of a GPU's memory, asked for before it is taken.
 #pragma once
 
 #include "runtime/device/cuda/Driver.h"
@@ -9,14 +9,13 @@ namespace doppel::runtime::cuda {
 struct MemoryNeeds {
   uint64_t states = 0;
   uint64_t step = 0;      ///< transient and Io arenas
-  uint64_t libraries = 0; ///< workspaces
-  uint64_t images = 0;    ///< slabs of pictures
-  uint64_t total() const { return states + step + libraries + images; }
+  uint64_t libraries = 0; ///< workspaces, and scratch memory of kernels
+  uint64_t total() const { return states + step + libraries; }
 };
 
-/// A line for the run's beginning: "310 MiB: states 90, a step 200, libraries 20, images 0; 80000
-/// of 81090 MiB are free". Fails where it does not fit into `freeBytes`, which it has to be asked
-/// for before anything is taken: with what the GPU has at all, or that others hold it.
-Result<std::string> fitMemory(const MemoryNeeds &needs, const GpuInfo &gpu, uint64_t freeBytes);
+/// Fails where they do not fit into `freeBytes`: "the program needs 700 MiB of memory (states 100,
+/// a step 500, libraries 100), and ...", with which of them does not, by how much, whether it is
+/// the GPU that is small or others that hold it, and the way out.
+Result<void> fitMemory(const MemoryNeeds &needs, const GpuInfo &gpu, uint64_t freeBytes);
 
 } // namespace doppel::runtime::cuda

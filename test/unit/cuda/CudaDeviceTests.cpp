@@ -1,30 +1,20 @@
 // The CUDA device against the recording driver: what is captured and when, flags, marks, faults.
-#include "RecordingDriver.h"
+#include "ReservedKernels.h"
 #include "runtime/device/cuda/CudaDevice.h"
-#include "runtime/schema/GpuAbi.h"
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
 using namespace doppel::runtime;
 using namespace doppel::runtime::cuda;
-using doppel::test::Recording;
-using doppel::test::recordingOf;
+using namespace doppel::test;
 namespace gpu = doppel::abi;
 
 namespace {
 
 const std::string folder = DOPPEL_RECORDING_DRIVER;
-
-template <typename T> T *pointer(const Recording::Launch &launch, size_t number) {
-  return static_cast<T *>(launch.pointers[number]);
-}
-uint64_t number(const Recording::Launch &launch, size_t at) {
-  return std::bit_cast<uint64_t>(launch.pointers[at]);
-}
-bool isSet(const uint64_t *flag) { return flag && *flag != gpu::gpuFlagClear; }
 
 class CudaDeviceTest : public testing::Test {
 protected:
@@ -33,32 +23,13 @@ protected:
   std::unique_ptr<KernelModule> module;
   std::vector<std::unique_ptr<Allocation>> allocations;
 
-  /// A kernel of so many arguments.
   void kernel(const char *name, size_t arguments,
               std::function<void(const Recording::Launch &)> body) {
-    recording.kernels[name] = std::move(body);
-    recording.parameters[name] = arguments;
+    addKernel(recording, name, arguments, std::move(body));
   }
 
   void SetUp() override {
-    // As codegen/cuda/Reserved makes them.
-    kernel(gpu::gpuCheckPartials, 4, [](const Recording::Launch &launch) {
-      uint64_t found = gpu::gpuFlagClear;
-      for (uint64_t i = number(launch, 1); i-- > 0;)
-        if (!std::isfinite(pointer<float>(launch, 0)[i]))
-          found = i;
-      std::fill_n(pointer<uint64_t>(launch, 3), number(launch, 2), gpu::gpuFlagClear);
-      *pointer<uint64_t>(launch, 3) = found;
-    });
-    kernel(gpu::gpuCheckFlag, 4, [](const Recording::Launch &launch) {
-      uint64_t found = *pointer<uint64_t>(launch, 0), *flag = pointer<uint64_t>(launch, 3);
-      if (found != gpu::gpuFlagClear && !isSet(flag))
-        *flag = number(launch, 2) << gpu::gpuFlagCommandShift | found;
-    });
-    kernel(gpu::gpuCopy, 5, [](const Recording::Launch &launch) {
-      if (!isSet(pointer<uint64_t>(launch, 4)))
-        std::memcpy(pointer<void>(launch, 1), pointer<void>(launch, 0), number(launch, 2));
-    });
+    addReservedKernels(recording);
     // y = x + 1, with the flag last.
     kernel("increment", 3, [](const Recording::Launch &launch) {
       if (!isSet(pointer<uint64_t>(launch, 2)))
@@ -138,8 +109,9 @@ TEST_F(CudaDeviceTest, MemoryIsZeroedAndWhatIsMissingIsTold) {
   recording.othersBytes = size_t(79) << 30;
   auto large = device->allocate(size_t(2) << 30);
   ASSERT_FALSE(large);
-  EXPECT_TRUE(large.error().message.starts_with(
-      "not enough memory on Recorded GPU 0: 2048 MiB wanted, 1023 of 81920 MiB are free; end"))
+  EXPECT_TRUE(
+      large.error().message.starts_with("not enough memory on Recorded GPU 0: 2048 MiB wanted, "
+                                        "1023 of 81920 MiB are free, 0 are this run's; end"))
       << large.error().message;
 }
 
@@ -279,6 +251,41 @@ TEST_F(CudaDeviceTest, TimesAreThoseOfEvents) {
   EXPECT_FALSE(running->time(*commands, {}, std::span(seconds, 1)));
 }
 
+TEST_F(CudaDeviceTest, ACommandsTimeIsBetweenTheEventsAroundIt) {
+  TensorRef x = tensor(1), y = tensor(0);
+  auto commands = list();
+  ASSERT_TRUE(commands->launch(*module, increment(x, y)));
+  ASSERT_TRUE(commands->check(y)); // two launches
+  ASSERT_TRUE(commands->copy(x, y, false));
+  auto running = stream();
+  double seconds[] = {0, 0, 0};
+  size_t before = recording.calls.size();
+  ASSERT_TRUE(running->time(*commands, {}, seconds));
+  std::vector<std::string> done;
+  for (size_t i = before; i < recording.calls.size(); ++i)
+    if (std::string name = recording.calls[i]; name.starts_with("cuEventRecord") ||
+                                               name.starts_with("cuLaunchKernel") ||
+                                               name.starts_with("cuMemcpyDtoDAsync"))
+      done.push_back(name.substr(0, name.find(' ', name.find(' ') + 1)));
+  const std::vector<std::string> expected = {
+      "cuEventRecord on",
+      "cuLaunchKernel increment",
+      "cuEventRecord on",
+      "cuLaunchKernel doppel_check_partials",
+      "cuLaunchKernel doppel_check_flag",
+      "cuEventRecord on",
+      "cuMemcpyDtoDAsync 4",
+      "cuEventRecord on",
+  };
+  EXPECT_EQ(done, expected);
+  // Nobody waits between two commands: that would be in their times.
+  EXPECT_EQ(std::ranges::count_if(
+                recording.calls.begin() + int64_t(before), recording.calls.end(),
+                [](const std::string &call) { return call.starts_with("cuStreamSynchronize"); }),
+            2);
+  EXPECT_EQ(recording.count("cuEventCreate"), recording.count("cuEventDestroy") + 1); // lastUse
+}
+
 TEST_F(CudaDeviceTest, ProductsAreCublasLts) {
   TensorRef a = tensor(2, 6).reshaped({2, 3}), b = tensor(3, 12).reshaped({3, 4}),
             c = tensor(0, 8).reshaped({2, 4});
@@ -382,18 +389,17 @@ TEST_F(CudaDeviceTest, AnErrorInACaptureEndsIt) {
   EXPECT_TRUE(running->run(*good, {}));
 }
 
-TEST_F(CudaDeviceTest, AGpuThatIsLostIsToldWithTheWayOn) {
+TEST_F(CudaDeviceTest, AGpuThatIsLostIsTold) {
   TensorRef x = tensor(1), y = tensor(0);
   auto commands = list();
   ASSERT_TRUE(commands->launch(*module, increment(x, y)));
   auto running = stream();
   ASSERT_TRUE(running->run(*commands, {}));
-  recording.loseAtCall = int(recording.calls.size());
+  recording.faultCall = "cuGraphLaunch";
   auto ran = running->run(*commands, {});
   ASSERT_FALSE(ran);
-  EXPECT_NE(ran.error().message.find("the last checkpoint stands, go on from it with --resume"),
-            std::string::npos)
-      << ran.error().message;
+  EXPECT_EQ(ran.error().message, "the GPU is lost to this process, cannot run a graph: "
+                                 "CUDA_ERROR_LAUNCH_FAILED (unspecified launch failure)");
 }
 
 TEST_F(CudaDeviceTest, MemoryOfTheHostIsNoOperand) {

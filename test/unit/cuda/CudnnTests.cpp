@@ -133,7 +133,7 @@ TEST(Cudnn, ALibraryOfTheNameThatIsNotCudnnIsNamed) {
   std::filesystem::create_symlink("/lib/x86_64-linux-gnu/libm.so.6", place / "libcudnn.so.9");
   auto opened = Cudnn::open({{place}, false, {}});
   ASSERT_FALSE(opened);
-  EXPECT_NE(opened.error().message.find("is cuDNN 0.0, version 9 is needed"), std::string::npos)
+  EXPECT_NE(opened.error().message.find("is cuDNN 0, version 9 is needed"), std::string::npos)
       << opened.error().message;
   std::filesystem::remove_all(place);
 }

@@ -86,6 +86,24 @@ TEST_F(CudaLibrary, FoldersOfAVirtualEnvironmentAreSearched) {
   EXPECT_FALSE(has("headers/lib"));
 }
 
+TEST_F(CudaLibrary, FoldersOfThePythonInThePathAreSearched) {
+  std::filesystem::create_directories(place /
+                                      "conda/lib/python3.11/site-packages/nvidia/cudnn/lib");
+  std::filesystem::create_directories(place / "conda/bin");
+  std::ofstream(place / "conda/bin/python3") << "";
+  std::string before = std::getenv("PATH") ? std::getenv("PATH") : "";
+  setenv("PATH",
+         ("relative:" + (place / "none").string() + ":" + (place / "conda/bin").string() + ":" +
+          before)
+             .c_str(),
+         1);
+  std::vector<std::string> folders = usualSearch().then;
+  setenv("PATH", before.c_str(), 1);
+  EXPECT_EQ(std::ranges::count(
+                folders, (place / "conda/lib/python3.11/site-packages/nvidia/cudnn/lib").string()),
+            1);
+}
+
 TEST(CudaSearch, EachPlaceIsSearchedOnceAndCudaHomeFirst) {
   std::string before = std::getenv("CUDA_HOME") ? std::getenv("CUDA_HOME") : "";
   auto foldersWith = [](const char *home) {
@@ -173,7 +191,7 @@ TEST(CudaDriver, ALostGpuIsToldFromACallThatFailed) {
   EXPECT_EQ(
       (*driver)->check(CUDA_ERROR_LAUNCH_FAILED, "in step 7").error().message,
       "the GPU is lost to this process, in step 7: CUDA_ERROR_LAUNCH_FAILED (unspecified launch "
-      "failure); the last checkpoint stands, go on from it with --resume");
+      "failure)");
   EXPECT_EQ((*driver)->check(CUresult(12345), "x").error().message, "x: CUDA error 12345");
   for (CUresult status : {CUDA_ERROR_UNKNOWN, CUDA_ERROR_ASSERT, CUDA_ERROR_ILLEGAL_ADDRESS,
                           CUDA_ERROR_ECC_UNCORRECTABLE, CUDA_ERROR_NVLINK_UNCORRECTABLE})

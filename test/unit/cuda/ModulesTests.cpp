@@ -148,31 +148,43 @@ TEST_F(CudaModules, ALostGpuIsToldWhileLoading) {
 
 constexpr uint64_t mebibyte = 1 << 20;
 
-TEST(CudaMemory, IsToldByWhatItIsFor) {
-  auto told =
-      fitMemory({90 * mebibyte, 200 * mebibyte, 19 * mebibyte + 1, 0}, gpuOf(90), 900 * mebibyte);
-  ASSERT_TRUE(told) << told.error().message;
-  EXPECT_EQ(*told,
-            "310 MiB: states 90, a step 200, libraries 20, images 0; 900 of 1000 MiB are free");
+TEST(CudaMemory, ThatFitsToTheByteIsTaken) {
+  const MemoryNeeds needs = {100 * mebibyte, 500 * mebibyte, 100 * mebibyte};
+  EXPECT_TRUE(fitMemory(needs, gpuOf(90), 700 * mebibyte));
+  EXPECT_FALSE(fitMemory(needs, gpuOf(90), 700 * mebibyte - 1));
 }
 
 TEST(CudaMemory, ThatOthersHoldIsToldFromThatTheGpuLacks) {
-  const MemoryNeeds needs = {100 * mebibyte, 500 * mebibyte, 50 * mebibyte, 50 * mebibyte};
-  EXPECT_TRUE(fitMemory(needs, gpuOf(90), 700 * mebibyte));
-  auto told = fitMemory(needs, gpuOf(90), 700 * mebibyte - 1);
+  const MemoryNeeds needs = {100 * mebibyte, 500 * mebibyte, 100 * mebibyte};
+  auto told = fitMemory(needs, gpuOf(90), 699 * mebibyte);
   ASSERT_FALSE(told);
-  EXPECT_EQ(
-      told.error().message,
-      "the program needs 700 MiB of memory (states 100, a step 500, libraries 50, images 50), "
-      "and of the 1000 MiB of GPU only 699 are free: end what holds the others (`nvidia-smi` "
-      "lists it), or compile the spec for a smaller batch (--set batch=N)");
-  told = fitMemory({needs.states, needs.step * 2, 0, 0}, gpuOf(90), 1000 * mebibyte);
+  EXPECT_EQ(told.error().message,
+            "the program needs 700 MiB of memory (states 100, a step 500, libraries 100), and of "
+            "the 1000 MiB of GPU others and the driver hold 301: 1 MiB are missing, for libraries; "
+            "end what holds them (`nvidia-smi` lists it), or compile the spec for a smaller batch "
+            "(--set batch=N)");
+  // Libraries are not known before the program fits.
+  told = fitMemory({needs.states, needs.step * 2, 0}, gpuOf(90), 1000 * mebibyte);
   ASSERT_FALSE(told);
-  EXPECT_EQ(
-      told.error().message,
-      "the program needs 1100 MiB of memory (states 100, a step 1000, libraries 0, images 0), "
-      "and GPU has 1000 MiB: compile the spec for a smaller batch (--set batch=N), smaller "
-      "images or more ranks");
+  EXPECT_EQ(told.error().message,
+            "the program needs 1100 MiB of memory (states 100, a step 1000), and GPU has 1000 MiB: "
+            "100 MiB are missing, for a step; compile the spec for a smaller batch (--set batch=N) "
+            "or smaller images");
+}
+
+TEST(CudaMemory, TheFirstPartThatDoesNotFitIsNamed) {
+  auto named = [](uint64_t free) {
+    const MemoryNeeds needs = {100 * mebibyte, 500 * mebibyte, 100 * mebibyte};
+    std::string message = fitMemory(needs, gpuOf(90), free).error().message;
+    return message.substr(message.find("others and"),
+                          message.find("; end") - message.find("others and"));
+  };
+  EXPECT_EQ(named(99 * mebibyte),
+            "others and the driver hold 901: 601 MiB are missing, for states");
+  EXPECT_EQ(named(100 * mebibyte),
+            "others and the driver hold 900: 600 MiB are missing, for a step");
+  EXPECT_EQ(named(600 * mebibyte),
+            "others and the driver hold 400: 100 MiB are missing, for libraries");
 }
 
 } // namespace

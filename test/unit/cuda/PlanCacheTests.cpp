@@ -37,7 +37,7 @@ public:
   int chosen = 0, restored = 0;
 
   std::string version() const override { return "9.1.2"; }
-  Result<void> attach(CUstream_st *) override { return {}; }
+  Result<void> attach(CUstream_st *, int) override { return {}; }
   Result<void> describe(const GpuDescription &) override { return {}; }
   Result<std::unique_ptr<ConvolutionPlan>>
   choose(const Convolution &, size_t limit,

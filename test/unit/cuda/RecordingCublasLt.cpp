@@ -3,9 +3,15 @@
 // algorithm wants 64 MiB of workspace. It knows none for operands of which it was promised more
 // than 64 bytes of alignment, nor for a bias that is nowhere.
 #include <cublasLt.h>
+#include <cuda.h>
 
 #include <cstring>
+#include <functional>
 #include <vector>
+
+/// RecordingDriver.cpp: now, or when the graph that is being captured is launched.
+extern "C" CUresult doppelOnStream(CUstream stream, const char *text,
+                                   const std::function<void()> &work);
 
 namespace {
 
@@ -171,11 +177,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t matmul, con
                               cublasLtMatrixLayout_t bLayout, const void *beta, const void *c,
                               cublasLtMatrixLayout_t cLayout, void *d,
                               cublasLtMatrixLayout_t dLayout, const cublasLtMatmulAlgo_t *,
-                              void *workspace, size_t bytes, cudaStream_t) {
-  const Layout &A = of(aLayout), &B = of(bLayout), &C = of(cLayout), &D = of(dLayout);
-  const Matmul &how = of(matmul);
+                              void *workspace, size_t bytes, cudaStream_t stream) {
+  // By value: descriptors may change, and go, before a graph does.
+  const Layout A = of(aLayout), B = of(bLayout), C = of(cLayout), D = of(dLayout);
+  const Matmul how = of(matmul);
   float share = *static_cast<const float *>(beta);
-  bool turnA = of(matmul).a == CUBLAS_OP_T, turnB = of(matmul).b == CUBLAS_OP_T;
+  bool turnA = how.a == CUBLAS_OP_T, turnB = how.b == CUBLAS_OP_T;
   uint64_t m = turnA ? A.columns : A.rows, k = turnA ? A.rows : A.columns;
   uint64_t n = turnB ? B.rows : B.columns, inner = turnB ? B.columns : B.rows;
   bool fits = k == inner && D.rows == m && D.columns == n && A.batch == D.batch &&
@@ -188,21 +195,24 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t matmul, con
     return static_cast<const float *>(
         base)[batch * layout.stride + int64_t(column) * layout.lead + int64_t(row)];
   };
-  for (int32_t batch = 0; batch < D.batch; ++batch)
-    for (uint64_t i = 0; i < m; ++i)
-      for (uint64_t j = 0; j < n; ++j) {
-        double sum = 0;
-        for (uint64_t l = 0; l < k; ++l)
-          sum += double(how.rounded(turnA ? at(a, A, batch, l, i) : at(a, A, batch, i, l))) *
-                 how.rounded(turnB ? at(b, B, batch, j, l) : at(b, B, batch, l, j));
-        if (share != 0) // else nothing is read there
-          sum += share * at(c, C, batch, i, j);
-        if (how.addsBias())
-          sum += how.bias[i];
-        if (how.takesRelu() && sum < 0)
-          sum = 0;
-        static_cast<float *>(d)[batch * D.stride + int64_t(j) * D.lead + int64_t(i)] = float(sum);
-      }
-  return CUBLAS_STATUS_SUCCESS;
+  auto multiply = [=] {
+    for (int32_t batch = 0; batch < D.batch; ++batch)
+      for (uint64_t i = 0; i < m; ++i)
+        for (uint64_t j = 0; j < n; ++j) {
+          double sum = 0;
+          for (uint64_t l = 0; l < k; ++l)
+            sum += double(how.rounded(turnA ? at(a, A, batch, l, i) : at(a, A, batch, i, l))) *
+                   how.rounded(turnB ? at(b, B, batch, j, l) : at(b, B, batch, l, j));
+          if (share != 0) // else nothing is read there
+            sum += share * at(c, C, batch, i, j);
+          if (how.addsBias())
+            sum += how.bias[i];
+          if (how.takesRelu() && sum < 0)
+            sum = 0;
+          static_cast<float *>(d)[batch * D.stride + int64_t(j) * D.lead + int64_t(i)] = float(sum);
+        }
+  };
+  return doppelOnStream(stream, "cublasLtMatmul", multiply) ? CUBLAS_STATUS_EXECUTION_FAILED
+                                                            : CUBLAS_STATUS_SUCCESS;
 }
 }

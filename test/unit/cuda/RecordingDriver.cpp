@@ -1,8 +1,20 @@
+// DOPPEL_STAND_IN holds settings, NAME=VALUE with blanks between:
+//
+//   simulate=PATH     kernels are those of this artifact for cuda-sim, and are run
+//   log=PATH          gets the calls, a line each, when the process ends
+//   fault=CALL:N:S    the Nth call of that name, from 0, fails with the status S; later ones too,
+//                     unless S is 2 (out of memory)
+//   memory=, held=    MiB of the GPU, and of these what others hold
+//   sm=, version=, devices=, init=, ptx=, cubins=, late=     as in Recording
 #include "RecordingDriver.h"
 
+#include "SimulatedKernels.h"
+
+#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <memory>
+#include <sstream>
 
 using doppel::test::Recording;
 
@@ -13,6 +25,8 @@ using doppel::test::Recording;
 struct CUctx_st {};
 struct CUevent_st {
   uint64_t at = 0;
+  CUstream stream = nullptr;
+  bool reached = true;
 };
 struct CUmod_st {};
 struct CUfunc_st {
@@ -38,6 +52,9 @@ struct Machine {
   std::vector<std::unique_ptr<CUfunc_st>> functions;
   std::vector<std::unique_ptr<CUstream_st>> streams;
   CUstream_st defaultStream;
+  std::map<std::string, int> counts; ///< of calls, by name
+  std::vector<CUevent> events;       ///< that were recorded and live
+  std::string log;
   uint64_t clock = 0; ///< microseconds, one a recorded event
   bool capturing() const {
     for (const auto &stream : streams)
@@ -47,7 +64,70 @@ struct Machine {
   }
 };
 
-std::unique_ptr<Machine> machine = std::make_unique<Machine>();
+void set(Machine &machine, const std::string &name, const std::string &value) {
+  Recording &recording = machine.recording;
+  int number = std::atoi(value.c_str());
+  if (name == "simulate") {
+    doppel::test::simulateKernels(recording, value);
+  } else if (name == "log") {
+    machine.log = value;
+  } else if (name == "fault") {
+    std::istringstream parts(value);
+    std::string status;
+    std::getline(parts, recording.faultCall, ':');
+    parts >> recording.faultAt;
+    parts.ignore(1);
+    parts >> status;
+    recording.faultStatus = CUresult(std::atoi(status.c_str()));
+  } else if (name == "memory") {
+    recording.totalBytes = size_t(number) << 20;
+  } else if (name == "held") {
+    recording.othersBytes = size_t(number) << 20;
+  } else if (name == "sm") {
+    recording.architecture = number;
+  } else if (name == "version") {
+    recording.version = number;
+  } else if (name == "devices") {
+    recording.devices = number;
+  } else if (name == "init") {
+    recording.initStatus = CUresult(number);
+  } else if (name == "ptx") {
+    recording.acceptsPtx = number;
+  } else if (name == "cubins") {
+    recording.acceptsCubins = number;
+  } else if (name == "late") {
+    recording.late = number;
+  } else {
+    std::fprintf(stderr, "DOPPEL_STAND_IN has no setting %s\n", name.c_str());
+    std::abort();
+  }
+}
+
+/// As the environment says.
+std::unique_ptr<Machine> startingMachine() {
+  auto machine = std::make_unique<Machine>();
+  const char *settings = std::getenv("DOPPEL_STAND_IN");
+  std::istringstream words(settings ? settings : "");
+  for (std::string word; words >> word;) {
+    size_t equals = word.find('=');
+    set(*machine, word.substr(0, equals), word.substr(std::min(equals, word.size() - 1) + 1));
+  }
+  return machine;
+}
+
+std::unique_ptr<Machine> machine = startingMachine();
+
+/// Before `machine` goes.
+struct Log {
+  ~Log() {
+    if (machine->log.empty())
+      return;
+    std::FILE *file = std::fopen(machine->log.c_str(), "w");
+    for (const std::string &call : machine->recording.calls)
+      std::fprintf(file, "%s\n", call.c_str());
+    std::fclose(file);
+  }
+} log;
 
 CUstream_st &streamOf(CUstream stream) { return stream ? *stream : machine->defaultStream; }
 
@@ -55,7 +135,15 @@ CUstream_st &streamOf(CUstream stream) { return stream ? *stream : machine->defa
 CUresult note(std::string text) {
   Recording &recording = machine->recording;
   int number = int(recording.calls.size());
+  std::string name = text.substr(0, text.find(' '));
   recording.calls.push_back(std::move(text));
+  if (!recording.faultCall.empty() && name == recording.faultCall &&
+      machine->counts[name]++ == recording.faultAt) {
+    if (recording.faultStatus == CUDA_ERROR_OUT_OF_MEMORY)
+      return recording.faultStatus;
+    recording.loseAtCall = number;
+    recording.lostStatus = recording.faultStatus;
+  }
   bool lost = recording.loseAtCall >= 0 && number >= recording.loseAtCall;
   return lost ? recording.lostStatus : CUDA_SUCCESS;
 }
@@ -73,6 +161,12 @@ CUresult onStream(CUstream handle, std::string text, std::function<CUresult()> w
     return work();
   stream.capture->nodes.push_back(std::move(work));
   return CUDA_SUCCESS;
+}
+
+/// All that was put into the stream up to now is done.
+void settle(CUstream stream) {
+  for (CUevent event : machine->events)
+    event->reached |= event->stream == stream;
 }
 
 /// Whether [address, address + bytes) lies in one allocation.
@@ -98,6 +192,15 @@ extern "C" {
 __attribute__((visibility("default"))) Recording *doppelFreshRecording() {
   machine = std::make_unique<Machine>();
   return &machine->recording;
+}
+
+/// For other stand-ins: what a library puts on a stream.
+__attribute__((visibility("default"))) CUresult doppelOnStream(CUstream stream, const char *text,
+                                                               const std::function<void()> &work) {
+  return onStream(stream, text, [work] {
+    work();
+    return CUDA_SUCCESS;
+  });
 }
 
 CUresult cuInit(unsigned) {
@@ -134,6 +237,9 @@ CUresult cuGetErrorName(CUresult status, const char **name) {
   case CUDA_ERROR_INVALID_PTX:
     *name = "CUDA_ERROR_INVALID_PTX";
     break;
+  case CUDA_ERROR_ILLEGAL_ADDRESS:
+    *name = "CUDA_ERROR_ILLEGAL_ADDRESS";
+    break;
   default:
     *name = nullptr;
     return CUDA_ERROR_INVALID_VALUE;
@@ -153,6 +259,9 @@ CUresult cuGetErrorString(CUresult status, const char **text) {
     break;
   case CUDA_ERROR_INVALID_PTX:
     *text = "a PTX JIT compilation failed";
+    break;
+  case CUDA_ERROR_ILLEGAL_ADDRESS:
+    *text = "an illegal memory access was encountered";
     break;
   default:
     *text = nullptr;
@@ -209,6 +318,8 @@ CUresult cuCtxSetCurrent(CUcontext) {
 }
 CUresult cuCtxSynchronize() {
   NOTE("cuCtxSynchronize");
+  for (CUevent event : machine->events)
+    event->reached = true;
   return CUDA_SUCCESS;
 }
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
@@ -306,6 +417,7 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 }
 CUresult cuStreamSynchronize(CUstream stream) {
   NOTE("cuStreamSynchronize {}", streamOf(stream).number);
+  settle(stream);
   return streamOf(stream).capture ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
 }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent, unsigned) {
@@ -326,20 +438,24 @@ CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
 }
 CUresult cuEventCreate(CUevent *event, unsigned) {
   *event = new CUevent_st;
+  machine->events.push_back(*event);
   NOTE("cuEventCreate");
   return CUDA_SUCCESS;
 }
 CUresult cuEventRecord(CUevent event, CUstream stream) {
   NOTE("cuEventRecord on stream {}", streamOf(stream).number);
   event->at = ++machine->clock;
+  event->stream = stream;
+  event->reached = !machine->recording.late;
   return CUDA_SUCCESS;
 }
-CUresult cuEventQuery(CUevent) {
+CUresult cuEventQuery(CUevent event) {
   NOTE("cuEventQuery");
-  return CUDA_SUCCESS;
+  return event->reached ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
-CUresult cuEventSynchronize(CUevent) {
+CUresult cuEventSynchronize(CUevent event) {
   NOTE("cuEventSynchronize");
+  event->reached = true;
   return CUDA_SUCCESS;
 }
 CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
@@ -348,6 +464,7 @@ CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
 }
 CUresult cuEventDestroy_v2(CUevent event) {
   NOTE("cuEventDestroy");
+  std::erase(machine->events, event);
   delete event;
   return CUDA_SUCCESS;
 }

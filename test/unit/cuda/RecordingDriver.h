@@ -1,6 +1,8 @@
 // A stand-in for NVIDIA's driver: memory is the host's, launches call what a test gave for a
 // kernel's name, and every call is written down in order. Built as a libcuda.so.1 of its own, which
-// tests open by LibrarySearch::first; `recordingOf` finds the switches behind it.
+// tests open by LibrarySearch::first; `recordingOf` finds the switches behind it. In a process of
+// its own (`doppel run`, which finds it by LD_LIBRARY_PATH) DOPPEL_STAND_IN sets them: see
+// RecordingDriver.cpp.
 #pragma once
 
 #include "runtime/device/cuda/Driver.h"
@@ -31,6 +33,11 @@ struct Recording {
   int failAllocation = -1;
   int loseAtCall = -1; ///< this call and all later ones fail
   CUresult lostStatus = CUDA_ERROR_LAUNCH_FAILED;
+  std::string faultCall; ///< the call of this name and number fails,
+  int faultAt = 0;
+  CUresult faultStatus = CUDA_ERROR_LAUNCH_FAILED; ///< and all later ones, but for short memory
+  /// Work is as late as it may be: an event is reached when somebody has waited.
+  bool late = false;
 
   /// By kernel name: runs at a launch, with the kernel's parameters and grid.
   struct Launch {
