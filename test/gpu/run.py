@@ -31,16 +31,24 @@ class Wrong(Exception):
     """What a check found."""
 
 
+class Late(Wrong):
+    """There was no time for a check: what was not seen is not right."""
+
+
 class Skipped(Exception):
     """Why a check cannot be made here."""
 
 
-def run(command, wanted=0, timeout=120, **more):
-    """Standard output and error of a command that is to end with status `wanted`."""
+def ended(command, timeout=120, **more):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **more)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **more)
     except subprocess.TimeoutExpired:
         raise Wrong(f"{' '.join(command[:4])} ... took more than {timeout:.0f} s")
+
+
+def run(command, wanted=0, **more):
+    """Standard output and error of a command that is to end with status `wanted`."""
+    done = ended(command, **more)
     if done.returncode != wanted:
         raise Wrong(f"{' '.join(command)}\nended with {done.returncode}, not {wanted}\n{(done.stdout + done.stderr)[-2000:]}")
     return done.stdout, done.stderr
@@ -104,17 +112,32 @@ def same_file(one, other, what):
             raise Wrong(f"{what} differ")
 
 
-class Correct:
-    def __init__(self, work, facts):
-        self.work, self.facts, self.rows = work, facts, []
+class Part:
+    """One half of what is tried, which ends at its deadline."""
+
+    def __init__(self, facts, deadline):
+        self.facts, self.deadline, self.rows = facts, deadline, []
+
+    def left(self, least=1):
+        seconds = self.deadline - time.monotonic()
+        if seconds < least:
+            raise Late("no time was left")
+        return seconds
+
+
+class Correct(Part):
+    def __init__(self, work, facts, deadline):
+        super().__init__(facts, deadline)
+        self.work = work
         self.isGpu = not facts["target"].startswith("cpu")
 
     def train(self, artifact, data, out, *more, **options):
-        return run([DOPPEL, "run", artifact, "--data", data, "--out", out, *more], **options)
+        return run([DOPPEL, "run", artifact, "--data", data, "--out", out, *more], timeout=min(120, self.left()), **options)
 
     def check(self, name, function):
         begin = time.monotonic()
         try:
+            self.left()
             result, said = "ok", function() or ""
         except Skipped as reason:
             result, said = "skipped", str(reason)
@@ -133,7 +156,7 @@ class Correct:
         count = len(re.findall(r"^  ", listed, re.M))
         if not count:
             raise Skipped("its tests have none that is called Gpu/")
-        run([tests, "--gtest_filter=Gpu/*", "--gtest_brief=1"], env=environment)
+        run([tests, "--gtest_filter=Gpu/*", "--gtest_brief=1"], env=environment, timeout=self.left())
         return f"{count} tests"
 
     def golden(self, name):
@@ -174,7 +197,7 @@ class Correct:
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         begin = time.monotonic()
         while not os.path.exists(os.path.join(out, "checkpoints", "step-00000008")) and process.poll() is None:
-            if time.monotonic() - begin > 60:
+            if time.monotonic() - begin > min(60, self.left()):
                 break
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
@@ -219,9 +242,13 @@ class Correct:
         name = self.facts["goldens"][0]
         golden = read_json("golden", name + ".json")
         for kind in ("memcheck", "racecheck"):
-            out = os.path.join(self.work, kind)
-            run([tool, "--tool", kind, "--error-exitcode", "9", DOPPEL, "run", os.path.join(HERE, "golden", name + ".dpx"), "--data",
-                 golden["data"], "--out", out, "--steps", "3"])
+            done = ended([tool, "--tool", kind, "--error-exitcode", "9", DOPPEL, "run", os.path.join(HERE, "golden", name + ".dpx"), "--data",
+                          golden["data"], "--out", os.path.join(self.work, kind), "--steps", "3"], timeout=self.left())
+            said = (done.stdout + done.stderr).strip()
+            if not re.search(r"^========= (ERROR|RACECHECK) SUMMARY", said, re.M):
+                raise Skipped(f"it does not start: {said.splitlines()[-1] if said else done.returncode}")
+            if done.returncode:
+                raise Wrong(f"{kind} ended with {done.returncode}\n{said[-2000:]}")
         return "memcheck, racecheck: 3 steps"
 
     def all(self):
@@ -275,18 +302,9 @@ def copy_bandwidth():
     return best
 
 
-class Speed:
-    def __init__(self, facts, deadline):
-        self.facts, self.deadline, self.rows = facts, deadline, []
-
-    def left(self):
-        seconds = self.deadline - time.monotonic()
-        if seconds < 5:
-            raise Skipped("no time was left")
-        return seconds
-
+class Speed(Part):
     def bench(self, name, *more, steps):
-        out, _ = run([DOPPEL, "bench", os.path.join(HERE, "speed", name + ".dpx"), "--steps", str(steps), *more], timeout=self.left())
+        out, _ = run([DOPPEL, "bench", os.path.join(HERE, "speed", name + ".dpx"), "--steps", str(steps), *more], timeout=self.left(5))
         return out
 
     def profile(self, name, steps):
@@ -298,7 +316,7 @@ class Speed:
         """Median seconds a step, or None with a reason in the log."""
         command = ["python3", os.path.join(HERE, "pytorch_steps.py"), name] + (["--compile"] if compiled else [])
         try:
-            out, _ = run(command, timeout=min(120, self.left()))
+            out, _ = run(command, timeout=min(120, self.left(5)))
             return json.loads(out.splitlines()[-1])["median_seconds"]
         except (Wrong, Skipped, ValueError, IndexError, KeyError) as reason:
             print(f"  PyTorch has no figure for {name}{' compiled' if compiled else ''}: {str(reason).strip().splitlines()[-1:]}", flush=True)
@@ -383,6 +401,11 @@ def machine():
     return facts
 
 
+def one_step(facts):
+    """Wrong where this machine cannot take a step at all: one message then, not one a row."""
+    run([DOPPEL, "bench", os.path.join(HERE, "golden", facts["goldens"][0] + ".dpx"), "--steps", "1", "--warmup", "0"])
+
+
 def print_table(rows):
     columns = list(rows[0])
     cells = [columns] + [[str(row[column]) for column in columns] for row in rows]
@@ -399,18 +422,26 @@ def main():
     facts, begin = read_json("archive.json"), time.monotonic()
     result = {"archive": facts, "machine": machine(), "parts": {}}
     print(f"{facts['version']}, artifacts for {facts['target']}; {result['machine']['card']}, driver {result['machine']['driver']}", flush=True)
+    try:
+        one_step(facts)
+    except Wrong as reason:
+        result["error"] = str(reason)
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="doppel-gpu-work-") as work:
-        for part in options.part or ["correct", "speed"]:
+        for part in () if "error" in result else options.part or ("correct", "speed"):
             print(f"\n{part}", flush=True)
             started = time.monotonic()
-            tried = Correct(work, facts) if part == "correct" else Speed(facts, started + SECONDS["speed"])
+            deadline = started + SECONDS[part]
+            tried = Correct(work, facts, deadline) if part == "correct" else Speed(facts, deadline)
             tried.all()
             result["parts"][part] = {"rows": tried.rows, "seconds": round(time.monotonic() - started, 1), "limit": SECONDS[part]}
             wrong += sum(row.get("result") == "FAILED" for row in tried.rows)
     if options.json:
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)
+    if "error" in result:
+        print(f"\nnothing was tried: a step does not run here\n{result['error'].strip()}")
+        return 1
     for part, tried in result["parts"].items():
         print(f"\n{part}: {tried['seconds']} s of at most {tried['limit']} s")
         print_table(tried["rows"])
