@@ -212,12 +212,12 @@ fuzz() {
   say "$(grep -E '^#[0-9]+' "build/log/fuzz-$target.log" | tail -n 1)" "Nothing found."
 }
 
-# The oldest C library that the archive runs with; its own libraries are Debian 12's, which has 2.36.
-package_glibc=2.35
+# The oldest C and C++ libraries that the archive runs with, Ubuntu 22.04's; its own libraries are Debian 12's, which has 2.36.
+package_oldest=(GLIBC_2.35 GLIBCXX_3.4.30 CXXABI_1.3.13)
 
 # package: bin/doppel, and in lib/ what not every machine has: all but the C and C++ libraries. A compiler is not in it.
 package() {
-  local version folder archive file needs newest=0
+  local version folder archive file oldest needs newest=0
   build runtime
   version=$(sed -n 's/^project(Doppel VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
   folder=build/package/doppel-$version-linux-x86_64
@@ -225,7 +225,9 @@ package() {
   say "Packing $archive"
   rm -rf build/package
   run_quietly build/log/package.log cmake --install build/runtime --component runtime --strip --prefix "$PWD/$folder" || exit 1
+  mkdir "$folder/docs"
   cp README.md "$folder"
+  cp docs/*.md "$folder/docs"
   mkdir -p "$folder/licenses"
   for file in "$folder"/lib/*; do
     # Debian's list says /lib of some and /usr/lib of others.
@@ -233,10 +235,12 @@ package() {
     cp "/usr/share/doc/$needs/copyright" "$folder/licenses/$needs"
   done
   for file in "$folder"/bin/* "$folder"/lib/*; do
-    needs=$(readelf -VW "$file" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
-    [[ $(printf '%s\n' "GLIBC_$package_glibc" "$needs" | sort -V | tail -n 1) == "GLIBC_$package_glibc" ]] ||
-      fail "${file##*/} needs $needs, the archive is to run with $package_glibc"
-    newest=$(printf '%s\n' "$newest" "${needs#GLIBC_}" | sort -V | tail -n 1)
+    for oldest in "${package_oldest[@]}"; do
+      needs=$(readelf -VW "$file" | grep -o "\b${oldest%_*}_[0-9.]*" | sort -V | tail -n 1 || true)
+      [[ $(printf '%s\n' "$oldest" "$needs" | sort -V | tail -n 1) == "$oldest" ]] ||
+        fail "${file##*/} needs $needs, the archive is to run with $oldest"
+      [[ $needs != GLIBC_* ]] || newest=$(printf '%s\n' "$newest" "${needs#GLIBC_}" | sort -V | tail -n 1)
+    done
   done
   tar -C build/package -czf "$archive" "${folder##*/}"
   say "$archive: $(du -h --apparent-size "$archive" | cut -f1)B, $(find "$folder/lib" -type f | wc -l) libraries, needs glibc $newest or later" \

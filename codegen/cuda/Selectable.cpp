@@ -23,8 +23,9 @@ struct Rule {
 
 // test/unit/codegen/CudaSelectable.cpp makes code of each.
 constexpr Rule rules[] = {
-    // Numbers: one instruction or a short sequence each. Elementary functions are not here but for
-    // the hardware's own: codegen/kernels writes them as straight lines.
+    // Numbers: one instruction or a short sequence each, of any width. Many are written by no
+    // kernel, but by LLVM's passes, which find them in arithmetic. Elementary functions are not
+    // here but for the hardware's own: codegen/kernels writes them as straight lines.
     {Intrinsic::fma},
     {Intrinsic::fmuladd},
     {Intrinsic::fabs},
@@ -47,15 +48,36 @@ constexpr Rule rules[] = {
     {Intrinsic::cttz},
     {Intrinsic::ctpop},
     {Intrinsic::bswap},
+    {Intrinsic::bitreverse},
     {Intrinsic::fshl},
     {Intrinsic::fshr},
+    {Intrinsic::ucmp},
+    {Intrinsic::scmp},
+    {Intrinsic::uadd_sat},
+    {Intrinsic::usub_sat},
+    {Intrinsic::sadd_sat},
+    {Intrinsic::ssub_sat},
     {Intrinsic::fptosi_sat},
     {Intrinsic::fptoui_sat},
     {Intrinsic::is_fpclass},
     {Intrinsic::uadd_with_overflow},
     {Intrinsic::usub_with_overflow},
+    {Intrinsic::umul_with_overflow},
+    {Intrinsic::sadd_with_overflow},
+    {Intrinsic::ssub_with_overflow},
+    {Intrinsic::smul_with_overflow},
+    {Intrinsic::vector_reduce_add},
+    {Intrinsic::vector_reduce_mul},
+    {Intrinsic::vector_reduce_and},
+    {Intrinsic::vector_reduce_or},
+    {Intrinsic::vector_reduce_xor},
+    {Intrinsic::vector_reduce_smin},
+    {Intrinsic::vector_reduce_smax},
+    {Intrinsic::vector_reduce_umin},
+    {Intrinsic::vector_reduce_umax},
     // Memory and hints.
     {Intrinsic::memcpy},
+    {Intrinsic::memmove},
     {Intrinsic::memset},
     {Intrinsic::assume},
     {Intrinsic::lifetime_start},

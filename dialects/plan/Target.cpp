@@ -101,10 +101,13 @@ std::optional<TargetName> plan::parseTarget(StringRef text, std::string &error) 
     return target;
   }
   error = ("'" + text + "' is no target; targets are " + targetForms).str();
+  std::string lower = kind.lower();
   if (kind == simulatorKind)
     error += suggestion(text, {"cuda-sim:check"});
+  else if (lower == "gpu" || lower == "nvidia")
+    error += suggestion(cudaKind, {cudaKind});
   else
-    error += suggestion(kind, {cpuKind, cudaKind, simulatorKind});
+    error += suggestion(lower, {cpuKind, cudaKind, simulatorKind});
   return std::nullopt;
 }
 

@@ -6,6 +6,9 @@
 
 namespace doppel::abi {
 
+/// Architectures that `--target cuda:sm_NN` takes, the least first: what a runtime may advise.
+inline constexpr int gpuArchitectures[] = {80, 86, 89, 90, 100, 120};
+
 /// Threads of a block of each kernel here.
 inline constexpr int gpuReservedThreads = 256;
 

@@ -202,10 +202,14 @@ def main():
     parser.add_argument("--target", default="cuda:sm_90", help="of the artifacts; cpu tries the scripts themselves")
     parser.add_argument("--bin", default=os.path.join(release, "bin"), help="where the compiler is")
     parser.add_argument("--runtime", default=packages[-1] if packages else None, help="archive of `./do package`, or a folder with bin/doppel")
-    parser.add_argument("--tests", help="tests of the CUDA device to take along (build/release/bin/doppel-cuda-tests)")
+    parser.add_argument("--tests", help="tests of the CUDA device to take along (default for a GPU: doppel-cuda-tests beside the compiler)")
     parser.add_argument("--goldens", nargs="+", metavar="NAME", help="only these methods")
     parser.add_argument("--works", nargs="*", metavar="NAME", help="only these works of the table of speeds")
     options = parser.parse_args()
+    if not options.tests and not options.target.startswith("cpu"):
+        options.tests = os.path.join(options.bin, "doppel-cuda-tests")
+        if not os.path.exists(options.tests):
+            fail(f"{options.tests} is not there: ./do build makes it")
     if not options.runtime:
         fail("there is no package of the runtime: ./do package makes it")
     chosen = goldens()
@@ -241,4 +245,5 @@ def main():
         fail(f"it is to fit {LIMIT_MIB} MiB")
 
 
-main()
+if __name__ == "__main__":
+    main()

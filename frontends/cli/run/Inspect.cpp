@@ -148,16 +148,30 @@ std::string precisionText(const schema::Program &program) {
   return text + "f32";
 }
 
-/// "ELF, 120.3 KiB", or every set: "PTX sm_80, 80.1 KiB; Cubin sm_90, 210.0 KiB".
+std::string codeName(schema::CodeKind kind) {
+  switch (kind) {
+  case schema::CodeKind::Elf:
+    return "ELF";
+  case schema::CodeKind::Ptx:
+    return "PTX";
+  case schema::CodeKind::Cubin:
+    return "cubins";
+  case schema::CodeKind::Unspecified:
+    break;
+  }
+  return "";
+}
+
+/// "ELF, 120.3 KiB", or every set: "PTX for sm_80, 80.1 KiB; cubins for sm_90, 210.0 KiB".
 std::string codeText(const Artifact &artifact) {
   std::string text;
   for (const schema::CodeSet *set : *artifact.program().code()) {
     uint64_t bytes = 0;
     for (uint32_t number = 0; number < set->modules()->size(); ++number)
       bytes += artifact.module(*set, number).size();
-    std::string name = schema::EnumNameCodeKind(set->kind());
+    std::string name = codeName(set->kind());
     if (set->architecture()->size() > 0)
-      name += " " + textOf(set->architecture());
+      name += " for " + textOf(set->architecture());
     text += fmt::format("{}{}, {:.1f} KiB", text.empty() ? "" : "; ", name, double(bytes) / 1024);
   }
   return text;

@@ -1,5 +1,7 @@
 #include "runtime/device/cuda/Modules.h"
 
+#include "runtime/schema/GpuAbi.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -21,6 +23,15 @@ int numberOf(std::string_view architecture) {
   return error == std::errc() && rest == end ? number : 0;
 }
 
+/// What to compile for, so that a GPU has code: the latest architecture that it runs. 0: none.
+int advisedArchitecture(int architecture) {
+  int best = 0;
+  for (int each : abi::gpuArchitectures)
+    if (each <= architecture)
+      best = each;
+  return best;
+}
+
 } // namespace
 
 Result<CodeChoice> chooseCode(std::span<const CodeOffer> offers, const GpuInfo &gpu) {
@@ -40,17 +51,23 @@ Result<CodeChoice> chooseCode(std::span<const CodeOffer> offers, const GpuInfo &
     if (suits(offer) && (!best || rank(offer) > rank(*best)))
       best = &offer;
   }
+  int advised = advisedArchitecture(gpu.architecture);
+  if (!best && advised == 0)
+    return fail("{} is an sm_{}, and programs need an sm_{} at least: another GPU, or compile the "
+                "spec with --target cpu",
+                gpu.name, gpu.architecture, abi::gpuArchitectures[0]);
   if (!best)
     return fail("{} is an sm_{}, and the artifact has {}: compile the spec with --target "
                 "cuda:sm_{}",
-                gpu.name, gpu.architecture, listed.empty() ? "no code for GPUs" : listed,
-                gpu.architecture);
+                gpu.name, gpu.architecture, listed.empty() ? "no code for GPUs" : listed, advised);
   CodeChoice choice = {size_t(best - offers.data()), ""};
-  if (best->ptx)
+  if (best->ptx) {
     choice.remark =
-        fmt::format("{} is an sm_{}, and the artifact has {}: the driver compiles the PTX now; "
-                    "--target cuda:sm_{} spares that",
-                    gpu.name, gpu.architecture, listed, gpu.architecture);
+        fmt::format("{} is an sm_{}, and the artifact has {}: the driver compiles the PTX now",
+                    gpu.name, gpu.architecture, listed);
+    if (advised / 10 == gpu.architecture / 10)
+      choice.remark += fmt::format("; --target cuda:sm_{} spares that", advised);
+  }
   return choice;
 }
 

@@ -3,6 +3,7 @@
 #include "codegen/cuda/Disjoint.h"
 #include "dialects/plan/Target.h"
 #include "runtime/device/sim/Block.h"
+#include "runtime/schema/GpuAbi.h"
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FileSystem.h"
@@ -61,6 +62,14 @@ protected:
 
   mlir::MLIRContext context;
 };
+
+TEST_F(CudaCodegen, TheRuntimeKnowsTheArchitecturesThatAreNamed) {
+  std::vector<int> names;
+  for (const plan::Architecture &each : plan::getArchitectures())
+    names.push_back(int(each.number));
+  EXPECT_EQ(names, std::vector<int>(std::begin(doppel::abi::gpuArchitectures),
+                                    std::end(doppel::abi::gpuArchitectures)));
+}
 
 TEST_F(CudaCodegen, OnlyWhatNoLaunchWritesOverIsDisjoint) {
   auto module = forGpus();

@@ -81,10 +81,23 @@ std::vector<Use> uses() {
     for (std::string type : {"i32", "i64"})
       all.push_back(call("llvm." + name + "." + type, type, operands, constants));
   };
-  for (const char *name : {"smin", "smax", "umin", "umax"})
+  for (const char *name :
+       {"smin", "smax", "umin", "umax", "uadd.sat", "usub.sat", "sadd.sat", "ssub.sat"})
     integers(name, 2);
-  for (const char *name : {"ctpop", "bswap"})
+  for (const char *name : {"ctpop", "bswap", "bitreverse"})
     integers(name, 1);
+  for (std::string name : {"ucmp", "scmp"})
+    for (std::string type : {"i32", "i64"})
+      all.push_back(call("llvm." + name + ".i8." + type, type, 2, "", "i8"));
+  for (std::string name : {"add", "mul", "and", "or", "xor", "smin", "smax", "umin", "umax"})
+    for (std::string lanes : {"4", "8"})
+      all.push_back(call("llvm.vector.reduce." + name + ".v" + lanes + "i32",
+                         "<" + lanes + " x i32>", 1, "", "i32"));
+  // Passes make them as narrow as a shuffle's bits are.
+  all.push_back(
+      {"%x = load i8, ptr %a\n%n = trunc i8 %x to i3\n%y = call i3 @llvm.bitreverse.i3(i3 "
+       "%n)\n%z = zext i3 %y to i8\nstore i8 %z, ptr %b",
+       "declare i3 @llvm.bitreverse.i3(i3)"});
   for (const char *name : {"abs", "ctlz", "cttz"})
     integers(name, 1, "i1 false");
   for (const char *name : {"fshl", "fshr"})
@@ -99,7 +112,7 @@ std::vector<Use> uses() {
                      "%z = zext i1 %y to i8\nstore i8 %z, ptr %b");
     all.push_back(use);
   }
-  for (std::string name : {"uadd", "usub"})
+  for (std::string name : {"uadd", "usub", "umul", "sadd", "ssub", "smul"})
     all.push_back(
         {"%x = load i64, ptr %a\n%y = call {i64, i1} @llvm." + name +
              ".with.overflow.i64(i64 %x, i64 3)\n%z = extractvalue {i64, i1} %y, 0\nstore "
@@ -107,9 +120,14 @@ std::vector<Use> uses() {
          "declare {i64, i1} @llvm." + name + ".with.overflow.i64(i64, i64)"});
   all.push_back(
       {"%n = load i64, ptr %a\ncall void @llvm.memcpy.p0.p0.i64(ptr %b, ptr %a, i64 %n, i1 "
-       "false)\ncall void @llvm.memset.p0.i64(ptr %b, i8 0, i64 %n, i1 false)",
+       "false)\n%c = getelementptr i8, ptr %b, i64 8\ncall void @llvm.memmove.p0.p0.i64(ptr %c, "
+       "ptr %b, "
+       "i64 %n, i1 false)\n%d = getelementptr i8, ptr %a, i64 %n\ncall void "
+       "@llvm.memset.p0.i64(ptr %d, "
+       "i8 0, i64 %n, i1 false)",
        "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\ndeclare void "
-       "@llvm.memset.p0.i64(ptr, i8, i64, i1)"});
+       "@llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, "
+       "i1)"});
   all.push_back(
       {"%s = alloca [4 x i32]\ncall void @llvm.lifetime.start.p0(ptr %s)\n%i = load i32, ptr "
        "%a\n%p = getelementptr i32, ptr %s, i32 %i\nstore volatile i32 7, ptr %p\n%c = icmp "
@@ -151,6 +169,16 @@ TEST(CudaSelectable, TheUsesAboveAreOfEveryIntrinsic) {
   for (unsigned id : selectableIntrinsics())
     EXPECT_NE(all.find(llvm::Intrinsic::getBaseName(id).str()), std::string::npos)
         << llvm::Intrinsic::getBaseName(id).str();
+}
+
+/// A shuffle of three bits, which a pass takes for what it is.
+TEST(CudaSelectable, WhatPassesFindInArithmeticIsAllowed) {
+  std::string body =
+      "%x = load i32, ptr %a\n%i = and i32 %x, 7\n%l = shl i32 %i, 2\n%m = and i32 %i, 2\n"
+      "%r = lshr i32 %i, 2\n%p = or i32 %l, %m\n%q = or i32 %p, %r\n%y = and i32 %q, 7\n"
+      "store i32 %y, ptr %b";
+  std::string ptx = ptxOf(body, "", "sm_90");
+  EXPECT_NE(ptx.find(".visible .entry k("), std::string::npos) << ptx;
 }
 
 TEST(CudaSelectable, WhatHasNoCodeIsRefused) {

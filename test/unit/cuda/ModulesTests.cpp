@@ -75,6 +75,28 @@ TEST(CudaCode, WithoutAnyTheTargetIsNamed) {
   EXPECT_NE(choice.error().message.find("has no code for GPUs: compile"), std::string::npos);
 }
 
+/// The advice is a target that the compiler takes, and that gives the GPU code of its own.
+TEST(CudaCode, TheTargetThatIsAdvisedIsOneThatThereIs) {
+  const CodeOffer later[] = {{true, "sm_90"}, {false, "sm_90"}};
+  auto choice = chooseCode(later, gpuOf(75));
+  ASSERT_FALSE(choice);
+  EXPECT_EQ(choice.error().message, "GPU is an sm_75, and programs need an sm_80 at least: another "
+                                    "GPU, or compile the spec with --target cpu");
+  choice = chooseCode(later, gpuOf(87));
+  ASSERT_FALSE(choice);
+  EXPECT_TRUE(choice.error().message.ends_with("compile the spec with --target cuda:sm_86"))
+      << choice.error().message;
+  choice = chooseCode(later, gpuOf(103));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_TRUE(choice->remark.ends_with("the driver compiles the PTX now; --target cuda:sm_100 "
+                                       "spares that"))
+      << choice->remark;
+  // There is no code for its generation.
+  choice = chooseCode(later, gpuOf(110));
+  ASSERT_TRUE(choice) << choice.error().message;
+  EXPECT_TRUE(choice->remark.ends_with("the driver compiles the PTX now")) << choice->remark;
+}
+
 class CudaModules : public testing::Test {
 protected:
   Recording &recording = recordingOf(folder);
