@@ -1,11 +1,12 @@
 // The CPU device passes the conformance suite, with one thread and with several, and when it does
-// everything as late as it may.
+// everything as late as it may. So does the simulator, whose library operations are the CPU's.
 #include "test/unit/ArtifactFixture.h"
 #include "test/unit/DeviceConformanceCalls.h"
 #include "test/unit/DeviceConformanceStreams.h"
 #include "test/unit/LateDevice.h"
 
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/sim/SimDevice.h"
 
 #include <dlfcn.h>
 #include <fstream>
@@ -17,13 +18,15 @@ using cpu::makeCpuDevice;
 
 namespace {
 
-/// The kernels that the build made for the host.
-std::vector<std::byte> hostKernels() {
-  std::ifstream file(DOPPEL_TEST_KERNELS, std::ios::binary);
+std::vector<std::byte> kernelsOf(const char *path) {
+  std::ifstream file(path, std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   auto *begin = reinterpret_cast<const std::byte *>(bytes.data());
   return {begin, begin + bytes.size()};
 }
+
+/// The kernels that the build made for the host.
+std::vector<std::byte> hostKernels() { return kernelsOf(DOPPEL_TEST_KERNELS); }
 
 } // namespace
 
@@ -36,6 +39,17 @@ INSTANTIATE_TEST_SUITE_P(Late, DeviceConformance,
                                                            return std::make_unique<LateDevice>();
                                                          },
                                                          hostKernels}));
+
+#ifdef DOPPEL_TEST_BLOCKS // made by the compiler, which a build of the runtime alone has not
+static std::vector<std::byte> simulatedKernels() { return kernelsOf(DOPPEL_TEST_BLOCKS "/sim.so"); }
+
+INSTANTIATE_TEST_SUITE_P(Sim, DeviceConformance,
+                         testing::Values(DeviceUnderTest{
+                             .make = [] { return sim::makeSimDevice(3, /*checked=*/false); },
+                             .kernels = simulatedKernels,
+                             .threads = 32,
+                             .convolves = false})); // as a CPU does
+#endif
 
 TEST(CpuDevice, SaysWhatIsWrongWithACodeSegment) {
   auto device = makeCpuDevice(1);

@@ -1,7 +1,8 @@
 // What every device must do, told as tests over the interface alone: memory, kernels, command
 // lists, checks and the flag; in DeviceConformanceCalls.h library operations, in
 // DeviceConformanceStreams.h streams and where memory lies. A device's own test file instantiates
-// the suite with what makes the device and with its code of kernels/Conformance.cpp.
+// the suite with what makes the device and with its code of the kernels: kernels/Conformance.cpp on
+// a CPU, kernels/Conformance.ll on what runs blocks of threads.
 #pragma once
 
 #include "runtime/device/Device.h"
@@ -18,8 +19,14 @@ namespace doppel::runtime::test {
 
 struct DeviceUnderTest {
   std::unique_ptr<Device> (*make)();
-  /// The code segment of test/unit/kernels/Conformance.cpp.
+  /// The code segment of the kernels.
   std::vector<std::byte> (*kernels)();
+  uint32_t threads = 1;      ///< of a workgroup of these
+  bool poolsAreCalls = true; ///< else its programs have kernels for them
+  bool convolves = true;     ///< else its library is another's, or not here
+  /// Whether filters may be in the order of the language, too.
+  bool takesFiltersFirst = true;
+  double rounding = 1e-6; ///< of a sum, as a part of its terms' absolute values
 };
 
 class DeviceConformance : public testing::TestWithParam<DeviceUnderTest> {
@@ -81,7 +88,8 @@ protected:
     return *std::move(list);
   }
 
-  void launch(CommandList &list, const KernelLaunch &launch) {
+  void launch(CommandList &list, KernelLaunch launch) {
+    launch.threads = GetParam().threads;
     auto recorded = list.launch(*kernels, launch);
     ASSERT_TRUE(recorded) << recorded.error().message;
   }
@@ -336,7 +344,9 @@ TEST_P(DeviceConformance, ModulesDoNotKnowOfEachOther) {
   ASSERT_TRUE(other);
   TensorRef sum = empty({3}), x = tensor({3}, {1, 2, 3});
   auto list = makeList();
-  ASSERT_TRUE(list->launch(**other, {"count_groups", 3, 0, {x}, {sum}}));
+  KernelLaunch count{"count_groups", 3, 0, {x}, {sum}};
+  count.threads = GetParam().threads;
+  ASSERT_TRUE(list->launch(**other, count));
   run(*list);
   list.reset();
   other->reset();

@@ -3,6 +3,8 @@
 // depend on which thread has it.
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/device/Operands.h"
+
 #include "runtime/core/Limits.h"
 #include "runtime/device/cpu/Processor.h"
 #include "runtime/schema/Abi.h"
@@ -173,7 +175,7 @@ public:
       : device_(device), threads_(device.threads()), workspace_(workspace) {}
 
   Result<void> launch(KernelModule &module, const KernelLaunch &launch) override {
-    DOPPEL_CHECK(expectMemory(launch.symbol, launch.inputs, launch.outputs));
+    DOPPEL_CHECK(expectOperands(device_, launch.symbol, launch.inputs, launch.outputs));
     DOPPEL_TRY(PreparedLaunch prepared,
                static_cast<HostKernels &>(module).prepare(launch, threads_));
     DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
@@ -199,7 +201,8 @@ public:
   }
 
   Result<void> call(const LibraryCall &call) override {
-    DOPPEL_CHECK(expectMemory(schema::EnumNameLibraryOp(call.op), call.inputs, call.outputs));
+    DOPPEL_CHECK(
+        expectOperands(device_, schema::EnumNameLibraryOp(call.op), call.inputs, call.outputs));
     DOPPEL_TRY(PreparedCall prepared, prepareCall(call));
     DOPPEL_CHECK(workspace_.reserve(prepared.workspaceBytes));
     append(call.outputs, [this, run = std::move(prepared.run)]() -> Result<void> {
@@ -212,7 +215,7 @@ public:
   /// A run ends at the check that fails, so nothing that is guarded comes after it.
   Result<void> copy(const TensorRef &source, const TensorRef &target, bool) override {
     DOPPEL_CHECK(expectCopy(device_, source, target));
-    DOPPEL_CHECK(expectMemory("copy", {source}, {target}));
+    DOPPEL_CHECK(expectOperands(device_, "copy", {&source, 1}, {&target, 1}));
     void *to = target.data;
     const void *from = source.data;
     size_t bytes = source.bytes();
@@ -226,7 +229,7 @@ public:
   Result<void> check(const TensorRef &tensor) override {
     if (tensor.dtype != schema::DType::F32)
       return failInternal("a finite check of a buffer that is not f32");
-    DOPPEL_CHECK(expectMemory("check", {tensor}, {}));
+    DOPPEL_CHECK(expectOperands(device_, "check", {&tensor, 1}, {}));
     commands_.push_back({.check = tensor, .outputs = {}, .run = {}});
     return {};
   }
@@ -274,15 +277,6 @@ private:
     std::vector<TensorRef> outputs;
     std::function<Result<void>()> run;
   };
-
-  Result<void> expectMemory(std::string_view name, const std::vector<TensorRef> &inputs,
-                            const std::vector<TensorRef> &outputs) const {
-    for (size_t i = 0; i < inputs.size(); ++i)
-      DOPPEL_CHECK(expectDeviceMemory(device_, inputs[i], fmt::format("{}: input {}", name, i)));
-    for (size_t i = 0; i < outputs.size(); ++i)
-      DOPPEL_CHECK(expectDeviceMemory(device_, outputs[i], fmt::format("{}: output {}", name, i)));
-    return {};
-  }
 
   void append(std::vector<TensorRef> outputs, std::function<Result<void>()> run) {
     commands_.push_back(

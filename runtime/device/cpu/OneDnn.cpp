@@ -1,6 +1,7 @@
 // Library operations of the CPU device: convolutions, products and pooling by oneDNN. Activations
 // stay NHWC, as the program has them; only weights go through oneDNN's own layout, in the
 // workspace, since they are small beside the work.
+#include "runtime/device/Operands.h"
 #include "runtime/device/cpu/CpuDevice.h"
 
 #include "runtime/core/Process.h"
@@ -339,37 +340,6 @@ PreparedCall preparePermutation(const LibraryCall &call) {
           0};
 }
 
-struct Arity {
-  size_t inputs, outputs, ints;
-};
-
-Arity arityOf(const LibraryCall &call) {
-  switch (call.op) {
-  case schema::LibraryOp::Matmul:
-    return {2, 1, 2};
-  case schema::LibraryOp::Conv2D:
-  case schema::LibraryOp::Conv2DBackwardData:
-  case schema::LibraryOp::Conv2DBackwardWeights:
-    return {2, 1, 10};
-  case schema::LibraryOp::MaxPool2D:
-    return {1, 2, 8};
-  case schema::LibraryOp::MaxPool2DBackward:
-    return {2, 1, 8};
-  case schema::LibraryOp::AvgPool2D:
-  case schema::LibraryOp::AvgPool2DBackward:
-    return {1, 1, 8};
-  case schema::LibraryOp::RandomPermutation:
-    return {1, 1, 1};
-  case schema::LibraryOp::Gemm: {
-    bool whole = call.ints.size() == 5;
-    return {size_t(2) + (whole && call.ints[2]) + (whole && call.ints[3]), 1, 5};
-  }
-  case schema::LibraryOp::Unspecified:
-    break;
-  }
-  return {0, 0, 0};
-}
-
 PreparedCall prepareChecked(const LibraryCall &call) {
   switch (call.op) {
   case schema::LibraryOp::Matmul:
@@ -406,19 +376,11 @@ std::string oneDnnVersion() {
 }
 
 Result<PreparedCall> prepareCall(const LibraryCall &call) {
-  std::string name = schema::EnumNameLibraryOp(call.op);
-  Arity arity = arityOf(call);
-  if (arity.outputs == 0)
-    return failInternal("unknown library operation {}", int(call.op));
-  if (call.inputs.size() != arity.inputs || call.outputs.size() != arity.outputs ||
-      call.ints.size() != arity.ints)
-    return failInternal("{} takes {} inputs, {} outputs and {} integers, not {}, {} and {}", name,
-                        arity.inputs, arity.outputs, arity.ints, call.inputs.size(),
-                        call.outputs.size(), call.ints.size());
+  DOPPEL_CHECK(expectArity(call));
   try {
     return prepareChecked(call);
   } catch (const dnnl::error &error) {
-    return failInternal("oneDNN refuses {}: {}", name, error.what());
+    return failInternal("oneDNN refuses {}: {}", schema::EnumNameLibraryOp(call.op), error.what());
   }
 }
 

@@ -47,21 +47,30 @@ Result<Product> productOf(schema::LibraryOp op, const CallShapes &shapes,
   bool addend = gemm && ints.size() == 5 && ints[2], bias = gemm && ints.size() == 5 && ints[3];
   if (shapes.size() != size_t(3 + addend + bias) || ints.size() != size_t(gemm ? 5 : 2))
     return failInternal("a product of other operands");
-  const auto &a = shapes.front(), &c = shapes.back();
+  const auto &a = shapes[0], &b = shapes[1], &c = shapes.back();
+  const char *name = schema::EnumNameLibraryOp(op);
   size_t rank = c.size();
-  if (rank < 2 || rank > 3 || a.size() != rank)
-    return failInternal("a product of other shapes");
+  if (rank < 2 || rank > 3 || a.size() != rank || b.size() != rank)
+    return failInternal("{} of other shapes than a product's", name);
   bool transposeA = ints[0];
-  return Product{.batch = rank == 3 ? c[0] : 1,
-                 .m = c[rank - 2],
-                 .n = c[rank - 1],
-                 .k = a[transposeA ? rank - 2 : rank - 1],
-                 .transposeA = transposeA,
-                 .transposeB = bool(ints[1]),
-                 .addend = addend,
-                 .bias = bias,
-                 .relu = gemm && ints[4],
-                 .tf32 = precision == schema::Precision::TF32};
+  Product product{.batch = rank == 3 ? c[0] : 1,
+                  .m = c[rank - 2],
+                  .n = c[rank - 1],
+                  .k = a[transposeA ? rank - 2 : rank - 1],
+                  .transposeA = transposeA,
+                  .transposeB = bool(ints[1]),
+                  .addend = addend,
+                  .bias = bias,
+                  .relu = gemm && ints[4],
+                  .tf32 = precision == schema::Precision::TF32};
+  auto is = [&](const std::vector<int64_t> &shape, int64_t rows, int64_t columns, bool turned) {
+    return shape[rank - 2] == (turned ? columns : rows) &&
+           shape[rank - 1] == (turned ? rows : columns) && (rank == 2 || shape[0] == product.batch);
+  };
+  if (!is(a, product.m, product.k, transposeA) || !is(b, product.k, product.n, product.transposeB))
+    return failInternal("{}: [{}] by [{}] do not give [{}]", name, fmt::join(a, ", "),
+                        fmt::join(b, ", "), fmt::join(c, ", "));
+  return product;
 }
 
 } // namespace doppel::runtime::cuda

@@ -1,4 +1,5 @@
 // Commands are recorded as functions that put themselves on a stream; a graph is a capture of all.
+#include "runtime/device/Operands.h"
 #include "runtime/device/cuda/Calls.h"
 #include "runtime/device/cuda/CudaParts.h"
 #include "runtime/schema/GpuAbi.h"
@@ -69,15 +70,6 @@ CudaCommandList::~CudaCommandList() {
       context.driver().cuGraphExecDestroy(captured.exec);
 }
 
-Result<void> CudaCommandList::expectMemory(std::string_view name,
-                                           const std::vector<TensorRef> &inputs,
-                                           const std::vector<TensorRef> &outputs) const {
-  for (const auto *tensors : {&inputs, &outputs})
-    for (const TensorRef &tensor : *tensors)
-      DOPPEL_CHECK(expectDeviceMemory(device, tensor, fmt::format("a buffer of {}", name)));
-  return {};
-}
-
 Result<void> CudaCommandList::put(CUfunction function, const std::string &name, uint64_t blocks,
                                   unsigned threads, std::vector<uint64_t> arguments) {
   std::vector<void *> places;
@@ -91,7 +83,7 @@ Result<void> CudaCommandList::put(CUfunction function, const std::string &name, 
 
 Result<void> CudaCommandList::launch(KernelModule &module, const KernelLaunch &launch) {
   DOPPEL_CHECK(context.use());
-  DOPPEL_CHECK(expectMemory(launch.symbol, launch.inputs, launch.outputs));
+  DOPPEL_CHECK(expectOperands(device, launch.symbol, launch.inputs, launch.outputs));
   if (launch.grid <= 0 || launch.grid > INT32_MAX)
     return failInternal("kernel '{}' has {} blocks", launch.symbol, launch.grid);
   DOPPEL_TRY(CUfunction function,
@@ -121,7 +113,8 @@ Result<void> CudaCommandList::launch(KernelModule &module, const KernelLaunch &l
 Result<void> CudaCommandList::call(const LibraryCall &call) {
   DOPPEL_CHECK(context.use());
   const char *name = schema::EnumNameLibraryOp(call.op);
-  DOPPEL_CHECK(expectMemory(name, call.inputs, call.outputs));
+  DOPPEL_CHECK(expectArity(call));
+  DOPPEL_CHECK(expectOperands(device, name, call.inputs, call.outputs));
   std::vector<void *> operands;
   for (const auto *tensors : {&call.inputs, &call.outputs})
     for (const TensorRef &tensor : *tensors)
@@ -175,7 +168,7 @@ Result<void> CudaCommandList::call(const LibraryCall &call) {
 Result<void> CudaCommandList::copy(const TensorRef &source, const TensorRef &target, bool guarded) {
   DOPPEL_CHECK(context.use());
   DOPPEL_CHECK(expectCopy(device, source, target));
-  DOPPEL_CHECK(expectMemory("a copy", {source}, {target}));
+  DOPPEL_CHECK(expectOperands(device, "copy", {&source, 1}, {&target, 1}));
   size_t bytes = source.bytes();
   void *from = source.data, *to = target.data;
   if (!guarded) {
@@ -218,7 +211,7 @@ Result<void> CudaCommandList::check(const TensorRef &tensor) {
   DOPPEL_CHECK(context.use());
   if (tensor.dtype != schema::DType::F32)
     return failInternal("a finite check of a buffer that is not f32");
-  DOPPEL_CHECK(expectMemory("a check", {tensor}, {}));
+  DOPPEL_CHECK(expectOperands(device, "check", {&tensor, 1}, {}));
   DOPPEL_TRY(auto enqueue, checkOf(tensor, commands.size()));
   commands.push_back({{}, std::move(enqueue)});
   return {};

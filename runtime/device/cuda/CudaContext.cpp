@@ -106,12 +106,16 @@ void Context::offer(const Module &module) {
   for (const char *kernel :
        {abi::gpuCheckPartials, abi::gpuCheckFlag, abi::gpuCopy, abi::gpuPermutation})
     if (auto function = module.function(kernel))
-      reserved_.insert_or_assign(kernel, *function);
+      reserved_.emplace(kernel, std::pair(&module, *function));
+}
+
+void Context::withdraw(const Module &module) {
+  std::erase_if(reserved_, [&](const auto &each) { return each.second.first == &module; });
 }
 
 Result<CUfunction> Context::reserved(const char *kernel) const {
   if (auto found = reserved_.find(kernel); found != reserved_.end())
-    return found->second;
+    return found->second.second;
   return fail("the artifact's code has no kernel '{}': compile the spec again", kernel);
 }
 

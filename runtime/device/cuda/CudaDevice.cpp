@@ -128,8 +128,7 @@ public:
   Result<std::unique_ptr<KernelModule>> loadModule(std::span<const std::byte> code) override {
     DOPPEL_CHECK(context->use());
     DOPPEL_TRY(std::unique_ptr<Module> module, Module::load(context->driver(), code));
-    context->offer(*module);
-    return std::make_unique<CudaModule>(std::move(module));
+    return std::make_unique<CudaModule>(*context, std::move(module));
   }
   Result<std::unique_ptr<CommandList>> makeCommandList() override {
     return std::make_unique<CudaCommandList>(*this, *context);

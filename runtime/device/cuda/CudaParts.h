@@ -69,8 +69,9 @@ public:
   Result<void> acquire(CUstream stream);
   Result<void> release(CUstream stream);
 
-  /// Takes a module's reserved kernels (GpuAbi.h), if it has them.
+  /// Takes a module's reserved kernels (GpuAbi.h), if it has them, until it is withdrawn.
   void offer(const Module &module);
+  void withdraw(const Module &module);
   Result<CUfunction> reserved(const char *kernel) const;
 
   /// Where plans of cuDNN are kept; none are where there is no such file.
@@ -104,7 +105,7 @@ private:
   uint64_t moves = 0;
   CUstream lastUser = nullptr;
   CUevent lastUse = nullptr;
-  std::map<std::string, CUfunction> reserved_;
+  std::multimap<std::string, std::pair<const Module *, CUfunction>> reserved_;
   std::filesystem::path artifact;
   std::unique_ptr<Cudnn> cudnn;
   std::unique_ptr<PlanCache> cache;
@@ -128,9 +129,16 @@ struct Placement {
 
 class CudaModule : public KernelModule {
 public:
-  explicit CudaModule(std::unique_ptr<Module> module) : module(std::move(module)) {}
+  CudaModule(Context &context, std::unique_ptr<Module> code)
+      : module(std::move(code)), context(context) {
+    context.offer(*module);
+  }
+  ~CudaModule() override { context.withdraw(*module); }
   Result<void> check(const KernelLaunch &launch) const override;
   const std::unique_ptr<Module> module;
+
+private:
+  Context &context;
 };
 
 class CudaCommandList : public CommandList {
@@ -167,8 +175,6 @@ private:
     std::vector<void *> slabs;
     uint64_t workspaceMoves = 0;
   };
-  Result<void> expectMemory(std::string_view name, const std::vector<TensorRef> &inputs,
-                            const std::vector<TensorRef> &outputs) const;
   Result<std::function<Result<void>(const Placement &)>> checkOf(const TensorRef &tensor,
                                                                  size_t command);
   /// Launches `blocks` blocks of a kernel with arguments of 64 bits each.

@@ -110,9 +110,7 @@ Result<void> SimModule::runBlocks(const Kernel &kernel, std::span<void *const> b
 
 } // namespace
 
-Result<std::unique_ptr<Device>> openSimDevice(const schema::Program &program,
-                                              const DeviceOptions &options) {
-  bool checked = program.target()->check();
+std::unique_ptr<Device> makeSimDevice(int threads, bool checked) {
   auto load =
       [checked](
           std::unique_ptr<cpu::SharedObject> object) -> Result<std::unique_ptr<cpu::HostKernels>> {
@@ -124,8 +122,13 @@ Result<std::unique_ptr<Device>> openSimDevice(const schema::Program &program,
     return std::make_unique<SimModule>(std::move(object), checked);
   };
   return cpu::makeHostDevice(
-      options.threads,
+      threads,
       {"cuda-sim", checked ? "checking simulator of CUDA on " : "simulator of CUDA on ", load});
+}
+
+Result<std::unique_ptr<Device>> openSimDevice(const schema::Program &program,
+                                              const DeviceOptions &options) {
+  return makeSimDevice(options.threads, program.target()->check());
 }
 
 } // namespace doppel::runtime::sim

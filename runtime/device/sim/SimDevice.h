@@ -6,6 +6,9 @@
 
 namespace doppel::runtime::sim {
 
+/// `threads` 0 takes availableProcessors(). `checked`: as under `cuda-sim:check`.
+std::unique_ptr<Device> makeSimDevice(int threads, bool checked);
+
 /// The registry's way to the simulator. Under `cuda-sim:check` a launch fails at the first access
 /// that a GPU must not be asked for, on one thread; else blocks are shared among threads.
 Result<std::unique_ptr<Device>> openSimDevice(const schema::Program &program,
