@@ -2,8 +2,8 @@
 // branches to the nest that each is of.
 #include "codegen/cpu/KernelEmitter.h"
 
+#include "codegen/cpu/SharedObject.h"
 #include "dialects/plan/Workgroups.h"
-#include "runtime/schema/Abi.h"
 #include "llvm/IR/Module.h"
 
 using namespace doppel;
@@ -11,26 +11,6 @@ using namespace doppel::cpu;
 using namespace doppel::plan;
 using llvm::BasicBlock;
 using llvm::Value;
-
-/// What the loader holds a launch against.
-static void emitSignature(KernelOp kernel, llvm::Module &module) {
-  mlir::Block &body = kernel.getBody().front();
-  std::vector<uint64_t> inputs, outputs;
-  for (mlir::Type type : body.getArgumentTypes())
-    inputs.push_back(bytesOf(type));
-  if (kernel.getUsesRun())
-    inputs.push_back(bytesOf(RunType::get(kernel.getContext())));
-  for (mlir::Type type : body.getTerminator()->getOperandTypes())
-    outputs.push_back(bytesOf(type));
-  std::vector<uint64_t> numbers{uint64_t(kernel.getGrid()), uint64_t(kernel.getScratchBytes()),
-                                inputs.size(), outputs.size()};
-  numbers.insert(numbers.end(), inputs.begin(), inputs.end());
-  numbers.insert(numbers.end(), outputs.begin(), outputs.end());
-  auto *value = llvm::ConstantDataArray::get(module.getContext(), numbers);
-  new llvm::GlobalVariable(module, value->getType(), /*isConstant=*/true,
-                           llvm::GlobalValue::ExternalLinkage, value,
-                           kernel.getSymName() + abi::signatureSuffix);
-}
 
 mlir::LogicalResult cpu::emitKernel(KernelOp kernel, llvm::Module &module, unsigned lanes) {
   mlir::Block &body = kernel.getBody().front();

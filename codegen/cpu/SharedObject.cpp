@@ -2,6 +2,7 @@
 
 #include "lld/Common/CommonLinkerContext.h"
 #include "lld/Common/Driver.h"
+#include "runtime/schema/Abi.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -109,6 +110,25 @@ mlir::LogicalResult cpu::preparePart(ObjectPart &part, const Processor &processo
   part.llvmModule.setDataLayout(part.machine->createDataLayout());
   part.llvmModule.setModuleFlag(llvm::Module::Max, "PIC Level", 2u);
   return mlir::success();
+}
+
+void cpu::emitSignature(plan::KernelOp kernel, llvm::Module &module) {
+  mlir::Block &body = kernel.getBody().front();
+  std::vector<uint64_t> inputs, outputs;
+  for (mlir::Type type : body.getArgumentTypes())
+    inputs.push_back(plan::bytesOf(type));
+  if (kernel.getUsesRun())
+    inputs.push_back(plan::bytesOf(plan::RunType::get(kernel.getContext())));
+  for (mlir::Type type : body.getTerminator()->getOperandTypes())
+    outputs.push_back(plan::bytesOf(type));
+  std::vector<uint64_t> numbers{uint64_t(kernel.getGrid()), uint64_t(kernel.getScratchBytes()),
+                                inputs.size(), outputs.size()};
+  numbers.insert(numbers.end(), inputs.begin(), inputs.end());
+  numbers.insert(numbers.end(), outputs.begin(), outputs.end());
+  auto *value = llvm::ConstantDataArray::get(module.getContext(), numbers);
+  new llvm::GlobalVariable(module, value->getType(), /*isConstant=*/true,
+                           llvm::GlobalValue::ExternalLinkage, value,
+                           kernel.getSymName() + abi::signatureSuffix);
 }
 
 mlir::LogicalResult cpu::finishPart(ObjectPart &part, const Processor &processor,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/cpu/Processor.h"
+#include "dialects/plan/PlanDialect.h"
 
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
@@ -19,6 +20,9 @@ struct ObjectPart {
 /// which the code will come.
 mlir::LogicalResult preparePart(ObjectPart &part, const Processor &processor,
                                 mlir::ModuleOp module);
+
+/// Adds what the loader holds a launch of the kernel against: abi::signatureSuffix.
+void emitSignature(plan::KernelOp kernel, llvm::Module &module);
 
 /// Says of the functions that are defined by now what processor they are for, and checks them.
 mlir::LogicalResult finishPart(ObjectPart &part, const Processor &processor, mlir::ModuleOp module);

@@ -14,7 +14,7 @@ using llvm::Value;
 namespace {
 
 /// The fields of abi::SimServices, all of them pointers.
-enum Service : unsigned { Thread, Block, Shared, Barrier, Shuffle, Access, services };
+enum Service : unsigned { Thread, Block, Shared, Barrier, Shuffle, Access, Table, services };
 static_assert(sizeof(abi::SimServices) == services * sizeof(void *));
 
 class SimBinder {
@@ -90,34 +90,44 @@ void SimBinder::bindPlaceholders() {
 }
 
 /// What an address points into, also where it is one of a vector of addresses into one buffer or
-/// table.
+/// table. Null where it may be one of several.
 const Value *objectOf(const Value *address) {
   for (;;) {
     address = llvm::getUnderlyingObject(address, /*MaxLookup=*/0);
-    if (auto *element = llvm::dyn_cast<llvm::ExtractElementInst>(address))
+    if (auto *element = llvm::dyn_cast<llvm::ExtractElementInst>(address)) {
       address = element->getVectorOperand();
-    else if (auto *each = llvm::dyn_cast<llvm::GetElementPtrInst>(address))
+    } else if (auto *each = llvm::dyn_cast<llvm::GetElementPtrInst>(address)) {
       address = each->getPointerOperand();
-    else if (auto *either = llvm::dyn_cast<llvm::SelectInst>(address))
-      address = either->getTrueValue();
-    else
+    } else if (auto *either = llvm::dyn_cast<llvm::SelectInst>(address)) {
+      const Value *object = objectOf(either->getTrueValue());
+      return object == objectOf(either->getFalseValue()) ? object : nullptr;
+    } else {
       return address;
+    }
   }
 }
 
-/// Shows an access to the simulator, unless it is of memory that no other thread can reach or
-/// write.
+/// Shows an access to the simulator, unless it is of memory that no other thread can reach.
 void SimBinder::show(llvm::Instruction &before, Value *address, Value *bytes, llvm::Align align,
                      bool writes) {
   const Value *object = objectOf(address);
-  if (llvm::isa<llvm::AllocaInst, llvm::GlobalVariable>(object))
+  if (llvm::isa_and_nonnull<llvm::AllocaInst>(object))
     return;
   IRBuilder<> b(&before);
+  if (auto *table = llvm::dyn_cast_or_null<llvm::GlobalVariable>(object)) {
+    call(b, Table, b.getVoidTy(),
+         {address, b.CreateZExtOrTrunc(bytes, b.getInt64Ty()), const_cast<Value *>(object),
+          b.getInt64(module.getDataLayout().getTypeAllocSize(table->getValueType()))});
+    return;
+  }
   bool shared = address->getType()->getPointerAddressSpace() == sharedSpace;
   if (shared)
     address = b.CreateAddrSpaceCast(address, b.getPtrTy());
   int32_t kind = (writes ? abi::simWrite : 0) | (shared ? abi::simShared : 0) |
                  int32_t(llvm::Log2(align)) << abi::simAlignShift;
+  auto *buffer = llvm::dyn_cast_or_null<llvm::Argument>(object);
+  if (buffer && isKernel(*buffer->getParent()))
+    kind |= int32_t(buffer->getArgNo() + 1) << abi::simBufferShift;
   call(b, Access, b.getVoidTy(),
        {address, b.CreateZExtOrTrunc(bytes, b.getInt64Ty()), b.getInt32(kind)});
 }

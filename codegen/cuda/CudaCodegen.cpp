@@ -141,7 +141,8 @@ mlir::FailureOr<GpuCode> cuda::compileKernels(mlir::ModuleOp module, const Assem
   return result;
 }
 
-mlir::FailureOr<SimCode> cuda::compileForSimulator(mlir::ModuleOp module) {
+mlir::FailureOr<SimCode> cuda::compileForSimulator(mlir::ModuleOp module,
+                                                   llvm::function_ref<void(llvm::Module &)> edit) {
   auto processor = cpu::processorOf(module);
   if (failed(processor))
     return mlir::failure();
@@ -155,9 +156,13 @@ mlir::FailureOr<SimCode> cuda::compileForSimulator(mlir::ModuleOp module) {
   });
   if (failed(blocks))
     return mlir::failure();
+  for (auto [i, kernel] : llvm::enumerate(kernels))
+    cpu::emitSignature(kernel, parts[i % parts.size()].llvmModule);
   bool checked = plan::findTarget(module).getCheck() != nullptr;
   for (cpu::ObjectPart &part : parts) {
     defineDraws(part.llvmModule);
+    if (edit)
+      edit(part.llvmModule);
     if (llvm::Error error = bindSim(part.llvmModule, checked))
       return module.emitError() << llvm::toString(std::move(error));
     if (failed(cpu::finishPart(part, *processor, module)))

@@ -5,6 +5,7 @@
 
 #include "codegen/cuda/Cubin.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/IR/Module.h"
 
 namespace doppel::cuda {
 
@@ -40,8 +41,10 @@ struct SimCode {
   std::vector<BlockShape> blocks; ///< in the order of the program's kernels
 };
 
-/// The same kernels for the simulator; the target is "cuda-sim", with its processor.
-mlir::FailureOr<SimCode> compileForSimulator(mlir::ModuleOp module);
+/// The same kernels for the simulator; the target is "cuda-sim", with its processor. `edit` sees
+/// each module while it still has its placeholders: tests plant faults there.
+mlir::FailureOr<SimCode>
+compileForSimulator(mlir::ModuleOp module, llvm::function_ref<void(llvm::Module &)> edit = nullptr);
 
 /// The LLVM IR of both with its placeholders, as text: for --emit code and tests.
 mlir::FailureOr<std::string> kernelsAsLlvm(mlir::ModuleOp module);

@@ -301,6 +301,8 @@ void NestEmitter::emitRingCopy(Value *group) {
   llvm::Type *word = b.getInt8Ty();
   if (rowBytes % 16 == 0)
     word = llvm::FixedVectorType::get(b.getInt32Ty(), 4);
+  else if (rowBytes % 8 == 0)
+    word = b.getInt64Ty();
   else if (rowBytes % 4 == 0)
     word = b.getInt32Ty();
   int64_t wordBytes = word->getPrimitiveSizeInBits() / 8, rowWords = rowBytes / wordBytes;

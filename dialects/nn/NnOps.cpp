@@ -374,6 +374,8 @@ LogicalResult ScatterRowsOp::verify() {
   if (getType() != getTable().getType())
     return emitOpError() << "the table is " << getTable().getType() << ", the result is "
                          << getType();
+  if (getAccumulate() && getType().getElementType().isInteger(1))
+    return emitOpError() << "with accumulate the table must be of numbers, but got " << getType();
   return success();
 }
 

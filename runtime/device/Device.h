@@ -77,6 +77,8 @@ struct KernelLaunch {
   bool guarded = false;
   uint32_t threads = 1;     ///< of a workgroup
   uint32_t sharedBytes = 0; ///< that they share
+  /// What it computes and where in the spec, for messages: "softmax(x) at a.dpl:3:5"; may be empty.
+  std::string place = {};
 };
 
 /// The functions of an artifact's code segment.

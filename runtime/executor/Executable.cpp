@@ -93,6 +93,22 @@ TensorRef Executable::tensor(uint32_t index) const {
   return result;
 }
 
+/// "FILE:LINE:COLUMN", or empty.
+static std::string placeOf(const schema::Location &location) {
+  std::string place;
+  if (location.file() && location.file()->size() > 0)
+    place = fmt::format("{}:{}:{}", location.file()->str(), location.line(), location.column());
+  return place;
+}
+
+/// "softmax(x) at a.dpl:3:5".
+static std::string describe(const schema::Program &program, uint32_t index) {
+  const schema::Location &location = *program.locations()->Get(index);
+  std::string place = placeOf(location);
+  return (location.expression() ? location.expression()->str() : "") +
+         (place.empty() ? "" : " at ") + place;
+}
+
 Result<void> Executable::record(const schema::Function &function) {
   RecordedFunction recorded{
       .source = &function, .commands = nullptr, .instructions = {}, .outputs = {}};
@@ -123,6 +139,7 @@ Result<void> Executable::record(const schema::Function &function) {
       const schema::Block &block = *code->blocks()->Get(source->kernel());
       launch.threads = block.threads();
       launch.sharedBytes = block.shared_bytes();
+      launch.place = describe(artifact.program(), instruction->location());
       auto firstOutput = launch.inputs.end() - source->outputs();
       launch.outputs.assign(firstOutput, launch.inputs.end());
       launch.inputs.erase(firstOutput, launch.inputs.end());
@@ -202,14 +219,6 @@ Result<Executable::RecordedFunction *> Executable::find(std::string_view functio
   return &found->second;
 }
 
-/// "FILE:LINE:COLUMN", or empty.
-static std::string placeOf(const schema::Location &location) {
-  std::string place;
-  if (location.file() && location.file()->size() > 0)
-    place = fmt::format("{}:{}:{}", location.file()->str(), location.line(), location.column());
-  return place;
-}
-
 std::string Executable::writerOf(size_t state) const {
   const schema::Program &program = artifact.program();
   const schema::Function *step = artifact.function("step");
@@ -240,10 +249,7 @@ std::string Executable::writerOf(size_t state) const {
     const schema::Instruction &instruction = *step->instructions()->Get(i);
     if (!writes(instruction))
       continue;
-    const schema::Location &location =
-        *program.locations()->Get(instruction.origin().value_or(instruction.location()));
-    std::string place = placeOf(location);
-    return location.expression()->str() + (place.empty() ? "" : " at ") + place;
+    return describe(program, instruction.origin().value_or(instruction.location()));
   }
   return "";
 }

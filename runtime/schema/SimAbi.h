@@ -11,9 +11,13 @@ inline constexpr int32_t warpThreads = 32;
 
 /// How a kernel is about to use memory, in the word that SimServices::access takes.
 enum SimAccess : int32_t {
-  simWrite = 1,      ///< else it reads
-  simShared = 2,     ///< of the block's shared memory, else of the launch's buffers
-  simAlignShift = 8, ///< from this bit on: log2 of the alignment in bytes that the code relies on
+  simWrite = 1,  ///< else it reads
+  simShared = 2, ///< of the block's shared memory, else of the launch's buffers
+  /// From this bit on, eight: log2 of the alignment in bytes that the code relies on.
+  simAlignShift = 8,
+  /// From this bit on: 1 + the number of the launch's buffer that the address is computed from; 0
+  /// where the code does not tell.
+  simBufferShift = 16,
 };
 
 /// Called by threads of a simulated block. `site` numbers the places of a kernel where threads
@@ -27,6 +31,8 @@ struct SimServices {
   uint64_t (*shuffle)(int32_t site, uint64_t bits, int32_t lane);
   /// Under `cuda-sim:check`, before each load and store.
   void (*access)(const void *address, int64_t bytes, int32_t kind);
+  /// Under `cuda-sim:check`, before each load of a table of constants, of `size` bytes at `base`.
+  void (*table)(const void *address, int64_t bytes, const void *base, int64_t size);
 };
 
 /// The variable of a code segment that points at the services; set when the segment is loaded.

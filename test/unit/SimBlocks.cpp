@@ -240,6 +240,70 @@ TEST(SimBlocks, UpdatesInPlaceAreFine) {
   EXPECT_EQ(machine.x[255], 510.0f);
 }
 
+/// What block 0 left unwritten of y, in place of x or not.
+std::string unwritten(doppel::abi::SimKernelFunction kernel, bool inPlace, bool scratch = false) {
+  std::vector<float> x(threads), y(threads);
+  float *out = inPlace ? x.data() : y.data();
+  Region regions[] = {{reinterpret_cast<std::byte *>(x.data()), x.size() * 4, 4, false},
+                      {reinterpret_cast<std::byte *>(out), x.size() * 4, 4, true, scratch}};
+  BlockRunner runner;
+  EXPECT_TRUE(runner.prepare(threads, 0));
+  Checker checker(regions, runner.shared(), 0);
+  void *buffers[] = {x.data(), out};
+  EXPECT_TRUE(runner.run(kernel, buffers, 0, &checker));
+  return checker.finish().value_or("");
+}
+
+TEST(SimBlocks, OutputsAreWrittenWholly) {
+  auto half = [](void *const *buffers) {
+    int32_t t = gpu.thread();
+    float value = load(at<float>(buffers, 0) + t);
+    if (t < 40)
+      store(at<float>(buffers, 1) + t, value);
+  };
+  EXPECT_EQ(unwritten(half, false),
+            "no thread of blocks 0 to 0 writes element 40 of buffer 1, an output");
+  EXPECT_EQ(unwritten(half, true),
+            "no thread of blocks 0 to 0 writes element 40 of buffer 1, an output, which they read");
+  EXPECT_EQ(unwritten(half, false, /*scratch=*/true), "");
+  // The other rows of a queue are not even read.
+  auto some = [](void *const *buffers) {
+    if (int32_t t = gpu.thread(); t < 40)
+      store(at<float>(buffers, 1) + t, 1.0f);
+  };
+  EXPECT_EQ(unwritten(some, true), "");
+}
+
+TEST(SimBlocks, AccessesAreOfTheirOwnBuffer) {
+  std::vector<float> memory(2 * threads);
+  auto *base = reinterpret_cast<std::byte *>(memory.data());
+  Region regions[] = {{base, 4 * threads, 4, false}, {base + 4 * threads, 4 * threads, 4, true}};
+  Checker checker(regions, nullptr, 0);
+  checker.beginBlock(0);
+  auto of = [](int32_t buffer) { return (buffer + 1) << doppel::abi::simBufferShift | aligned(4); };
+  EXPECT_EQ(checker.access(1, base + 4 * threads - 4, 4, of(0)), std::nullopt);
+  EXPECT_EQ(checker.access(1, base + 4 * threads, 4, of(0)),
+            "thread 1 of block 0 reads 4 bytes outside of buffer 0, at 256 of 256 bytes");
+  EXPECT_EQ(checker.access(1, base, 4, of(1) | doppel::abi::simWrite),
+            "thread 1 of block 0 writes 4 bytes outside of buffer 1, at -256 of 256 bytes");
+  EXPECT_EQ(checker.access(1, base, 4, of(0) | doppel::abi::simWrite),
+            "thread 1 of block 0 writes buffer 0, an input");
+  // What may be of several buffers is of any.
+  EXPECT_EQ(checker.access(1, base + 4 * threads, 4, doppel::abi::simWrite | aligned(4)),
+            std::nullopt);
+}
+
+TEST(SimBlocks, TablesHaveEnds) {
+  alignas(8) std::byte table[24];
+  Checker checker({}, nullptr, 0);
+  checker.beginBlock(2);
+  EXPECT_EQ(checker.table(5, table + 16, 8, table, 24), std::nullopt);
+  EXPECT_EQ(checker.table(5, table + 20, 8, table, 24),
+            "thread 5 of block 2 reads 8 bytes at 20 of a table of 24 bytes");
+  EXPECT_EQ(checker.table(5, table, 8, table + 8, 16),
+            "thread 5 of block 2 reads 8 bytes at -8 of a table of 16 bytes");
+}
+
 TEST(SimBlocks, RefusesHalfAWarp) {
   BlockRunner runner;
   EXPECT_FALSE(runner.prepare(48, 0));

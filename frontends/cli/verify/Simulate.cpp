@@ -82,12 +82,12 @@ size_t elementBytes(Type type) {
 /// Buffers of a launch, as a device has them: at 64 bytes.
 class Memory {
 public:
-  void add(const Bytes &bytes, size_t elementBytes, bool isWritten) {
+  void add(const Bytes &bytes, size_t elementBytes, bool isWritten, bool isScratch = false) {
     auto *base = static_cast<std::byte *>(std::aligned_alloc(64, llvm::alignTo(bytes.size(), 64)));
     std::copy(bytes.begin(), bytes.end(), base);
     owned.emplace_back(base, &std::free);
     pointers.push_back(base);
-    regions.push_back({base, bytes.size(), elementBytes, isWritten});
+    regions.push_back({base, bytes.size(), elementBytes, isWritten, isScratch});
   }
   std::vector<void *> pointers;
   std::vector<sim::Region> regions;
@@ -189,7 +189,7 @@ FailureOr<std::vector<Tensor>> Simulation::launch(plan::KernelOp kernel,
   for (const Bytes &slab : slabs)
     memory.add(slab, 1, false);
   if (kernel.getScratchBytes() > 0)
-    memory.add(Bytes(kernel.getGrid() * kernel.getScratchBytes(), std::byte{0xCC}), 4, true);
+    memory.add(Bytes(kernel.getGrid() * kernel.getScratchBytes(), std::byte{0xCC}), 4, true, true);
 
   std::string name = kernel.getSymName().str();
   llvm::Function *function = code->getFunction(name);
@@ -220,6 +220,10 @@ FailureOr<std::vector<Tensor>> Simulation::launch(plan::KernelOp kernel,
       llvm::outs() << "  " << name << ": WRONG, " << ran.error().message << '\n';
       return failure();
     }
+  }
+  if (auto missing = checker.finish()) {
+    llvm::outs() << "  " << name << ": WRONG, " << *missing << '\n';
+    return failure();
   }
   std::vector<Tensor> outputs;
   for (auto [number, type] : llvm::enumerate(outputTypes))

@@ -104,27 +104,7 @@ public:
   }
 
   Result<void> check(const KernelLaunch &launch) const override {
-    const std::string &name = launch.symbol;
-    if (!object_->find(name))
-      return fail("the code segment has no kernel '{}'", name);
-    auto *made = static_cast<const int64_t *>(object_->find(name + abi::signatureSuffix));
-    if (!made)
-      return fail("the code segment does not say what kernel '{}' was compiled for: compile the "
-                  "spec again",
-                  name);
-    std::vector<int64_t> asked{launch.grid, int64_t(launch.scratchBytes),
-                               int64_t(launch.inputs.size()), int64_t(launch.outputs.size())};
-    for (const std::vector<TensorRef> *tensors : {&launch.inputs, &launch.outputs})
-      for (const TensorRef &tensor : *tensors)
-        asked.push_back(int64_t(tensor.bytes()));
-    constexpr const char *what[] = {"workgroups", "bytes of scratch", "inputs", "outputs"};
-    // The numbers of buffers come before their bytes, so nothing is read that is not there.
-    for (size_t i = 0; i < asked.size(); ++i)
-      if (made[i] != asked[i])
-        return fail("kernel '{}' is launched with {} {}, but was compiled for {}", name, asked[i],
-                    i < 4 ? std::string(what[i]) : fmt::format("bytes of buffer {}", i - 4),
-                    made[i]);
-    return {};
+    return checkSignature(*object_, launch);
   }
 
 private:
@@ -456,6 +436,29 @@ Result<std::unique_ptr<SharedObject>> SharedObject::open(std::span<const std::by
 SharedObject::~SharedObject() { dlclose(handle_); }
 
 void *SharedObject::find(const std::string &symbol) const { return dlsym(handle_, symbol.c_str()); }
+
+Result<void> checkSignature(const SharedObject &object, const KernelLaunch &launch) {
+  const std::string &name = launch.symbol;
+  if (!object.find(name))
+    return fail("the code segment has no kernel '{}'", name);
+  auto *made = static_cast<const int64_t *>(object.find(name + abi::signatureSuffix));
+  if (!made)
+    return fail("the code segment does not say what kernel '{}' was compiled for: compile the "
+                "spec again",
+                name);
+  std::vector<int64_t> asked{launch.grid, int64_t(launch.scratchBytes),
+                             int64_t(launch.inputs.size()), int64_t(launch.outputs.size())};
+  for (const std::vector<TensorRef> *tensors : {&launch.inputs, &launch.outputs})
+    for (const TensorRef &tensor : *tensors)
+      asked.push_back(int64_t(tensor.bytes()));
+  constexpr const char *what[] = {"workgroups", "bytes of scratch", "inputs", "outputs"};
+  // The numbers of buffers come before their bytes, so nothing is read that is not there.
+  for (size_t i = 0; i < asked.size(); ++i)
+    if (made[i] != asked[i])
+      return fail("kernel '{}' is launched with {} {}, but was compiled for {}", name, asked[i],
+                  i < 4 ? std::string(what[i]) : fmt::format("bytes of buffer {}", i - 4), made[i]);
+  return {};
+}
 
 std::unique_ptr<Device> makeHostDevice(int threads, HostCode code) {
   return std::make_unique<CpuDevice>(threads > 0 ? threads : availableProcessors(),

@@ -54,6 +54,10 @@ private:
   void *handle_;
 };
 
+/// Fails unless the object has that kernel and says that it was compiled for such a launch
+/// (abi::signatureSuffix).
+Result<void> checkSignature(const SharedObject &object, const KernelLaunch &launch);
+
 /// The kernels of a shared object, and how they are run: as functions of vectors, or as threads of
 /// blocks.
 class HostKernels : public KernelModule {

@@ -64,20 +64,29 @@ struct Services {
     BlockRunner &runner = *running;
     if (!runner.checker)
       return;
-    auto wrong = runner.checker->access(runner.current, static_cast<const std::byte *>(address),
-                                        bytes, kind);
+    end(runner.checker->access(runner.current, static_cast<const std::byte *>(address), bytes,
+                               kind));
+  }
+  static void table(const void *address, int64_t bytes, const void *base, int64_t size) {
+    BlockRunner &runner = *running;
+    if (runner.checker)
+      end(runner.checker->table(runner.current, static_cast<const std::byte *>(address), bytes,
+                                static_cast<const std::byte *>(base), size));
+  }
+  /// The thread never goes on where something is wrong, so nothing of it may be left on its stack.
+  static void end(std::optional<std::string> &&wrong) {
     if (!wrong)
       return;
-    runner.fault = std::move(*wrong);
+    running->fault = std::move(*wrong);
     wrong.reset();
-    runner.pause(BlockRunner::State::Done, 0);
+    running->pause(BlockRunner::State::Done, 0);
   }
 };
 
 const abi::SimServices &services() {
-  static constexpr abi::SimServices table = {Services::thread,  Services::block,
-                                             Services::shared,  Services::barrier,
-                                             Services::shuffle, Services::access};
+  static constexpr abi::SimServices table = {Services::thread,  Services::block,   Services::shared,
+                                             Services::barrier, Services::shuffle, Services::access,
+                                             Services::table};
   return table;
 }
 

@@ -39,12 +39,37 @@ void Checker::beginBlock(int32_t number) {
 std::optional<std::string> Checker::access(int32_t thread, const std::byte *address, int64_t bytes,
                                            int32_t kind) {
   bool write = kind & abi::simWrite;
-  uintptr_t alignment = uintptr_t(1) << (kind >> abi::simAlignShift);
+  uintptr_t alignment = uintptr_t(1) << (kind >> abi::simAlignShift & 0xff);
   if (reinterpret_cast<uintptr_t>(address) % alignment != 0)
     return fmt::format("thread {} of block {} {} {} bytes at an address that is no multiple of {}",
                        thread, block, write ? "writes" : "reads", bytes, alignment);
-  return kind & abi::simShared ? accessShared(thread, address, bytes, write)
-                               : accessGlobal(thread, address, bytes, write);
+  return kind & abi::simShared
+             ? accessShared(thread, address, bytes, write)
+             : accessGlobal(thread, address, bytes, write, (kind >> abi::simBufferShift) - 1);
+}
+
+std::optional<std::string> Checker::table(int32_t thread, const std::byte *address, int64_t bytes,
+                                          const std::byte *base, int64_t size) const {
+  int64_t offset = address - base;
+  if (offset >= 0 && offset + bytes <= size)
+    return std::nullopt;
+  return fmt::format("thread {} of block {} reads {} bytes at {} of a table of {} bytes", thread,
+                     block, bytes, offset, size);
+}
+
+std::optional<std::string> Checker::finish() const {
+  for (const Output &output : outputs) {
+    if (regions[output.number].scratch)
+      continue;
+    for (size_t i = 0; i < output.cells.size(); ++i) {
+      const Cell &cell = output.cells[i];
+      if (cell.writerBlock != none || (output.isInput && cell.readerBlock == none))
+        continue;
+      return fmt::format("no thread of blocks 0 to {} writes element {} of buffer {}, an output{}",
+                         block, i, output.number, output.isInput ? ", which they read" : "");
+    }
+  }
+  return std::nullopt;
 }
 
 /// Notes that `thread` uses the element; what is wrong with it, from "thread 3 ..." on.
@@ -104,27 +129,41 @@ std::optional<std::string> Checker::accessShared(int32_t thread, const std::byte
   return std::nullopt;
 }
 
-std::optional<std::string> Checker::accessGlobal(int32_t thread, const std::byte *address,
-                                                 int64_t bytes, bool write) {
-  bool inside = false;
+std::optional<std::string> Checker::findBuffer(int32_t thread, const std::byte *address,
+                                               int64_t bytes, bool write, int32_t buffer) const {
+  const char *does = write ? "writes" : "reads";
+  if (buffer >= 0 && size_t(buffer) < regions.size()) {
+    const Region &own = regions[buffer];
+    if (!contains(own, address, bytes))
+      return fmt::format(
+          "thread {} of block {} {} {} bytes outside of buffer {}, at {} of {} bytes", thread,
+          block, does, bytes, buffer, address - own.base, own.bytes);
+    if (write && !own.written)
+      return fmt::format("thread {} of block {} writes buffer {}, an input", thread, block, buffer);
+    return std::nullopt;
+  }
   std::optional<size_t> input;
   for (size_t i = 0; i < regions.size(); ++i)
     if (contains(regions[i], address, bytes)) {
-      inside |= !write || regions[i].written;
-      if (!regions[i].written)
-        input = i;
+      if (!write || regions[i].written)
+        return std::nullopt;
+      input = i;
     }
-  if (!inside && write && input)
+  if (input)
     return fmt::format("thread {} of block {} writes buffer {}, an input", thread, block, *input);
-  if (!inside) {
-    std::string nearest;
-    for (size_t i = 0; i < regions.size() && nearest.empty(); ++i)
-      if (overlap(regions[i].base, regions[i].bytes + 4096, address, bytes))
-        nearest = fmt::format(": byte {} of buffer {}, which has {}", address - regions[i].base, i,
-                              regions[i].bytes);
-    return fmt::format("thread {} of block {} {} {} bytes outside of the launch's buffers{}",
-                       thread, block, write ? "writes" : "reads", bytes, nearest);
-  }
+  std::string nearest;
+  for (size_t i = 0; i < regions.size() && nearest.empty(); ++i)
+    if (overlap(regions[i].base, regions[i].bytes + 4096, address, bytes))
+      nearest = fmt::format(": byte {} of buffer {}, which has {}", address - regions[i].base, i,
+                            regions[i].bytes);
+  return fmt::format("thread {} of block {} {} {} bytes outside of the launch's buffers{}", thread,
+                     block, does, bytes, nearest);
+}
+
+std::optional<std::string> Checker::accessGlobal(int32_t thread, const std::byte *address,
+                                                 int64_t bytes, bool write, int32_t buffer) {
+  if (auto wrong = findBuffer(thread, address, bytes, write, buffer))
+    return wrong;
   for (Output &output : outputs) {
     const Region &region = regions[output.number];
     if (!overlap(region.base, region.bytes, address, bytes))
@@ -134,9 +173,10 @@ std::optional<std::string> Checker::accessGlobal(int32_t thread, const std::byte
     for (size_t i = begin / region.elementBytes; int64_t(i * region.elementBytes) < end; ++i) {
       Cell &cell = output.cells[i];
       if (!write && cell.writerBlock == none && !output.isInput)
-        return fmt::format("thread {} of block {} reads element {} of buffer {}, an output, before "
-                           "anyone wrote it",
-                           thread, block, i, output.number);
+        return fmt::format("thread {} of block {} reads element {} of buffer {}, {}, before anyone "
+                           "wrote it",
+                           thread, block, i, output.number,
+                           region.scratch ? "scratch memory" : "an output");
       if (auto wrong = touch(cell, thread, write))
         return fmt::format("{} (element {} of buffer {})", *wrong, i, output.number);
     }

@@ -16,16 +16,14 @@ public:
       : object(std::move(object)), checked(checked) {}
 
   Result<void> check(const KernelLaunch &launch) const override {
-    if (object->find(launch.symbol))
-      return {};
-    return fail("the code segment has no kernel '{}'", launch.symbol);
+    return cpu::checkSignature(*object, launch);
   }
 
   Result<cpu::PreparedLaunch> prepare(const KernelLaunch &launch, int threads) override;
 
 private:
   struct Kernel {
-    std::string name;
+    std::string name; ///< and what it computes where
     abi::SimKernelFunction function;
     int32_t blocks;
     size_t sharedBytes;
@@ -42,7 +40,9 @@ private:
 
 Result<cpu::PreparedLaunch> SimModule::prepare(const KernelLaunch &launch, int threads) {
   auto kernel = std::make_shared<Kernel>();
-  kernel->name = launch.symbol;
+  kernel->name = launch.place.empty()
+                     ? fmt::format("kernel '{}'", launch.symbol)
+                     : fmt::format("kernel '{}' ({})", launch.symbol, launch.place);
   kernel->function = reinterpret_cast<abi::SimKernelFunction>(object->find(launch.symbol));
   if (!kernel->function)
     return failInternal("the code segment has no kernel '{}'", launch.symbol);
@@ -69,8 +69,7 @@ Result<cpu::PreparedLaunch> SimModule::prepare(const KernelLaunch &launch, int t
     for (int i = 0; i < threads; ++i)
       DOPPEL_CHECK(runners[i]->prepare(width, kernel->sharedBytes));
     if (auto ran = runBlocks(*kernel, buffers, slabs, threads); !ran)
-      return std::unexpected(
-          std::move(ran.error()).within(fmt::format("kernel '{}'", kernel->name)));
+      return std::unexpected(std::move(ran.error()).within(kernel->name));
     return {};
   };
   return cpu::PreparedLaunch{run, kernel->scratchBytes};
@@ -83,12 +82,14 @@ Result<void> SimModule::runBlocks(const Kernel &kernel, std::span<void *const> b
     for (const TensorRef &slab : slabs)
       regions.push_back({nullptr, slab.bytes(), 1, false});
     if (kernel.scratchBytes > 0)
-      regions.push_back({nullptr, kernel.scratchBytes, sizeof(float), true});
+      regions.push_back({nullptr, kernel.scratchBytes, sizeof(float), true, true});
     for (size_t i = 0; i < regions.size(); ++i)
       regions[i].base = static_cast<const std::byte *>(buffers[i]);
     Checker checker(regions, runners[0]->shared(), kernel.sharedBytes);
     for (int32_t block = 0; block < kernel.blocks; ++block)
       DOPPEL_CHECK(runners[0]->run(kernel.function, buffers.data(), block, &checker));
+    if (auto missing = checker.finish())
+      return failInternal("{}", *missing);
     return {};
   }
   std::vector<Result<void>> results(threads);

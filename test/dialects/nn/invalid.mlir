@@ -298,6 +298,14 @@ func.func @scatter_rows(%table: tensor<8x4xf32>, %indices: tensor<3xi32>, %rows:
 
 // -----
 
+func.func @scatter_rows_adds_numbers(%table: tensor<8x4xi1>, %indices: tensor<3xi32>, %rows: tensor<3x4xi1>) {
+  // expected-error @+1 {{with accumulate the table must be of numbers, but got 'tensor<8x4xi1>'}}
+  %0 = nn.scatter_rows %table, %indices, %rows {accumulate} : (tensor<8x4xi1>, tensor<3xi32>, tensor<3x4xi1>) -> tensor<8x4xi1>
+  return
+}
+
+// -----
+
 func.func @enqueue(%queue: tensor<8x4xf32>, %rows: tensor<3x4xf32>) {
   // expected-error@+1 {{the queue has 8 rows, which the batch of 3 does not divide}}
   %0 = nn.enqueue %queue, %rows : (tensor<8x4xf32>, tensor<3x4xf32>) -> tensor<8x4xf32>

@@ -188,9 +188,9 @@ private:
       buffers.emplace_back(kernel.getGrid() * kernel.getScratchBytes(), std::byte{0xCC});
       elementBytes.push_back(4);
     }
-    std::string fault =
-        simulate(std::move(made), std::move(llvmContext), buffers, elementBytes, firstOutput,
-                 {firstSlab, firstSlab + slabs.size()}, kernel.getGrid(), inPlace);
+    std::string fault = simulate(std::move(made), std::move(llvmContext), buffers, elementBytes,
+                                 firstOutput, {firstSlab, firstSlab + slabs.size()},
+                                 kernel.getScratchBytes() > 0, kernel.getGrid(), inPlace);
     ASSERT_EQ(fault, "");
     for (auto [number, type] : llvm::enumerate(function.getResultTypes())) {
       const std::vector<std::byte> &bytes =
@@ -234,7 +234,8 @@ private:
                        std::unique_ptr<llvm::LLVMContext> llvmContext,
                        std::vector<std::vector<std::byte>> &buffers,
                        const std::vector<size_t> &elementBytes, size_t firstOutput,
-                       std::pair<size_t, size_t> slabs, int64_t grid, bool inPlace) {
+                       std::pair<size_t, size_t> slabs, bool hasScratch, int64_t grid,
+                       bool inPlace) {
     namespace sim = runtime::sim;
     llvm::Function *kernel = module->getFunction("kernel");
     unsigned threads = blockThreads(*kernel);
@@ -261,7 +262,8 @@ private:
       bool aliases = inPlace && i == firstOutput;
       pointers.push_back(aliases ? pointers[0] : bytes);
       regions.push_back({static_cast<std::byte *>(pointers[i]), buffers[i].size(), elementBytes[i],
-                         i >= firstOutput && (i < slabs.first || i >= slabs.second)});
+                         i >= firstOutput && (i < slabs.first || i >= slabs.second),
+                         i >= slabs.second && hasScratch});
     }
     sim::BlockRunner runner;
     EXPECT_TRUE(runner.prepare(int32_t(threads), shared));
@@ -269,6 +271,8 @@ private:
     for (int64_t block = 0; block < grid; ++block)
       if (auto ran = runner.run(entry, pointers.data(), int32_t(block), &checker); !ran)
         return ran.error().message;
+    if (auto missing = checker.finish())
+      return *missing;
     for (size_t i = 0; i < buffers.size(); ++i)
       std::copy_n(memory[i].get(), buffers[i].size(), buffers[i].begin());
     return "";

@@ -82,15 +82,15 @@ protected:
     auto entry = llvm::cantFail(jit->lookup(kernel)).toPtr<abi::SimKernelFunction>();
     auto [threads, shared] = shapes[kernel];
     std::vector<void *> values;
-    std::vector<runtime::sim::Region> regions;
+    std::vector<runtime::sim::Region> regions; // one an argument, then old values
     for (const Argument &each : arguments) {
       values.push_back(each.memory ? static_cast<void *>(each.memory)
                                    : reinterpret_cast<void *>(each.number));
+      regions.push_back({each.memory, each.bytes, each.elementBytes, each.written});
+    }
+    for (const Argument &each : arguments)
       if (each.readToo)
         regions.push_back({each.memory, each.bytes, each.elementBytes, false});
-      if (each.memory)
-        regions.push_back({each.memory, each.bytes, each.elementBytes, each.written});
-    }
     runtime::sim::BlockRunner runner;
     if (!runner.prepare(int32_t(threads), shared))
       return "no memory";
