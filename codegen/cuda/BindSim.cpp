@@ -3,6 +3,7 @@
 
 #include "runtime/schema/SimAbi.h"
 #include "llvm/Analysis/ValueTracking.h"
+#include "llvm/Analysis/VectorUtils.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 
@@ -101,6 +102,8 @@ const Value *objectOf(const Value *address) {
     } else if (auto *either = llvm::dyn_cast<llvm::SelectInst>(address)) {
       const Value *object = objectOf(either->getTrueValue());
       return object == objectOf(either->getFalseValue()) ? object : nullptr;
+    } else if (const Value *one = llvm::getSplatValue(address)) {
+      address = one;
     } else {
       return address;
     }

@@ -160,6 +160,12 @@ std::vector<Case> makeCases() {
   %y = nn.gather_rows %t, %i : (tensor<70x33x$T>, tensor<600x$U>) -> tensor<600x33x$T>
   return %y : tensor<600x33x$T>
 })");
+  add("gather_rows",
+      R"(func.func @f(%i: tensor<18021x$U> {nn.range = [-2.0, 7.0]}) -> tensor<18021x$T> {
+  %t = nn.constant dense<$D> : tensor<5x$T>
+  %y = nn.gather_rows %t, %i : (tensor<5x$T>, tensor<18021x$U>) -> tensor<18021x$T>
+  return %y : tensor<18021x$T>
+})");
   for (const char *how : {"", "{accumulate}"})
     add("scatter_rows",
         R"(func.func @f(%t: tensor<700x33x$T> $X,
