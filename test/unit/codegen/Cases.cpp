@@ -197,6 +197,15 @@ std::vector<Case> makeCases() {
   return %y, %z : tensor<37x70xf32>, tensor<3x37x37xf32>
 })",
       Entries::None, 100);
+  const std::string a = "tensor<37x129xf32>", b = "tensor<70x129xf32>", c = "tensor<37x70xf32>",
+                    bias = "tensor<70xf32>";
+  add("gemm",
+      "func.func @f(%a: " + a + ", %b: " + b + ", %c: " + c + ", %d: " + bias + ") -> (" + c +
+          ", " + c + ") {\n  %y = nn.gemm %a, %b add %c bias %d {relu, transpose_rhs} : (" + a +
+          ", " + b + ", " + c + ", " + bias + ") -> " + c +
+          "\n  %z = nn.gemm %a, %b bias %d {transpose_rhs} : (" + a + ", " + b + ", " + bias +
+          ") -> " + c + "\n  return %y, %z : " + c + ", " + c + "\n}",
+      Entries::None, 100);
   const std::string x = "tensor<2x9x9x5xf32>", w = "tensor<6x5x3x2xf32>", y = "tensor<2x5x8x6xf32>",
                     p = "tensor<2x5x9x5xf32>", places = "tensor<2x5x9x5xi8>";
   add("conv2d",
