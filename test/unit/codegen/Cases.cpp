@@ -138,6 +138,15 @@ std::vector<Case> makeCases() {
                    "%m = nn.pad %x offsets [1, 5] strides [2, 3] : tensor<3x2001x$T> -> "
                    "tensor<7x6007x$T>",
                    "tensor<7x6007x$T>", "tensor<7x6007xi1>"));
+  // In whole vectors, some of whose lanes have no element; of constants as well.
+  add("pad", R"(func.func @f(%x: tensor<5x$T> $X) -> (tensor<1600x12x$T>, tensor<1600x12x$T>) {
+  %p = nn.pad %x offsets [1] strides [2] : tensor<5x$T> -> tensor<12x$T>
+  %y = nn.broadcast %p [1] : tensor<12x$T> -> tensor<1600x12x$T>
+  %k = nn.constant dense<$D> : tensor<5x$T>
+  %q = nn.pad %k offsets [1] strides [2] : tensor<5x$T> -> tensor<12x$T>
+  %z = nn.broadcast %q [1] : tensor<12x$T> -> tensor<1600x12x$T>
+  return %y, %z : tensor<1600x12x$T>, tensor<1600x12x$T>
+})");
   add("concat", moved("%a: tensor<3x6007x$T> $X, %b: tensor<3x5x$T> $X",
                       "%m = nn.concat %a, %b axis 1 : (tensor<3x6007x$T>, tensor<3x5x$T>) -> "
                       "tensor<3x6012x$T>",
