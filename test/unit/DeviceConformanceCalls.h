@@ -201,7 +201,7 @@ TEST_P(DeviceConformance, AddsToProductsAndTakesRelu) {
         if (relu)
           expected[i].value = std::max(expected[i].value, 0.0);
       }
-      expectSums(values(result), expected);
+      expectSums(values(result), expected, GetParam().rounding);
     }
 }
 

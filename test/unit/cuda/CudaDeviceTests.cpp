@@ -341,7 +341,8 @@ TEST_F(CudaDeviceTest, ProductsAddWhatTheirCallsSay) {
 TEST_F(CudaDeviceTest, CallsOfOtherTargetsAreRefused) {
   TensorRef x = tensor(0);
   auto commands = list();
-  auto called = commands->call({doppel::schema::LibraryOp::MaxPool2D, {x}, {x, x}, {}});
+  auto called =
+      commands->call({doppel::schema::LibraryOp::MaxPool2D, {x}, {x, x}, {1, 1, 1, 1, 0, 0, 0, 0}});
   ASSERT_FALSE(called);
   EXPECT_NE(called.error().message.find("compile the spec with --target cuda"), std::string::npos);
   TensorRef image = tensor(0, 16).reshaped({1, 4, 4, 1}), w = tensor(0).reshaped({1, 1, 1, 1});
