@@ -150,6 +150,12 @@ class Archive:
         if not os.path.exists(target):
             fail(f"{self.options.runtime} has no bin/doppel; it is the archive of `./do package`")
 
+    def expect_own_runtime(self, artifact):
+        """An old package may not read what this compiler writes: that is to show here, not there."""
+        done = subprocess.run([self.path("runtime", "bin", "doppel"), "inspect", artifact], capture_output=True, text=True)
+        if done.returncode != 0:
+            fail(f"the runtime of {self.options.runtime} does not read what this compiler writes, make it anew (./do package): {done.stderr.strip()}")
+
     def train(self, artifact, data, out, *more, wanted=0):
         return run([self.compiler, "run", artifact, "--data", data, "--out", out, "--threads", "1", *more], wanted)
 
@@ -224,6 +230,8 @@ def main():
         for name in names:
             print(f"golden {name}", flush=True)
             archive.golden(name, *chosen[name])
+            if name == names[0]:
+                archive.expect_own_runtime(archive.path("golden", name + ".dpx"))
             if name == names[0]:
                 archive.continued(name, chosen[name][1])
         archive.nan()
